@@ -1,0 +1,1 @@
+"""UniAssist: one entrance to many specialist assistants."""
