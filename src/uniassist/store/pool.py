@@ -1,0 +1,36 @@
+"""The connection pool that services share, and the check that the schema is there."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from uniassist.errors import StartError
+
+Pool = asyncpg.Pool
+Connection = asyncpg.Connection
+
+
+async def create_pool(
+    url: str, *, application_name: str, max_size: int = 10, command_timeout_seconds: float = 30.0
+) -> asyncpg.Pool:
+    """A pool of at most `max_size` connections, opened lazily: the service starts also while Postgres is down.
+
+    Durable commits are asked for explicitly, whatever the server's default says (promise 1).
+    """
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=max_size,
+        timeout=5.0,
+        command_timeout=command_timeout_seconds,
+        max_inactive_connection_lifetime=300.0,
+        server_settings={"application_name": application_name, "synchronous_commit": "on"},
+    )
+
+
+async def require_schema(pool: asyncpg.Pool) -> None:
+    """Raise StartError when the database was never migrated; a service never runs DDL itself."""
+    async with pool.acquire(timeout=5.0) as connection:
+        found = await connection.fetchval("SELECT to_regclass('outbox_events')")
+    if found is None:
+        raise StartError("the database has no schema: run `uniassist db migrate`")
