@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
-
-from alembic import command
 
 # Two operators (or `up` and an operator) may migrate at once: the second waits and then finds nothing to run.
 _MIGRATION_LOCK = 0x756E6961
@@ -86,9 +85,7 @@ def _status(config: Config, connection: Connection) -> MigrationStatus:
     assert head is not None
     known = {step.revision for step in script.walk_revisions()}
     if current is not None and current not in known:
-        return MigrationStatus(
-            current, head, []
-        )  # a newer release migrated it: expand-only, old code runs on
+        return MigrationStatus(current, head, [])  # a newer release migrated it: expand-only, old code runs on
     steps = reversed(list(script.iterate_revisions(head, current)))
     pending = [(step.revision, str(getattr(step.module, "kind", "")), step.doc) for step in steps]
     return MigrationStatus(current, head, pending)
