@@ -1,0 +1,120 @@
+"""The one decode function of every service: all that the contract says of a JSON body, in one place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from uniassist.errors import InvalidRequest, PayloadTooLarge
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_NESTING = 64
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+def encode(value: object) -> bytes:
+    """Compact UTF-8 JSON."""
+    return _encoder.encode(value)
+
+
+def decode(raw: bytes, shape: type[T]) -> T:
+    """Read `raw` as `shape` or raise InvalidRequest that names the field and what was expected."""
+    check_text(raw)
+    try:
+        return cast(T, _decoder(cast(Hashable, shape)).decode(raw))
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise InvalidRequest(describe(error)) from None
+
+
+def convert(value: object, shape: type[T]) -> T:
+    """As `decode`, for a part that is already parsed."""
+    try:
+        return msgspec.convert(value, shape)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidRequest(describe(error)) from None
+
+
+def check_text(raw: bytes) -> None:
+    """Refuse what a JSON parser lets through and Postgres, or a reader in another language, does not."""
+    if len(raw) > MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"body: at most {MAX_BODY_BYTES} bytes, got {len(raw)}")
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"body: expected UTF-8, byte {error.start} is not") from None
+    if b"\0" in raw:
+        raise InvalidRequest("body: U+0000 is not allowed")
+    if b"\\u" in raw:
+        _check_escapes(raw)
+    if raw.count(b"{") + raw.count(b"[") > MAX_NESTING:
+        _check_nesting(raw)
+
+
+def describe(error: Exception) -> str:
+    """msgspec's words, with the field first: "`$.run.attempt`" becomes "run.attempt: expected …"."""
+    match = _AT.match(str(error))
+    if not isinstance(error, msgspec.ValidationError) or match is None:
+        return "body: expected well-formed JSON"
+    what = match["what"]
+    path = (match["path"] or "$").removeprefix("$").removeprefix(".") or "body"
+    if missing := re.fullmatch(r"Object missing required field `(?P<name>[^`]+)`", what):
+        field = missing["name"] if path == "body" else f"{path}.{missing['name']}"
+        return f"{field}: required, but missing"
+    return f"{path}: {what[:1].lower()}{what[1:]}"
+
+
+@cache
+def _decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cast(Any, shape))
+
+
+def _check_escapes(raw: bytes) -> None:
+    # Rare enough for the slow way: the standard parser keeps lone surrogates, so that they can be seen.
+    try:
+        parsed = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("body: expected well-formed JSON") from None
+    text = json.dumps(parsed, ensure_ascii=False)
+    if "\\u0000" in text and _has_nul(parsed):
+        raise InvalidRequest("body: U+0000 is not allowed")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidRequest("body: lone surrogates are not allowed") from None
+
+
+def _has_nul(parsed: Any) -> bool:
+    waiting = [parsed]
+    while waiting:  # ends: each value is taken once
+        value = waiting.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                return True
+        elif isinstance(value, dict):
+            waiting.extend(value.keys())
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return False
+
+
+def _check_nesting(raw: bytes) -> None:
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
+        if bracket in b"[{":
+            depth += 1
+            if depth > MAX_NESTING:
+                raise InvalidRequest(f"body: at most {MAX_NESTING} levels of nesting")
+        else:
+            depth -= 1
