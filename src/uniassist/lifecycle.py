@@ -1,0 +1,67 @@
+"""Loops that a service runs beside its requests: one shape, observed, restarted with backoff, stopped in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+MAX_PAUSE_SECONDS = 5.0
+
+
+class Loop:
+    """Calls `run_once` until stopped. What it raises is logged and retried after a growing pause.
+
+    `run_once` returns the seconds to wait before the next call (0: at once); `wake()` ends that wait early.
+    """
+
+    def __init__(self, name: str, run_once: Callable[[], Awaitable[float]]) -> None:
+        self.name = name
+        self._run_once = run_once
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self.failures_in_a_row = 0
+
+    def start(self) -> None:
+        assert self._task is None, "a loop starts once"
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    @property
+    def alive(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def stop(self, deadline_seconds: float = 5.0) -> None:
+        """Let the call under way finish, at most for `deadline_seconds`; then cancel it."""
+        if self._task is None:
+            return
+        self._stopping = True
+        self._wake.set()
+        done, _ = await asyncio.wait([self._task], timeout=deadline_seconds)
+        if not done:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                pause_seconds = await self._run_once()
+                self.failures_in_a_row = 0
+            except Exception as error:
+                self.failures_in_a_row += 1
+                pause_seconds = min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(self.failures_in_a_row, 10))
+                log.warning("loop failed", loop=self.name, error=repr(error), retry_in_seconds=pause_seconds)
+            if pause_seconds > 0 and not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause_seconds)
+            else:
+                await asyncio.sleep(0)

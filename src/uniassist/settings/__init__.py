@@ -1,0 +1,26 @@
+"""Settings: one table of variables, one strict reader, one dataclass for each service."""
+
+from uniassist.settings.reader import Reader, Secret, is_placeholder, mask_url
+from uniassist.settings.services import (
+    AdapterWechatSettings,
+    GatewaySettings,
+    OutboxSettings,
+    ProviderPlanSettings,
+    ServiceSettings,
+    StreamSettings,
+    WorkerSettings,
+)
+
+__all__ = [
+    "AdapterWechatSettings",
+    "GatewaySettings",
+    "OutboxSettings",
+    "ProviderPlanSettings",
+    "Reader",
+    "Secret",
+    "ServiceSettings",
+    "StreamSettings",
+    "WorkerSettings",
+    "is_placeholder",
+    "mask_url",
+]

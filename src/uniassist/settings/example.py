@@ -1,0 +1,51 @@
+"""Renders ops/deploy/staging/env.example: `python -m uniassist.settings.example [--check] FILE`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from uniassist.settings.variables import GROUPS, Variable
+
+_HEAD = """\
+# UniAssist, staging. Copy this file, replace what is marked, and load it:
+#   set -a; . ./staging.env; set +a
+# required: staging won't start without it. optional: the value shown is the default.
+# secret: never printed, logged or put into evidence; shown masked.
+"""
+
+
+def render() -> str:
+    """The file as text; a shell can source it."""
+    parts = [_HEAD]
+    for group in GROUPS:
+        parts.append(f"\n# --- {group.title}\n")
+        parts.extend(_entry(variable) for variable in group.variables)
+    return "".join(parts)
+
+
+def _entry(variable: Variable) -> str:
+    marks = variable.need + (", secret" if variable.secret else "")
+    hint = "" if variable.kind in ("text", "list", "url") else f" Expected: {variable.expected()}."
+    lines = f"# {variable.meaning}{hint} [{marks}]\n"
+    if variable.name == "UNIASSIST_ENV":
+        return f"{lines}UNIASSIST_ENV=staging\n"
+    if variable.need == "required":
+        value = variable.example or variable.default or "change-me"
+        return f"{lines}{variable.name}='{value}'\n"
+    return f"{lines}# {variable.name}='{variable.default or ''}'\n"
+
+
+def main(arguments: list[str]) -> int:
+    check, path = arguments[:1] == ["--check"], Path(arguments[-1])
+    if not check:
+        path.write_text(render(), "utf-8")
+        return 0
+    if path.read_text("utf-8") == render():
+        return 0
+    sys.stderr.write(f"{path.name} is not what the settings say: run `make env-example`\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""Strict reading of environment variables: a value that can't be parsed is an error, never a default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from uniassist.errors import SettingsError
+from uniassist.settings.variables import VARIABLES, Variable
+
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?me|place[-_ ]?holder|^<.*>$|^\.\.\.$|^x{3,}$|^todo\b|your[-_ ]|^PASSWORD$|:PASSWORD@", re.I
+)
+_MIN_SECRET_LENGTH = 16
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+
+class Secret:
+    """Text that must not be shown: `str` and `repr` mask it, `reveal()` gives it to the one who needs it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether an operator forgot to replace an example's value."""
+    return _PLACEHOLDER.search(value.strip()) is not None
+
+
+def mask_url(url: str) -> str:
+    """The URL with its password, if any, as ***."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()
+
+
+class Reader:
+    """Reads known variables out of `environ`; an unknown name is a bug, an empty value counts as unset."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.env = self.choice("UNIASSIST_ENV")
+
+    @property
+    def strict(self) -> bool:
+        """Outside dev and test: no placeholder passes, no secret is weak."""
+        return self.env not in ("dev", "test")
+
+    def optional(self, name: str) -> str | None:
+        variable = VARIABLES[name]
+        value = self._environ.get(name, "").strip() or variable.default
+        if value is None:
+            return None
+        if self.is_strict_about(variable) and is_placeholder(value):
+            raise SettingsError(f"{name}: still a placeholder; set it to {variable.expected()}")
+        return value
+
+    def is_strict_about(self, variable: Variable) -> bool:
+        return variable.name != "UNIASSIST_ENV" and self.strict
+
+    def text(self, name: str) -> str:
+        value = self.optional(name)
+        if value is None:
+            raise SettingsError(f"{name}: required, but not set; expected {VARIABLES[name].expected()}")
+        return value
+
+    def secret(self, name: str) -> Secret:
+        value = self.text(name)
+        self._check_strength(name, value)
+        return Secret(value)
+
+    def optional_secret(self, name: str) -> Secret | None:
+        value = self.optional(name)
+        if value is None:
+            return None
+        self._check_strength(name, value)
+        return Secret(value)
+
+    def integer(self, name: str) -> int:
+        value = self.optional_integer(name)
+        if value is None:
+            raise SettingsError(f"{name}: required, but not set; expected {VARIABLES[name].expected()}")
+        return value
+
+    def optional_integer(self, name: str) -> int | None:
+        variable, value = VARIABLES[name], self.optional(name)
+        if value is None:
+            return None
+        assert variable.low is not None
+        assert variable.high is not None
+        if not re.fullmatch(r"-?[0-9]{1,18}", value) or not variable.low <= int(value) <= variable.high:
+            raise self._unparsable(variable, value)
+        return int(value)
+
+    def optional_boolean(self, name: str) -> bool | None:
+        variable, value = VARIABLES[name], self.optional(name)
+        if value is None:
+            return None
+        if value.lower() in _TRUE:
+            return True
+        if value.lower() in _FALSE:
+            return False
+        raise self._unparsable(variable, value)
+
+    def choice(self, name: str) -> str:
+        variable, value = VARIABLES[name], self.text(name)
+        if value not in variable.choices:
+            raise self._unparsable(variable, value)
+        return value
+
+    def items(self, name: str) -> list[str]:
+        return [item.strip() for item in (self.optional(name) or "").split(",") if item.strip()]
+
+    def optional_http_url(self, name: str) -> str | None:
+        value = self.optional(name)
+        return None if value is None else self._url(name, value, ("http", "https")).rstrip("/")
+
+    def http_url(self, name: str) -> str:
+        return self._url(name, self.text(name), ("http", "https")).rstrip("/")
+
+    def database_url(self) -> Secret:
+        return Secret(self._url("DATABASE_URL", self.text("DATABASE_URL"), ("postgresql", "postgres")))
+
+    def redis_url(self) -> Secret:
+        return Secret(self._url("REDIS_URL", self.text("REDIS_URL"), ("redis", "rediss", "unix")))
+
+    def _url(self, name: str, value: str, schemes: tuple[str, ...]) -> str:
+        try:
+            parts = urlsplit(value)
+            port_is_readable = parts.port is None or parts.port > 0
+        except ValueError:
+            raise self._unparsable(VARIABLES[name], value) from None
+        if parts.scheme not in schemes or not (parts.netloc or parts.path) or not port_is_readable:
+            raise self._unparsable(VARIABLES[name], value)
+        return value
+
+    def _check_strength(self, name: str, value: str) -> None:
+        # WECHAT_TOKEN is the operator's own choice on the platform's page: 3 to 32 characters.
+        least = 3 if name == "WECHAT_TOKEN" else _MIN_SECRET_LENGTH
+        if self.strict and len(value) < least:
+            raise SettingsError(f"{name}: too short for {self.env}; expected at least {least} characters")
+
+    @staticmethod
+    def _unparsable(variable: Variable, value: str) -> SettingsError:
+        shown = "***" if variable.secret else repr(value)
+        return SettingsError(f"{variable.name}: expected {variable.expected()}, got {shown}")

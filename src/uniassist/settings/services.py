@@ -1,0 +1,178 @@
+"""The settings of each service, read from the environment by its `app.py` and by nobody else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from uniassist.errors import SettingsError
+from uniassist.settings.reader import Reader, Secret
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """What every service needs. `port_variable` is the variable to name when the port is taken."""
+
+    env: str
+    revision: str
+    log_level: str
+    host: str
+    port: int
+    port_variable: str
+
+    @classmethod
+    def read(cls, reader: Reader, port_variable: str) -> ServiceSettings:
+        host = reader.text("HOST")
+        if reader.env == "dev" and host not in _LOOPBACK:
+            raise SettingsError("HOST: dev listens on loopback only; set UNIASSIST_ENV for another address")
+        own_port = reader.optional_integer("PORT")
+        return cls(
+            env=reader.env,
+            revision=reader.text("UNIASSIST_REVISION"),
+            log_level=reader.choice("UNIASSIST_LOG_LEVEL"),
+            host=host,
+            port=own_port if own_port is not None else reader.integer(port_variable),
+            port_variable="PORT" if own_port is not None else port_variable,
+        )
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    prefix: str
+    global_key: str
+    group: str
+    consumer: str
+    block_ms: int
+    batch_size: int
+
+    @classmethod
+    def read(cls, reader: Reader, port: int) -> StreamSettings:
+        prefix = reader.text("UNIASSIST_STREAM_PREFIX")
+        return cls(
+            prefix=prefix,
+            global_key=reader.optional("UNIASSIST_STREAM_GLOBAL_KEY") or f"{prefix}all",
+            group=reader.text("UNIASSIST_STREAM_GROUP"),
+            consumer=reader.optional("UNIASSIST_STREAM_CONSUMER") or f"{socket.gethostname()}-{port}",
+            block_ms=reader.integer("STREAM_CONSUMER_BLOCK_MS"),
+            batch_size=reader.integer("STREAM_CONSUMER_BATCH_SIZE"),
+        )
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    service: ServiceSettings
+    database_url: Secret
+    redis_url: Secret
+    adapter_secrets: tuple[Secret, ...]
+    provider_context_token: Secret
+    plan_base_url: str | None
+    providers_file: str | None
+    cors_origins: list[str]
+    ingest_queue_size: int
+    provider_timeout_ms: int
+    streams: StreamSettings
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> GatewaySettings:
+        reader = Reader(environ)
+        service = ServiceSettings.read(reader, "GATEWAY_PORT")
+        previous = reader.optional_secret("UNIASSIST_ADAPTER_SECRET_PREVIOUS")
+        return cls(
+            service=service,
+            database_url=reader.database_url(),
+            redis_url=reader.redis_url(),
+            adapter_secrets=(reader.secret("UNIASSIST_ADAPTER_SECRET"), *((previous,) if previous else ())),
+            provider_context_token=reader.secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),
+            plan_base_url=reader.optional_http_url("UNIASSIST_PLAN_PROVIDER_BASE_URL"),
+            providers_file=reader.optional("UNIASSIST_PROVIDERS_FILE"),
+            cors_origins=reader.items("UNIASSIST_CORS_ORIGINS"),
+            ingest_queue_size=reader.integer("GATEWAY_INGEST_QUEUE_SIZE"),
+            provider_timeout_ms=reader.integer("GATEWAY_PROVIDER_TIMEOUT_MS"),
+            streams=StreamSettings.read(reader, service.port),
+        )
+
+
+@dataclass(frozen=True)
+class OutboxSettings:
+    poll_ms: int
+    batch_size: int
+    max_attempts: int
+    backoff_base_ms: int
+    backoff_max_ms: int
+    retention_hours: int
+
+    @classmethod
+    def read(cls, reader: Reader) -> OutboxSettings:
+        return cls(
+            poll_ms=reader.integer("OUTBOX_POLL_MS"),
+            batch_size=reader.integer("OUTBOX_BATCH_SIZE"),
+            max_attempts=reader.integer("OUTBOX_MAX_ATTEMPTS"),
+            backoff_base_ms=reader.integer("OUTBOX_BACKOFF_BASE_MS"),
+            backoff_max_ms=reader.integer("OUTBOX_BACKOFF_MAX_MS"),
+            retention_hours=reader.integer("OUTBOX_RETENTION_HOURS"),
+        )
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    service: ServiceSettings
+    database_url: Secret
+    redis_url: Secret
+    streams: StreamSettings
+    outbox: OutboxSettings
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> WorkerSettings:
+        reader = Reader(environ)
+        service = ServiceSettings.read(reader, "WORKER_PORT")
+        return cls(
+            service=service,
+            database_url=reader.database_url(),
+            redis_url=reader.redis_url(),
+            streams=StreamSettings.read(reader, service.port),
+            outbox=OutboxSettings.read(reader),
+        )
+
+
+@dataclass(frozen=True)
+class ProviderPlanSettings:
+    service: ServiceSettings
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> ProviderPlanSettings:
+        return cls(service=ServiceSettings.read(Reader(environ), "PROVIDER_PLAN_PORT"))
+
+
+@dataclass(frozen=True)
+class AdapterWechatSettings:
+    """`encoding_aes_key` None means plain mode."""
+
+    service: ServiceSettings
+    gateway_url: str
+    adapter_secret: Secret
+    token: Secret
+    app_id: str | None
+    app_secret: Secret | None
+    encoding_aes_key: Secret | None
+    api_base_url: str | None
+    json_entrance: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> AdapterWechatSettings:
+        reader = Reader(environ)
+        entrance = reader.optional_boolean("WECHAT_JSON_ENTRANCE")
+        return cls(
+            service=ServiceSettings.read(reader, "ADAPTER_WECHAT_PORT"),
+            gateway_url=reader.http_url("GATEWAY_URL"),
+            adapter_secret=reader.secret("UNIASSIST_ADAPTER_SECRET"),
+            token=reader.secret("WECHAT_TOKEN"),
+            app_id=reader.optional("WECHAT_APP_ID"),
+            app_secret=reader.optional_secret("WECHAT_APP_SECRET"),
+            encoding_aes_key=reader.optional_secret("WECHAT_ENCODING_AES_KEY"),
+            api_base_url=reader.optional_http_url("WECHAT_API_BASE_URL"),
+            json_entrance=entrance if entrance is not None else not reader.strict,
+        )

@@ -1,0 +1,244 @@
+"""Every environment variable that UniAssist reads, once: its kind, default, secrecy and meaning.
+
+`ops/deploy/staging/env.example` is rendered from this table (`make env-example`), and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "integer", "boolean", "url", "choice", "list"]
+Need = Literal["required", "optional"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """`default` is text as an operator would write it; None: no default. `need` is what staging asks for."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    default: str | None = None
+    need: Need = "optional"
+    secret: bool = False
+    choices: tuple[str, ...] = ()
+    low: int | None = None
+    high: int | None = None
+    example: str | None = None
+
+    def expected(self) -> str:
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        if self.kind == "integer":
+            return f"an integer from {self.low} to {self.high}"
+        if self.kind == "boolean":
+            return "true or false"
+        if self.kind == "url":
+            return "a URL such as " + (self.example or "http://127.0.0.1:8787")
+        return "some text"
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str
+    variables: tuple[Variable, ...]
+
+
+def _port(name: str, default: str, whose: str) -> Variable:
+    return Variable(name, "integer", f"Port of {whose}.", default, low=1, high=65535)
+
+
+def _count(name: str, default: str, meaning: str, low: int, high: int) -> Variable:
+    return Variable(name, "integer", meaning, default, low=low, high=high)
+
+
+def _secret(name: str, meaning: str, need: Need = "required") -> Variable:
+    return Variable(name, "text", meaning, need=need, secret=True)
+
+
+def _url(name: str, meaning: str, example: str, default: str | None = None, need: Need = "optional") -> Variable:
+    return Variable(name, "url", meaning, default, need=need, example=example)
+
+
+GROUPS: tuple[Group, ...] = (
+    Group(
+        "Where it runs",
+        (
+            Variable(
+                "UNIASSIST_ENV",
+                "choice",
+                "Outside dev and test a missing or placeholder secret stops a service at its start.",
+                "dev",
+                need="required",
+                choices=("dev", "test", "staging", "prod"),
+            ),
+            Variable("UNIASSIST_REVISION", "text", "The revision that /health reports.", "unknown"),
+            Variable(
+                "UNIASSIST_LOG_LEVEL",
+                "choice",
+                "Least severe line that is logged.",
+                "info",
+                choices=("debug", "info", "warning", "error"),
+            ),
+            Variable("HOST", "text", "Address to listen on; dev allows loopback only.", "127.0.0.1"),
+            Variable(
+                "PORT", "integer", "Overrides the port of the one service started with it.", low=1, high=65535
+            ),
+            _port("GATEWAY_PORT", "8787", "the gateway"),
+            _port("ADAPTER_WECHAT_PORT", "8788", "adapter-wechat"),
+            _port("WORKER_PORT", "8789", "the worker's health and metrics"),
+            _port("PROVIDER_PLAN_PORT", "8890", "provider-plan"),
+        ),
+    ),
+    Group(
+        "Postgres and Redis (either missing under `uniassist up`: an embedded server)",
+        (
+            Variable(
+                "DATABASE_URL",
+                "url",
+                "Postgres 14 or newer.",
+                need="required",
+                secret=True,
+                example="postgresql://uniassist:PASSWORD@db.staging.internal:5432/uniassist",
+            ),
+            Variable(
+                "REDIS_URL",
+                "url",
+                "Redis 6.2 or newer.",
+                need="required",
+                secret=True,
+                example="redis://:PASSWORD@redis.staging.internal:6379/0",
+            ),
+        ),
+    ),
+    Group(
+        "Gateway",
+        (
+            _secret("UNIASSIST_ADAPTER_SECRET", "Signs what channel adapters send to the gateway."),
+            _secret(
+                "UNIASSIST_ADAPTER_SECRET_PREVIOUS",
+                "While a secret is being changed: the old one, still accepted.",
+                need="optional",
+            ),
+            _secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN", "Bearer token of providers: context:read, events:write."),
+            _url(
+                "UNIASSIST_PLAN_PROVIDER_BASE_URL",
+                "Where the gateway calls provider-plan; empty: plan routes, but is not connected.",
+                "http://provider-plan.staging.internal:8890",
+                need="required",
+            ),
+            Variable("UNIASSIST_PROVIDERS_FILE", "text", "Providers file (TOML); empty: the one in the package."),
+            Variable("UNIASSIST_CORS_ORIGINS", "list", "Origins of browsers, comma-separated; * for all.", "*"),
+            _count(
+                "GATEWAY_INGEST_QUEUE_SIZE",
+                "2000",
+                "Inputs waiting for a commit before the gateway answers 503.",
+                1,
+                1_000_000,
+            ),
+            _count("GATEWAY_PROVIDER_TIMEOUT_MS", "8000", "Deadline of one provider call.", 100, 120_000),
+        ),
+    ),
+    Group(
+        "Streams",
+        (
+            Variable(
+                "UNIASSIST_STREAM_PREFIX", "text", "Session streams: <prefix><sessionId>.", "uniassist:timeline:"
+            ),
+            Variable("UNIASSIST_STREAM_GLOBAL_KEY", "text", "The global stream; empty: <prefix>all."),
+            Variable("UNIASSIST_STREAM_GROUP", "text", "Consumer group of the worker.", "ua-delivery"),
+            Variable(
+                "UNIASSIST_STREAM_CONSUMER",
+                "text",
+                "Consumer name; must be stable and the worker's own. Empty: from the host's name and the port.",
+            ),
+            _count("STREAM_CONSUMER_BLOCK_MS", "2000", "Longest wait of one group read.", 10, 60_000),
+            _count("STREAM_CONSUMER_BATCH_SIZE", "500", "Entries in one group read.", 1, 10_000),
+        ),
+    ),
+    Group(
+        "Outbox",
+        (
+            _count("OUTBOX_POLL_MS", "1000", "Backstop poll; delivery itself is woken by a hint.", 10, 60_000),
+            _count("OUTBOX_BATCH_SIZE", "500", "Events in one claim.", 1, 10_000),
+            _count("OUTBOX_MAX_ATTEMPTS", "12", "Attempts before an event is a dead letter.", 1, 1_000),
+            _count("OUTBOX_BACKOFF_BASE_MS", "1000", "First backoff; doubles with each attempt.", 1, 3_600_000),
+            _count("OUTBOX_BACKOFF_MAX_MS", "300000", "Longest backoff.", 1, 86_400_000),
+            _count("OUTBOX_RETENTION_HOURS", "168", "Consumed rows are kept this long; 0: for ever.", 0, 87_600),
+        ),
+    ),
+    Group(
+        "adapter-wechat",
+        (
+            _url(
+                "GATEWAY_URL",
+                "Where adapter-wechat finds the gateway.",
+                "http://gateway.staging.internal:8787",
+                "http://127.0.0.1:8787",
+                need="required",
+            ),
+            Variable("WECHAT_APP_ID", "text", "App id of the Official Account."),
+            _secret("WECHAT_APP_SECRET", "App secret of the Official Account.", need="optional"),
+            _secret("WECHAT_TOKEN", "Token of the Official Account's server configuration."),
+            _secret("WECHAT_ENCODING_AES_KEY", "43 characters; empty: plain mode.", need="optional"),
+            _url(
+                "WECHAT_API_BASE_URL",
+                "Base URL of the platform's API; empty: the official one.",
+                "http://127.0.0.1:9000",
+            ),
+            Variable(
+                "WECHAT_JSON_ENTRANCE",
+                "boolean",
+                "The unsigned JSON test entrance; empty: on in dev and test, off elsewhere.",
+            ),
+        ),
+    ),
+    Group(
+        "Post-release verification",
+        (
+            _url(
+                "STAGING_GATEWAY_BASE_URL",
+                "The gateway, as the verifier reaches it.",
+                "http://gateway.staging.internal:8787",
+            ),
+            _url(
+                "STAGING_PROVIDER_PLAN_BASE_URL",
+                "provider-plan, as the verifier reaches it.",
+                "http://provider-plan.staging.internal:8890",
+            ),
+            _url(
+                "STAGING_ADAPTER_WECHAT_BASE_URL",
+                "adapter-wechat, as the verifier reaches it.",
+                "http://adapter-wechat.staging.internal:8788",
+            ),
+            _url(
+                "STAGING_WORKER_BASE_URL", "The worker's health; optional.", "http://worker.staging.internal:8789"
+            ),
+            _secret("STAGING_CONTEXT_TOKEN", "Token for the context API check; optional.", need="optional"),
+            _secret("STAGING_APP_TOKEN", "App token when app authentication is on; optional.", need="optional"),
+            _count("STAGING_VERIFY_TIMEOUT_MS", "30000", "Deadline of the whole verification.", 1000, 600_000),
+        ),
+    ),
+    Group(
+        "Worker reliability drill",
+        (
+            Variable(
+                "WORKER_DRILL_MODE",
+                "choice",
+                "live injects faults into DATABASE_URL and REDIS_URL; unset never means live.",
+                choices=("simulate", "live"),
+            ),
+            _count("WORKER_DRILL_TIMEOUT_MS", "45000", "Deadline of each step.", 1000, 600_000),
+            Variable("WORKER_DRILL_ENABLE_NOGROUP", "boolean", "Destroy the consumer group once.", "true"),
+            Variable(
+                "WORKER_DRILL_OUTPUT_PATH",
+                "text",
+                "Where the evidence is written.",
+                "ops/deploy/reports/staging-worker-drill-latest.md",
+            ),
+        ),
+    ),
+)
+
+VARIABLES: dict[str, Variable] = {variable.name: variable for group in GROUPS for variable in group.variables}
