@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from uniassist.errors import SettingsError
 from uniassist.settings.variables import VARIABLES, Variable
 
+# `.example` is reserved for documentation (RFC 2606), so no real host ends in it.
 _PLACEHOLDER = re.compile(
-    r"change[-_ ]?me|place[-_ ]?holder|^<.*>$|^\.\.\.$|^x{3,}$|^todo\b|your[-_ ]|^PASSWORD$|:PASSWORD@", re.I
+    r"change[-_ ]?me|place[-_ ]?holder|^<.*>$|^\.\.\.$|^x{3,}$|^todo\b|your[-_ ]|^password$|:password@|\.example\b",
+    re.IGNORECASE,
 )
 _MIN_SECRET_LENGTH = 16
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}

@@ -1,6 +1,6 @@
 """Every environment variable that UniAssist reads, once: its kind, default, secrecy and meaning.
 
-`ops/deploy/staging/env.example` is rendered from this table (`make env-example`), and a test holds the two together.
+`ops/deploy/staging/env.example` is rendered from this table (`make env-example`); a test holds both together.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ GROUPS: tuple[Group, ...] = (
                 "Postgres 14 or newer.",
                 need="required",
                 secret=True,
-                example="postgresql://uniassist:PASSWORD@db.staging.internal:5432/uniassist",
+                example="postgresql://uniassist:PASSWORD@db.staging.example:5432/uniassist",
             ),
             Variable(
                 "REDIS_URL",
@@ -108,7 +108,7 @@ GROUPS: tuple[Group, ...] = (
                 "Redis 6.2 or newer.",
                 need="required",
                 secret=True,
-                example="redis://:PASSWORD@redis.staging.internal:6379/0",
+                example="redis://:PASSWORD@redis.staging.example:6379/0",
             ),
         ),
     ),
@@ -125,7 +125,7 @@ GROUPS: tuple[Group, ...] = (
             _url(
                 "UNIASSIST_PLAN_PROVIDER_BASE_URL",
                 "Where the gateway calls provider-plan; empty: plan routes, but is not connected.",
-                "http://provider-plan.staging.internal:8890",
+                "http://provider-plan.staging.example:8890",
                 need="required",
             ),
             Variable("UNIASSIST_PROVIDERS_FILE", "text", "Providers file (TOML); empty: the one in the package."),
@@ -174,7 +174,7 @@ GROUPS: tuple[Group, ...] = (
             _url(
                 "GATEWAY_URL",
                 "Where adapter-wechat finds the gateway.",
-                "http://gateway.staging.internal:8787",
+                "http://gateway.staging.example:8787",
                 "http://127.0.0.1:8787",
                 need="required",
             ),
@@ -200,21 +200,19 @@ GROUPS: tuple[Group, ...] = (
             _url(
                 "STAGING_GATEWAY_BASE_URL",
                 "The gateway, as the verifier reaches it.",
-                "http://gateway.staging.internal:8787",
+                "http://gateway.staging.example:8787",
             ),
             _url(
                 "STAGING_PROVIDER_PLAN_BASE_URL",
                 "provider-plan, as the verifier reaches it.",
-                "http://provider-plan.staging.internal:8890",
+                "http://provider-plan.staging.example:8890",
             ),
             _url(
                 "STAGING_ADAPTER_WECHAT_BASE_URL",
                 "adapter-wechat, as the verifier reaches it.",
-                "http://adapter-wechat.staging.internal:8788",
+                "http://adapter-wechat.staging.example:8788",
             ),
-            _url(
-                "STAGING_WORKER_BASE_URL", "The worker's health; optional.", "http://worker.staging.internal:8789"
-            ),
+            _url("STAGING_WORKER_BASE_URL", "The worker's health; optional.", "http://worker.staging.example:8789"),
             _secret("STAGING_CONTEXT_TOKEN", "Token for the context API check; optional.", need="optional"),
             _secret("STAGING_APP_TOKEN", "App token when app authentication is on; optional.", need="optional"),
             _count("STAGING_VERIFY_TIMEOUT_MS", "30000", "Deadline of the whole verification.", 1000, 600_000),

@@ -1,0 +1,63 @@
+# UniAssist. `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-runtime
+TEST_STAMP := $(VENV)/.installed-test
+
+.PHONY: help setup up down status test lint bench chaos schemas env-example lock clean
+
+help: ## What each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Install into .venv (up and test do it themselves)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
+	@$(PYTHON) -m venv $(VENV) || { echo "venv is missing: install your system's python3-venv package"; exit 1; }
+
+$(STAMP): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing (first time: about a minute)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TEST_STAMP): requirements/test.txt $(STAMP)
+	@echo "installing what the tests need…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+up: $(STAMP) ## Start the whole system; Ctrl-C drains and stops it
+	@exec $(BIN)/uniassist up
+
+down: $(STAMP) ## Stop a system started with `uniassist up --detach`
+	@$(BIN)/uniassist down
+
+status: $(STAMP) ## What runs where
+	@$(BIN)/uniassist status
+
+lint: $(TEST_STAMP) ## Types, style, import rules, generated files
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/python -m uniassist.contracts.schemas --check
+	@$(BIN)/python -m uniassist.settings.example --check ops/deploy/staging/env.example
+
+test: lint ## Lint, then all tests, against servers that they start
+	@$(BIN)/python -m pytest
+
+bench: $(TEST_STAMP) ## The short form of the benchmarks
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m bench
+
+schemas: $(STAMP) ## Write the JSON Schemas anew from the types
+	@$(BIN)/python -m uniassist.contracts.schemas
+
+env-example: $(STAMP) ## Write ops/deploy/staging/env.example anew from the settings
+	@$(BIN)/python -m uniassist.settings.example ops/deploy/staging/env.example
+
+lock: $(TEST_STAMP) ## Lock requirements/*.in with the hashes of all platforms
+	@cd requirements && for name in build runtime test bench; do \
+	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
+
+clean: ## Remove .venv and caches (not .uniassist, where the state is)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -1,0 +1,62 @@
+"""`uniassist db migrate | status`."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import OperationalError
+
+from uniassist.errors import StartError
+from uniassist.settings import Reader
+from uniassist.store import migrate
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="The database schema.", no_args_is_help=True)
+    group.command("migrate", help="Bring DATABASE_URL to this release's schema; safe to repeat.")(_migrate)
+    group.command("status", help="Which revision DATABASE_URL has and what is pending; exits 1 if any is.")(_status)
+    app.add_typer(group, name="db")
+
+
+def _migrate(as_json: Json = False) -> None:
+    url = Reader(os.environ).database_url().reveal()
+    try:
+        before = migrate.status(url)
+        after = migrate.upgrade(url)
+    except OperationalError as error:
+        raise _unreachable(error) from None
+    if as_json:
+        print(json.dumps({"before": before.current, "current": after.current, "ran": [p[0] for p in before.pending]}))
+        return
+    for revision, kind, title in before.pending:
+        print(f"migrated to {revision} ({kind}): {title}")
+    print(f"schema is at {after.current}" + ("" if before.pending else ", nothing to do"))
+
+
+def _status(as_json: Json = False) -> None:
+    try:
+        found = migrate.status(Reader(os.environ).database_url().reveal())
+    except OperationalError as error:
+        raise _unreachable(error) from None
+    if as_json:
+        pending = [{"revision": r, "kind": k, "title": t} for r, k, t in found.pending]
+        print(json.dumps({"current": found.current, "head": found.head, "pending": pending}))
+    else:
+        print(f"schema: {found.current or 'none'}, this release: {found.head}")
+        for revision, kind, title in found.pending:
+            print(f"pending: {revision} ({kind}): {title}")
+        if found.pending:
+            print("next: uniassist db migrate")
+    if found.pending:
+        raise typer.Exit(1)
+
+
+def _unreachable(error: OperationalError) -> StartError:
+    # The driver's text names host and port, never the password.
+    reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+    return StartError(f"DATABASE_URL: can't connect: {reason}")
