@@ -1,0 +1,155 @@
+"""The app factory: a service's operations, with health, metrics, OpenAPI, CORS and problem details around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from uniassist.contracts.codec import encode
+from uniassist.errors import InvalidRequest, MethodNotAllowed, NotFound, PayloadTooLarge
+from uniassist.web.docs import docs_routes
+from uniassist.web.health import Health, HealthRegistry, Liveness
+from uniassist.web.openapi import Content, Handler, Operation, build_openapi
+from uniassist.web.problems import answer_error
+
+_EVENT_STREAM = "text/event-stream"
+_EXPOSED_HEADERS = ("Retry-After", "traceparent")
+
+
+def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value`, a msgspec type or plain, as compact JSON."""
+    return Response(encode(value), status, headers, "application/json")
+
+
+def create_app(
+    *,
+    service: str,
+    version: str,
+    operations: Sequence[Operation],
+    health: HealthRegistry,
+    metrics: CollectorRegistry,
+    cors_origins: Sequence[str] = (),
+) -> ASGIApp:
+    """An ASGI app without a lifespan: whoever wires a service opens what it needs around `server.serve`."""
+    everything = [*operations, *_own_operations(health, metrics)]
+    document = encode(build_openapi(service=service, version=version, operations=everything))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    by_path: dict[str, dict[str, Handler]] = {}
+    for operation in everything:
+        methods = by_path.setdefault(operation.path, {})
+        assert operation.method not in methods, f"{operation.method} {operation.path} is declared twice"
+        methods[operation.method] = operation.handler
+        if operation.method == "GET" and not _streams(operation):
+            methods.setdefault("HEAD", operation.handler)
+    for path, handler in {"/openapi.json": openapi, **docs_routes(service)}.items():
+        by_path[path] = {"GET": handler, "HEAD": handler}
+    router = Router(
+        [Route(path, _Endpoint(methods)) for path, methods in by_path.items()],
+        redirect_slashes=False,
+        default=_Endpoint({}),
+    )
+    return _with_cors(router, cors_origins)
+
+
+class _Endpoint:
+    """A path as an ASGI app: picks the method's handler and renders every error, so that none leaves bare."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive, send)
+        handler = self._handlers.get(scope["method"], self._refuse)
+        try:
+            response = await handler(request)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # the outermost place: from here on there is only the wire
+            response = answer_error(request, error, self._headers_with(error))
+        await response(scope, receive, send)
+
+    async def _refuse(self, request: Request) -> Response:
+        if "\ufffd" in request.scope["path"]:
+            raise InvalidRequest("path: expected UTF-8, percent-encoded")
+        if not self._handlers:
+            raise NotFound("path: nothing is served here; /docs lists what is")
+        raise MethodNotAllowed(f"method: expected {self._allowed()}")
+
+    def _headers_with(self, error: Exception) -> dict[str, str]:
+        if isinstance(error, MethodNotAllowed):
+            return {"Allow": self._allowed()}
+        if isinstance(error, PayloadTooLarge):
+            return {"Connection": "close"}  # the rest of the body is still on its way
+        return {}
+
+    def _allowed(self) -> str:
+        return ", ".join(sorted(self._handlers))
+
+
+def _own_operations(health: HealthRegistry, metrics: CollectorRegistry) -> list[Operation]:
+    async def read_health(_request: Request) -> Response:
+        state = health.read()
+        return json_response(state, 200 if state.ok else 503)
+
+    async def read_liveness(_request: Request) -> Response:
+        return json_response(Liveness(ok=True, service=health.service))
+
+    async def read_metrics(_request: Request) -> Response:
+        return Response(generate_latest(metrics), media_type=None, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    tags = ("operations",)
+    return [
+        Operation(
+            method="GET",
+            path="/health",
+            handler=read_health,
+            summary="Whether the service can do its work",
+            response=Health,
+            answers=((503, Health),),
+            tags=tags,
+        ),
+        Operation(
+            method="GET",
+            path="/health/live",
+            handler=read_liveness,
+            summary="Whether the process's loop runs",
+            response=Liveness,
+            tags=tags,
+        ),
+        Operation(
+            method="GET",
+            path="/metrics",
+            handler=read_metrics,
+            summary="Prometheus metrics",
+            response=Content("text/plain", description="Prometheus text format"),
+            tags=tags,
+        ),
+    ]
+
+
+def _streams(operation: Operation) -> bool:
+    return isinstance(operation.response, Content) and operation.response.media_type == _EVENT_STREAM
+
+
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=_EXPOSED_HEADERS,
+    )

@@ -1,0 +1,118 @@
+"""Health: named checks, run in the background, so that `/health` answers at once, whatever hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Literal
+
+import structlog
+
+from uniassist.contracts.base import Wire
+from uniassist.lifecycle import Loop
+
+log = structlog.get_logger()
+
+Check = Callable[[], Awaitable[object]]
+Level = Literal["required", "optional"]
+State = Literal["ok", "failing"]
+
+INTERVAL_SECONDS = 1.0
+STALE_SECONDS = 4.0
+
+
+class Health(Wire, frozen=True):
+    """The contract's body. `degraded`: works, though an optional dependency doesn't."""
+
+    ok: bool
+    service: str
+    version: str
+    revision: str
+    checks: dict[str, State]
+    degraded: bool | None = None
+
+
+class Liveness(Wire, frozen=True):
+    ok: bool
+    service: str
+
+
+class HealthRegistry:
+    """Checks by name; `async with` runs them. A check raises when what it looks at doesn't work.
+
+    A required check that fails makes `/health` 503, an optional one makes it degraded. An answer older than
+    STALE_SECONDS counts as failing, so a check that can't even be cancelled doesn't keep its last word.
+    """
+
+    def __init__(self, *, service: str, version: str, revision: str) -> None:
+        self.service = service
+        self._version = version
+        self._revision = revision
+        self._probes: dict[str, _Probe] = {}
+
+    def required(self, name: str, check: Check, *, deadline_seconds: float = 0.9) -> None:
+        self._add(name, check, "required", deadline_seconds)
+
+    def optional(self, name: str, check: Check, *, deadline_seconds: float = 0.9) -> None:
+        self._add(name, check, "optional", deadline_seconds)
+
+    def read(self) -> Health:
+        """The state as last seen, without waiting."""
+        checks = {name: probe.state() for name, probe in self._probes.items()}
+        failing = {self._probes[name].level for name, state in checks.items() if state == "failing"}
+        return Health(
+            ok="required" not in failing,
+            service=self.service,
+            version=self._version,
+            revision=self._revision,
+            checks=checks,
+            degraded=True if failing == {"optional"} else None,
+        )
+
+    async def __aenter__(self) -> HealthRegistry:
+        await asyncio.gather(*(probe.look() for probe in self._probes.values()))
+        for probe in self._probes.values():
+            probe.loop.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(probe.loop.stop(1.0) for probe in self._probes.values()))
+
+    def _add(self, name: str, check: Check, level: Level, deadline_seconds: float) -> None:
+        assert name not in self._probes, f"check {name} is registered twice"
+        self._probes[name] = _Probe(name, check, level, deadline_seconds)
+
+
+class _Probe:
+    def __init__(self, name: str, check: Check, level: Level, deadline_seconds: float) -> None:
+        self.name = name
+        self.level = level
+        self.loop = Loop(f"health {name}", self.look)
+        self._check = check
+        self._deadline_seconds = deadline_seconds
+        self._seen: State | None = None
+        self._seen_at = 0.0
+
+    def state(self) -> State:
+        fresh = asyncio.get_running_loop().time() - self._seen_at <= STALE_SECONDS
+        return "ok" if self._seen == "ok" and fresh else "failing"
+
+    async def look(self) -> float:
+        """Run the check once, within its deadline; returns the pause before the next time."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._check()
+        except Exception as error:  # whatever it is, it means "failing"; the log says what
+            self._turn("failing", repr(error))
+        else:
+            self._turn("ok", None)
+        return INTERVAL_SECONDS
+
+    def _turn(self, state: State, reason: str | None) -> None:
+        if state != self._seen and (state == "failing" or self._seen is not None):
+            log.warning("health changed", check=self.name, state=state, reason=reason)
+        self._seen = state
+        self._seen_at = asyncio.get_running_loop().time()

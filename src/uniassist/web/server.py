@@ -1,0 +1,151 @@
+"""Serving: a listening socket, uvicorn with limits, and an end that closes streams before it waits for requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from uniassist.errors import SettingsError, StartError
+from uniassist.web.protocol import HEAD_DEADLINE_SECONDS, BoundedHttpProtocol
+
+log = structlog.get_logger()
+
+_BACKLOG = 2048
+_OPEN_FILES = 65536
+_TICKS_A_SECOND = 10  # uvicorn's main loop
+
+
+def run(start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a service's `async def run()` to its end. What keeps it from starting is one line and exit code 1."""
+    _raise_open_files()
+    try:
+        uvloop.run(start())
+    except (SettingsError, StartError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+def listen(host: str, port: int, *, port_variable: str) -> socket.socket:
+    """Take the port, before anything else is opened. StartError names `port_variable` when that fails."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"{port_variable}: port {port} on {host} is taken; stop what uses it, or set {port_variable}"
+            ) from None
+        raise StartError(f"HOST, {port_variable}: can't listen on {host}:{port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+    drain_seconds: int = 10,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: no new connections, `on_stop`, and then the requests under way.
+
+    `on_stop` ends what would not end by itself (event streams). It and the requests have `drain_seconds` each;
+    a second signal ends the wait.
+    """
+    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds)
+    address = listener.getsockname()
+    log.info("listening", host=address[0], port=address[1])
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self, config: uvicorn.Config, on_stop: Callable[[], Awaitable[None]] | None, drain_seconds: int
+    ) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+        self._drain_seconds = drain_seconds
+
+    def stop(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        # uvicorn raises the signal again once it has drained, which ends the process before the service
+        # could close its pools; `serve` listens to the signals itself
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_A_SECOND == 0:
+            self._close_dawdlers()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("draining", connections=len(self.server_state.connections))
+        for server in self.servers:
+            server.close()
+        if self._on_stop is not None:
+            try:
+                async with asyncio.timeout(self._drain_seconds):
+                    await self._on_stop()
+            except Exception as error:  # the rest must still be closed
+                log.error("stopping failed", error=repr(error))
+        await super().shutdown(sockets)
+
+    def _close_dawdlers(self) -> None:
+        oldest = asyncio.get_running_loop().time() - HEAD_DEADLINE_SECONDS
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedHttpProtocol):
+                connection.close_if_waiting_since(oldest)
+
+
+def _config(app: ASGIApp, drain_seconds: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        headers=[("x-content-type-options", "nosniff")],
+        backlog=_BACKLOG,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=drain_seconds,
+    )
+
+
+def _raise_open_files() -> None:
+    # the soft limit is often 1024; event streams are many
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
