@@ -1,0 +1,1 @@
+"""The delivery engine: what decides when an outbox event is tried again, and how it is published."""

@@ -1,0 +1,1 @@
+"""Redis Streams: append to both streams in one step, and the wake-up hint."""
