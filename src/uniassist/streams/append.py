@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 @dataclass(frozen=True)
 class Entry:
-    """`explicit_seq`: only for rows written by the gateway, which may claim the id `<seq>-0`; None for all others."""
+    """`explicit_seq`: only for rows written by the gateway; None for all others."""
 
     stream_key: str
     event_id: str

@@ -1,0 +1,53 @@
+"""The outbox as operators see it: how much waits, which events, and the replay of dead letters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import asyncpg
+
+from uniassist.store.pool import Connection
+from uniassist.store.queries import load
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which dead letters; both None means all, up to `limit`."""
+
+    event_id: str | None
+    session_id: str | None
+    limit: int
+
+
+@dataclass(frozen=True)
+class Replayed:
+    selected: int
+    inserted: int
+    updated: int
+
+
+async def stats(connection: Connection) -> list[asyncpg.Record]:
+    """Rows of `status, events, oldest`. Counts the whole table: for a person, not for a scrape."""
+    return list(await connection.fetch(load("outbox")["stats"]))
+
+
+async def list_events(
+    connection: Connection, *, status: str | None, session_id: str | None, limit: int
+) -> list[asyncpg.Record]:
+    return list(await connection.fetch(load("outbox")["list"], status, session_id, limit))
+
+
+async def replay(
+    connection: Connection, chosen: Selection, *, token: str, note: str | None, reset_attempts: bool, dry_run: bool
+) -> Replayed:
+    """Move dead letters to failed, due now, at most once per (token, event)."""
+    queries = load("outbox")
+    async with connection.transaction():
+        rows = await connection.fetch(queries["replay_select"], chosen.event_id, chosen.session_id, chosen.limit)
+        if dry_run or not rows:
+            return Replayed(len(rows), 0, 0)
+        logged = await connection.fetch(queries["replay_log"], [row["id"] for row in rows], token, note)
+        answer = await connection.execute(
+            queries["replay_update"], [row["event_id"] for row in logged], reset_attempts
+        )
+    return Replayed(len(rows), len(logged), int(answer.rsplit(" ", 1)[1]))

@@ -1,0 +1,24 @@
+-- name: stats
+SELECT status, count(*) AS events, min(created_at) AS oldest
+FROM outbox_events GROUP BY status ORDER BY status;
+
+-- name: list
+SELECT event_id, session_id, status, attempts, max_attempts, last_error, next_retry_at, created_at
+FROM outbox_events
+WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR session_id = $2)
+ORDER BY id LIMIT $3;
+
+-- name: replay_select
+SELECT o.id, o.event_id FROM outbox_events o
+WHERE o.status = 'dead_letter' AND ($1::text IS NULL OR o.event_id = $1) AND ($2::text IS NULL OR o.session_id = $2)
+ORDER BY o.id LIMIT $3 FOR UPDATE;
+
+-- name: replay_log
+INSERT INTO outbox_replay_log (replay_token, event_id, session_id, previous_status, previous_attempts, note)
+SELECT $2, event_id, session_id, status, attempts, $3 FROM outbox_events WHERE id = ANY ($1::bigint[]) ORDER BY id
+ON CONFLICT (replay_token, event_id) DO NOTHING RETURNING event_id;
+
+-- name: replay_update
+UPDATE outbox_events SET status = 'failed', next_retry_at = now(), locked_by = NULL, locked_at = NULL,
+    lease_expires_at = NULL, updated_at = now(), attempts = CASE WHEN $2 THEN 0 ELSE attempts END
+WHERE event_id = ANY ($1::text[]) AND status = 'dead_letter';
