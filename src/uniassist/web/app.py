@@ -53,12 +53,22 @@ def create_app(
             methods.setdefault("HEAD", operation.handler)
     for path, handler in {"/openapi.json": openapi, **docs_routes(service)}.items():
         by_path[path] = {"GET": handler, "HEAD": handler}
-    router = Router(
-        [Route(path, _Endpoint(methods)) for path, methods in by_path.items()],
-        redirect_slashes=False,
-        default=_Endpoint({}),
-    )
-    return _with_cors(router, cors_origins)
+    return _with_cors(_Paths({path: _Endpoint(methods) for path, methods in by_path.items()}), cors_origins)
+
+
+class _Paths:
+    """Picks the endpoint: a fixed path by one look-up (the hot ones are fixed), any other through the router."""
+
+    def __init__(self, endpoints: Mapping[str, _Endpoint]) -> None:
+        self._fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
+        self._router = Router(
+            [Route(path, endpoint) for path, endpoint in endpoints.items() if "{" in path],
+            redirect_slashes=False,
+            default=_Endpoint({}),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._fixed.get(scope.get("path", ""), self._router)(scope, receive, send)
 
 
 class _Endpoint:
@@ -146,10 +156,23 @@ def _streams(operation: Operation) -> bool:
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     if not origins:
         return app
-    return CORSMiddleware(
+    with_cors = CORSMiddleware(
         app,
         allow_origins=origins,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("*",),
         expose_headers=_EXPOSED_HEADERS,
     )
+    return _BrowsersOnly(app, with_cors) if "*" in origins else with_cors
+
+
+class _BrowsersOnly:
+    """Spares other clients the work that only browsers need; right while every origin gets the same answer."""
+
+    def __init__(self, plain: ASGIApp, with_cors: ASGIApp) -> None:
+        self._plain = plain
+        self._with_cors = with_cors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from_browser = any(name == b"origin" for name, _ in scope.get("headers", ()))
+        await (self._with_cors if from_browser else self._plain)(scope, receive, send)

@@ -74,6 +74,8 @@ class Operation:
 
 def build_openapi(*, service: str, version: str, operations: Sequence[Operation]) -> JsonSchema:
     """The whole document, ready to be encoded."""
+    names = [_operation_id(operation) for operation in operations]
+    assert len(names) == len(set(names)), f"two handlers share a name: {sorted(names)}"
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -118,7 +120,7 @@ def _operation(operation: Operation) -> JsonSchema:
 
 def _operation_id(operation: Operation) -> str:
     name = getattr(operation.handler, "__name__", None) or type(operation.handler).__name__
-    return f"{operation.method.lower()}_{name.strip('_')}"
+    return str(name.strip("_"))
 
 
 def _parameter(parameter: Parameter) -> JsonSchema:

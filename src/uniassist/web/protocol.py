@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol with the bounds it lacks: on the size of a request's head, and on waiting for it."""
+"""uvicorn's httptools protocol with the bounds it lacks: on a request's head, and on its time to arrive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uniassist.errors import InvalidRequest, UniAssistError
 from uniassist.web.problems import PROBLEM_TYPE, problem_of
 
 MAX_HEAD_BYTES = 32 * 1024
-HEAD_DEADLINE_SECONDS = 20.0
+REQUEST_DEADLINE_SECONDS = 30.0
 
 _REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
@@ -21,7 +21,7 @@ class HeadTooLarge(UniAssistError):
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Answers 431 to a head over MAX_HEAD_BYTES; the server's tick closes those that never finish theirs."""
+    """Answers 431 to a head over MAX_HEAD_BYTES; the server's tick closes those whose request doesn't arrive."""
 
     _in_head = True
     _head_bytes = 0
@@ -32,7 +32,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waiting_since = self.loop.time()
 
     def close_if_waiting_since(self, oldest: float) -> None:
-        """Close a connection whose head has been incomplete since before `oldest` (the loop's time)."""
+        """Close a connection that has been sending its request since before `oldest` (the loop's time)."""
         if self._waiting_since is not None and self._waiting_since < oldest:
             self.transport.close()
 
@@ -50,7 +50,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._waiting_since = None
         # the chunk may hold a body as well: count exactly, but only when it could be too much
         if self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge(f"headers: at most {MAX_HEAD_BYTES} bytes"))
@@ -65,6 +64,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
+        self._waiting_since = None
         if not self.transport.is_closing():
             super().on_message_complete()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -14,7 +13,6 @@ from uniassist.errors import InvalidRequest, PayloadTooLarge
 
 T = TypeVar("T")
 
-BODY_DEADLINE_SECONDS = 30.0
 _MAX_QUERY_FIELDS = 32
 _MAX_INT64 = 2**63 - 1
 # A client cut off while it still sends sees a reset instead of its 413: hear a little more out, keep nothing.
@@ -22,20 +20,11 @@ _HEAR_OUT_FACTOR = 4
 
 
 async def read_body(request: Request, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The whole body. PayloadTooLarge over the limit, without keeping what came; InvalidRequest when it dawdles."""
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-            return await _read_all(request, limit_bytes)
-    except TimeoutError:
-        raise InvalidRequest(f"body: not complete after {BODY_DEADLINE_SECONDS:.0f} seconds") from None
+    """The whole body. PayloadTooLarge over the limit, without keeping what came.
 
-
-async def read_shape(request: Request, shape: type[T], limit_bytes: int = MAX_BODY_BYTES) -> T:
-    """The JSON body as `shape`, by the contract's one decode function."""
-    return decode(await read_body(request, limit_bytes), shape)
-
-
-async def _read_all(request: Request, limit_bytes: int) -> bytes:
+    How long a body may take is the server's to limit (`protocol.REQUEST_DEADLINE_SECONDS`): a timer here would
+    cost every request what only a dawdler is due.
+    """
     message = await request.receive()
     if not message.get("more_body") and message["type"] == "http.request":
         whole: bytes = message.get("body", b"")
@@ -43,7 +32,7 @@ async def _read_all(request: Request, limit_bytes: int) -> bytes:
             raise _too_large(limit_bytes)
         return whole
     kept, heard = bytearray(), 0
-    while message["type"] == "http.request":  # ends: with the body, the client, the deadline or the bound below
+    while message["type"] == "http.request":  # ends: with the body, the client or the bound below
         chunk = message.get("body", b"")
         heard += len(chunk)
         if heard <= limit_bytes:
@@ -60,8 +49,9 @@ async def _read_all(request: Request, limit_bytes: int) -> bytes:
     raise ClientDisconnect
 
 
-def _too_large(limit_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"body: at most {limit_bytes} bytes")
+async def read_shape(request: Request, shape: type[T], limit_bytes: int = MAX_BODY_BYTES) -> T:
+    """The JSON body as `shape`, by the contract's one decode function."""
+    return decode(await read_body(request, limit_bytes), shape)
 
 
 def query(request: Request) -> dict[str, str]:
@@ -144,3 +134,7 @@ def _id(name: str, value: str) -> str:
     if "\0" in value:
         raise InvalidRequest(f"{name}: U+0000 is not allowed")
     return value
+
+
+def _too_large(limit_bytes: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"body: at most {limit_bytes} bytes")

@@ -18,7 +18,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from uniassist.errors import SettingsError, StartError
-from uniassist.web.protocol import HEAD_DEADLINE_SECONDS, BoundedHttpProtocol
+from uniassist.web.protocol import REQUEST_DEADLINE_SECONDS, BoundedHttpProtocol
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _close_dawdlers(self) -> None:
-        oldest = asyncio.get_running_loop().time() - HEAD_DEADLINE_SECONDS
+        oldest = asyncio.get_running_loop().time() - REQUEST_DEADLINE_SECONDS
         for connection in list(self.server_state.connections):
             if isinstance(connection, BoundedHttpProtocol):
                 connection.close_if_waiting_since(oldest)
