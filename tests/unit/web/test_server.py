@@ -1,0 +1,86 @@
+"""Starting and stopping: a taken port, the order of draining, what ends the wait."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+
+import aiohttp
+import pytest
+
+from uniassist.errors import StartError
+from uniassist.web.protocol import BoundedHttpProtocol
+from uniassist.web.server import listen
+
+from .conftest import SAMPLE, SampleProcess
+
+
+def test_a_taken_port_is_one_line_that_names_the_variable(sample: SampleProcess) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(SAMPLE), str(sample.port)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert f"SAMPLE_PORT: port {sample.port}" in ended.stderr
+
+
+def test_an_address_of_another_machine_is_a_start_error() -> None:
+    with pytest.raises(StartError, match="HOST, SAMPLE_PORT: can't listen"):
+        listen("192.0.2.1", 8787, port_variable="SAMPLE_PORT")
+
+
+def test_ipv6_loopback_is_an_address_too() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        listener = listen("::1", 0, port_variable="SAMPLE_PORT")
+    except StartError as error:
+        pytest.skip(str(error))
+    listener.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_drain_closes_streams_and_finishes_requests(own_sample: SampleProcess, number: int) -> None:
+    async with aiohttp.ClientSession(own_sample.url, timeout=aiohttp.ClientTimeout(total=15)) as session:
+        stream = await session.get("/v0/stream")
+        assert await stream.content.readline() == b"data: first\n"
+        slow = asyncio.ensure_future(session.get("/v0/slow"))
+        await asyncio.sleep(0.1)  # on its way; there is no sign of it to wait for
+        own_sample.process.send_signal(number)
+        assert b"data: bye" in await stream.content.read()
+        response = await slow
+        assert await response.json() == {"done": True}
+    logged = await asyncio.to_thread(own_sample.finish)
+    assert own_sample.process.returncode == 0
+    assert "closed what was open" in logged
+    assert "Traceback" not in logged
+
+
+async def test_after_the_signal_nobody_new_gets_in(own_sample: SampleProcess) -> None:
+    async with aiohttp.ClientSession(own_sample.url, timeout=aiohttp.ClientTimeout(total=15)) as session:
+        slow = asyncio.ensure_future(session.get("/v0/slow"))
+        await asyncio.sleep(0.1)
+        own_sample.process.terminate()
+        assert (await slow).status == 200
+    await asyncio.to_thread(own_sample.finish)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", own_sample.port)
+
+
+class Transport(asyncio.Transport):
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(("since", "closed"), [(10.0, True), (30.0, False), (None, False)])
+def test_a_connection_that_dawdles_is_closed(since: float | None, closed: bool) -> None:
+    connection = BoundedHttpProtocol.__new__(BoundedHttpProtocol)
+    connection.transport = Transport()
+    connection._waiting_since = since
+    connection.close_if_waiting_since(20.0)
+    assert connection.transport.closed is closed
