@@ -102,8 +102,10 @@ async def test_a_check_that_cannot_be_cancelled_goes_stale(monkeypatch: pytest.M
     health.required("postgres", stubborn, deadline_seconds=0.05)
     async with health:
         assert health.read().ok
-        await until(lambda: not health.read().ok)
-        release.set()
+        try:
+            await until(lambda: not health.read().ok)
+        finally:
+            release.set()
 
 
 async def test_before_the_first_look_nothing_is_claimed() -> None:
