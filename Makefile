@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 
-.PHONY: help setup up down status test lint bench chaos schemas env-example lock clean
+.PHONY: help setup up down status test lint schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,10 +44,6 @@ lint: $(TEST_STAMP) ## Types, style, import rules, generated files
 test: lint ## Lint, then all tests, against servers that they start
 	@$(BIN)/python -m pytest
 
-bench: $(TEST_STAMP) ## The short form of the benchmarks
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
-	@$(BIN)/python -m bench
-
 schemas: $(STAMP) ## Write the JSON Schemas anew from the types
 	@$(BIN)/python -m uniassist.contracts.schemas
 
@@ -55,7 +51,7 @@ env-example: $(STAMP) ## Write ops/deploy/staging/env.example anew from the sett
 	@$(BIN)/python -m uniassist.settings.example ops/deploy/staging/env.example
 
 lock: $(TEST_STAMP) ## Lock requirements/*.in with the hashes of all platforms
-	@cd requirements && for name in build runtime test bench; do \
+	@cd requirements && for name in build runtime test; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
 

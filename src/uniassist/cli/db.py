@@ -31,7 +31,9 @@ def _migrate(as_json: Json = False) -> None:
     except OperationalError as error:
         raise _unreachable(error) from None
     if as_json:
-        print(json.dumps({"before": before.current, "current": after.current, "ran": [p[0] for p in before.pending]}))
+        print(
+            json.dumps({"before": before.current, "current": after.current, "ran": [p[0] for p in before.pending]})
+        )
         return
     for revision, kind, title in before.pending:
         print(f"migrated to {revision} ({kind}): {title}")

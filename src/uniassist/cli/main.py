@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from uniassist.cli import conformance, db, doctor, messages, outbox, services, smoke, up
+from uniassist.cli import db, outbox, services
 from uniassist.errors import SettingsError, StartError, UniAssistError
 
 
@@ -20,7 +20,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for part in (up, messages, services, db, outbox, smoke, conformance, doctor):
+    for part in (services, db, outbox):
         part.register(app)
     return app
 
