@@ -1,0 +1,112 @@
+"""Real servers for the tests: one Postgres and one Redis a session, a fresh database for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from redis import Redis
+
+from tests.processes import ServiceProcess
+from uniassist.devstack.postgres import EmbeddedPostgres
+from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.store import migrate
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    # Not pytest's own temporary directory: that is closed to the account that Postgres runs as.
+    directory = Path(tempfile.mkdtemp(prefix="uniassist-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_directory: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(server_directory / "postgres", durable=False)
+    server.start()
+    with psycopg.connect(server.url_for("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_uniassist")
+    migrate.upgrade(server.url_for("template_uniassist"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_directory: Path) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(server_directory / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+def _new_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server.url_for("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.url_for(name)
+    with psycopg.connect(server.url_for("postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """A fresh, migrated database."""
+    yield from _new_database(postgres_server, "template_uniassist")
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    yield from _new_database(postgres_server, "template0")
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """A flushed logical database of the session's server; FLUSHALL only on `own_redis`."""
+    with Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_postgres(server_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A migrated Postgres that the test may stop, kill and start."""
+    server = EmbeddedPostgres(server_directory / f"postgres-{next(_numbers)}", durable=False)
+    server.start()
+    migrate.upgrade(server.url)
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture
+def own_redis(server_directory: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis that the test may stop, kill, flush and start."""
+    server = EmbeddedRedis(server_directory / f"redis-{next(_numbers)}")
+    server.start()
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
+    """`service("gateway", DATABASE_URL=…)` starts a real process on a free port; stopped after the test."""
+    started: list[ServiceProcess] = []
+
+    def start(name: str, **env: str) -> ServiceProcess:
+        process = ServiceProcess(name, tmp_path / f"{name}-{len(started)}.log", env)
+        started.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in started:
+        process.stop()

@@ -1,0 +1,53 @@
+"""A service of ours as a real process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from uniassist.devstack.server import ServerProcess, free_port
+
+ADAPTER_SECRET = "test-adapter-secret-0123456789"
+CONTEXT_TOKEN = "test-context-token-0123456789"
+WECHAT_TOKEN = "AAAAA"
+
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+
+
+class ServiceProcess:
+    """`uniassist <name>` with just the given environment, on 127.0.0.1 and a free port."""
+
+    def __init__(self, name: str, log: Path, env: dict[str, str]) -> None:
+        self.name = name
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = ServerProcess(name, log)
+        self.env = {
+            **{key: os.environ[key] for key in _INHERITED if key in os.environ},
+            "UNIASSIST_ENV": "test",
+            "PORT": str(self.port),
+            "UNIASSIST_ADAPTER_SECRET": ADAPTER_SECRET,
+            "UNIASSIST_PROVIDER_CONTEXT_TOKEN": CONTEXT_TOKEN,
+            "WECHAT_TOKEN": WECHAT_TOKEN,
+            **env,
+        }
+
+    def start(self) -> None:
+        self.process.spawn([sys.executable, "-m", "uniassist.cli.main", self.name], env=self.env)
+        self.process.wait_ready(self._lives)
+
+    def stop(self) -> bool:
+        return self.process.stop(deadline_seconds=20)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def _lives(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health/live", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
