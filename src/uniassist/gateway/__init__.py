@@ -1,0 +1,1 @@
+"""The one entrance: ingest, routing, sessions, timeline, streams of events, provider runs."""

@@ -1,0 +1,208 @@
+"""One batch of turns as rows: what is locked and looked up before, and all that is written after, set-based."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from uniassist.store.pool import Connection
+from uniassist.store.queries import load
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999; a client's clock may say anything
+
+
+@dataclass
+class Session:
+    """A locked session. `state` is the routing memory as JSON."""
+
+    session_id: str
+    user_id: str
+    seq: int
+    last_activity_ms: int
+    signed: bool
+    successor_id: str | None
+    state: str
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a session begins when it isn't there."""
+
+    session_id: str
+    user_id: str
+    signed: bool
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class EventRow:
+    event_id: str
+    trace_id: str
+    session_id: str
+    user_id: str
+    provider_id: str | None
+    run_id: str | None
+    seq: int
+    timestamp_ms: int
+    kind: str
+    extension_kind: str | None
+    render_schema_ref: str | None
+    payload: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    run_id: str
+    trace_id: str
+    session_id: str
+    user_id: str
+    provider_id: str
+    mode: str
+    routing_mode: str
+    idempotency_key: str
+    status: str
+    score: float | None
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """A call owed to a provider; `request` is the body to send, `kind` invoke or interact."""
+
+    call_id: str
+    run_id: str
+    session_id: str
+    provider_id: str
+    kind: str
+    request: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    scope: str
+    key: str
+    body_hash: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    run_id: str
+    session_id: str
+    user_id: str
+    provider_id: str
+    status: str
+
+
+@dataclass
+class Rows:
+    """What a batch writes. Events are in order: a session's seq rises along the list."""
+
+    sessions: list[Session] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    runs: list[RunRow] = field(default_factory=list)
+    run_status: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[CallRow] = field(default_factory=list)
+    settled_calls: list[str] = field(default_factory=list)
+    nonces: list[str] = field(default_factory=list)
+    keys: list[KeyRow] = field(default_factory=list)
+
+
+async def lock_sessions(
+    connection: Connection, openings: Iterable[Opening], session_ids: Iterable[str]
+) -> dict[str, Session]:
+    """Open what is missing and lock all, in id order, so that two batches never wait for each other in a ring."""
+    wanted = set(session_ids)
+    by_id = {opening.session_id: opening for opening in openings}
+    found: dict[str, Session] = {}
+    for _ in range(3):  # the second look is for sessions that another batch opened in between
+        missing = wanted - found.keys()
+        if not missing:
+            break
+        opened = [by_id[session_id] for session_id in sorted(missing & by_id.keys())]
+        rows = await connection.fetch(
+            load("ledger")["open_and_lock"],
+            [opening.session_id for opening in opened],
+            [opening.user_id for opening in opened],
+            [opening.signed for opening in opened],
+            [_time(opening.at_ms) for opening in opened],
+            sorted(missing),
+        )
+        for row in rows:
+            found[row["session_id"]] = Session(
+                session_id=row["session_id"],
+                user_id=row["user_id"],
+                seq=row["seq"],
+                last_activity_ms=round((row["last_activity_at"] - _EPOCH).total_seconds() * 1000),
+                signed=row["signed"],
+                successor_id=row["successor_id"],
+                state=row["state"],
+                is_new=row["is_new"],
+            )
+        if not by_id.keys() & (wanted - found.keys()):
+            break
+    return found
+
+
+async def known_nonces(connection: Connection, nonces: Sequence[str]) -> set[str]:
+    return {row["nonce"] for row in await connection.fetch(load("ledger")["known_nonces"], nonces)}
+
+
+async def known_keys(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[bytes, bytes]]:
+    """(scope, key) → (body hash, answer)."""
+    rows = await connection.fetch(load("ledger")["known_keys"], [k[0] for k in keys], [k[1] for k in keys])
+    return {(row["scope"], row["key"]): (row["body_hash"], row["answer"]) for row in rows}
+
+
+async def held_calls(connection: Connection, call_ids: Sequence[str], owner: str) -> set[str]:
+    """Those of `call_ids` that `owner` still has the lease of, locked until the commit (the fence of a result)."""
+    rows = await connection.fetch(load("ledger")["held_calls"], call_ids, owner)
+    return {row["call_id"] for row in rows}
+
+
+async def known_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunFacts]:
+    rows = await connection.fetch(load("ledger")["known_runs"], run_ids)
+    return {row["run_id"]: RunFacts(**dict(row)) for row in rows}
+
+
+async def write(
+    connection: Connection, rows: Rows, *, max_attempts: int, lease_owner: str, lease_seconds: float
+) -> None:
+    """Everything of the batch, in one statement."""
+    sessions = sorted(rows.sessions, key=lambda session: session.session_id)
+    arguments: list[object] = [
+        [session.session_id for session in sessions],
+        [session.user_id for session in sessions],
+        [session.seq for session in sessions],
+        [_time(session.last_activity_ms) for session in sessions],
+        [session.signed for session in sessions],
+        [session.successor_id for session in sessions],
+        [session.state for session in sessions],
+        *_columns(rows.events, EventRow),
+        max_attempts,
+        *_columns(rows.runs, RunRow),
+        [run_id for run_id, _ in rows.run_status],
+        [status for _, status in rows.run_status],
+        *_columns(rows.calls, CallRow),
+        lease_owner,
+        dt.timedelta(seconds=lease_seconds),
+        rows.settled_calls,
+        rows.nonces,
+        *_columns(rows.keys, KeyRow),
+    ]
+    await connection.execute(load("ledger")["write"], *arguments)
+
+
+def _columns(rows: Sequence[object], shape: type) -> list[list[object]]:
+    names: Iterable[str] = shape.__dataclass_fields__  # type: ignore[attr-defined]
+    return [[getattr(row, name) for row in rows] for name in names]
+
+
+def _time(at_ms: int) -> dt.datetime:
+    return _EPOCH + dt.timedelta(milliseconds=min(max(at_ms, 0), _LATEST_MS))
