@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 import structlog
@@ -234,7 +234,7 @@ def _decide_all(batch: Sequence[_Waiting], facts: _Facts) -> _Outcome:
 def _decide(turn: Turn, facts: _Facts, rows: Rows, changed: dict[str, Session], at_ms: int) -> bytes:
     if turn.nonce is not None and turn.nonce in facts.nonces:
         raise InvalidSignature("x-uniassist-nonce: used before; expected a fresh one for each request")
-    session = facts.sessions.get(turn.session_id)
+    origin = session = facts.sessions.get(turn.session_id)
     while session is not None and turn.follows_successor and session.successor_id is not None:
         session = facts.sessions[session.successor_id]
     if session is None:
@@ -251,6 +251,10 @@ def _decide(turn: Turn, facts: _Facts, rows: Rows, changed: dict[str, Session], 
     run = facts.runs.get(turn.run_id) if turn.run_id is not None else None
     answer = turn.decide(draft, run)
     _keep(draft, facts, rows, changed)
+    if origin is not None and origin is not session and draft.session.session_id != session.session_id:
+        # The session that clients still name points at the newest at once: the chain stays short.
+        shortcut = replace(origin, successor_id=draft.session.session_id)
+        facts.sessions[origin.session_id] = changed[origin.session_id] = shortcut
     _use_nonce(turn, facts, rows)
     if turn.call_id is not None:
         rows.settled_calls.append(turn.call_id)

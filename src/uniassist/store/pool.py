@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from uniassist.errors import StartError
 
 Pool = asyncpg.Pool
-Connection = asyncpg.Connection
+Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 
 
 async def create_pool(

@@ -1,0 +1,80 @@
+"""The providers file: who there is, what they listen for, where they are. A bad file is refused as a whole."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from uniassist.errors import SettingsError
+from uniassist.gateway import routing
+
+_Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    keywords: Annotated[list[Annotated[str, msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
+    base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$")] | None = None
+    base_url_env: str | None = None
+    concurrency: _Count = 32
+    timeout_ms: _Count | None = None
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    provider: Annotated[list[_Entry], msgspec.Meta(min_length=1, max_length=100)]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """`base_url` None: routes, but its runs say that it isn't connected. `timeout_seconds`: of one call."""
+
+    provider_id: str
+    keywords: tuple[str, ...]
+    base_url: str | None
+    concurrency: int
+    timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All providers, in the order of the file."""
+
+    providers: tuple[Provider, ...]
+
+    def get(self, provider_id: str) -> Provider | None:
+        return next((each for each in self.providers if each.provider_id == provider_id), None)
+
+    @property
+    def rules(self) -> tuple[routing.Provider, ...]:
+        return tuple(routing.Provider(each.provider_id, each.keywords) for each in self.providers)
+
+
+def parse(source: str, *, name: str, base_urls: Mapping[str, str | None], timeout_ms: int) -> Catalogue:
+    """`base_urls`: variable → URL, for entries that name one. SettingsError names file and field."""
+    try:
+        entries = msgspec.convert(tomllib.loads(source), _File).provider
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{name}: {error}") from None
+    ids = [entry.id for entry in entries]
+    if twice := {each for each in ids if ids.count(each) > 1} | ({routing.BUILTIN} & set(ids)):
+        raise SettingsError(f"{name}: provider ids must be there once and not be reserved: {sorted(twice)}")
+    providers = []
+    for entry in entries:
+        if entry.base_url_env is not None and entry.base_url_env not in base_urls:
+            known = ", ".join(base_urls)
+            raise SettingsError(f"{name}: {entry.id}.base_url_env: expected one of {known}")
+        url = entry.base_url or (base_urls[entry.base_url_env] if entry.base_url_env else None)
+        providers.append(
+            Provider(
+                entry.id,
+                tuple(entry.keywords),
+                url.rstrip("/") if url else None,
+                entry.concurrency,
+                (entry.timeout_ms or timeout_ms) / 1000,
+            )
+        )
+    return Catalogue(tuple(providers))
