@@ -1,1 +1,3 @@
 """UniAssist: one entrance to many specialist assistants."""
+
+VERSION = "0.1.0"

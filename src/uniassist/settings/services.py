@@ -73,6 +73,7 @@ class GatewaySettings:
     providers_file: str | None
     cors_origins: list[str]
     ingest_queue_size: int
+    outbox_max_attempts: int
     provider_timeout_ms: int
     streams: StreamSettings
 
@@ -91,6 +92,7 @@ class GatewaySettings:
             providers_file=reader.optional("UNIASSIST_PROVIDERS_FILE"),
             cors_origins=reader.items("UNIASSIST_CORS_ORIGINS"),
             ingest_queue_size=reader.integer("GATEWAY_INGEST_QUEUE_SIZE"),
+            outbox_max_attempts=reader.integer("OUTBOX_MAX_ATTEMPTS"),
             provider_timeout_ms=reader.integer("GATEWAY_PROVIDER_TIMEOUT_MS"),
             streams=StreamSettings.read(reader, service.port),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from uniassist.store.pool import Connection
+from uniassist.store.pool import Connection, Pool
 from uniassist.store.queries import load
 
 
@@ -24,6 +24,13 @@ class Replayed:
     selected: int
     inserted: int
     updated: int
+
+
+async def counts(pool: Pool) -> dict[str, int]:
+    """Rows by state, attempts and the backlog's age. Reads the whole table: for a person, not for a scrape."""
+    row = await pool.fetchrow(load("outbox")["counts"], timeout=20)
+    assert row is not None, "an aggregate gives a row"
+    return {name: int(value) for name, value in row.items()}
 
 
 async def stats(connection: Connection) -> list[asyncpg.Record]:

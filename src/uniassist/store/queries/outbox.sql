@@ -1,3 +1,16 @@
+-- name: counts
+-- A person asks for this, at most a few times a minute: the gateway keeps an answer for five seconds.
+SELECT (SELECT count(*) FROM outbox_events WHERE status = 'pending') AS pending,
+       (SELECT count(*) FROM outbox_events WHERE status = 'processing') AS processing,
+       (SELECT count(*) FROM outbox_events WHERE status = 'failed') AS failed,
+       (SELECT count(*) FROM outbox_events WHERE status = 'delivered') AS delivered,
+       (SELECT count(*) FROM outbox_events WHERE status = 'consumed') AS consumed,
+       (SELECT count(*) FROM outbox_events WHERE status = 'dead_letter') AS dead_letter,
+       (SELECT coalesce(sum(attempts), 0) FROM outbox_events WHERE attempts > 0) AS attempts_total,
+       (SELECT count(*) FROM outbox_events WHERE attempts > 1) AS retry_rows,
+       (SELECT coalesce(extract(epoch FROM now() - min(created_at)) * 1000, 0)::bigint FROM outbox_events
+        WHERE status IN ('pending', 'processing', 'failed')) AS oldest_backlog_age_ms;
+
 -- name: stats
 SELECT status, count(*) AS events, min(created_at) AS oldest
 FROM outbox_events GROUP BY status ORDER BY status;

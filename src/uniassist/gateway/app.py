@@ -1,0 +1,204 @@
+"""The gateway, wired: the one place of this service that reads settings."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.types import ASGIApp
+
+from uniassist import VERSION
+from uniassist.errors import SettingsError
+from uniassist.gateway import providers
+from uniassist.gateway.calls import LEASE_SECONDS, Calls
+from uniassist.gateway.ids import new_id
+from uniassist.gateway.ledger import Committed, Ledger
+from uniassist.gateway.live import Hub
+from uniassist.gateway.metrics import Metrics
+from uniassist.gateway.operations import operations
+from uniassist.gateway.overview import Overview
+from uniassist.gateway.providers import Catalogue
+from uniassist.gateway.routes import Routes
+from uniassist.lifecycle import Loop
+from uniassist.settings import GatewaySettings
+from uniassist.store import calls as stored_calls
+from uniassist.store.pool import Pool, create_pool
+from uniassist.streams import wake
+from uniassist.telemetry import configure_logging
+from uniassist.web import server
+from uniassist.web.app import create_app
+from uniassist.web.client import JsonClient
+from uniassist.web.health import HealthRegistry
+
+log = structlog.get_logger()
+
+KEYS_KEPT = dt.timedelta(days=3)
+PRUNE_SECONDS = 30.0
+DRAIN_SECONDS = 10
+
+
+def main() -> None:
+    server.run(run)
+
+
+async def run() -> None:
+    settings = GatewaySettings.from_env()
+    configure_logging("gateway", settings.service.log_level)
+    catalogue = _catalogue(settings)
+    listener = server.listen(
+        settings.service.host, settings.service.port, port_variable=settings.service.port_variable
+    )
+    owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
+    async with AsyncExitStack() as stack:
+        pool = await create_pool(settings.database_url.reveal(), application_name="uniassist-gateway", max_size=20)
+        stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
+        redis = Redis.from_url(
+            settings.redis_url.reveal(), socket_connect_timeout=2.0, socket_timeout=5.0, max_connections=20
+        )
+        stack.push_async_callback(redis.aclose)
+        client = await stack.enter_async_context(JsonClient(connection_limit=500))
+        metrics = Metrics()
+        hub = Hub(pool, redis, global_key=settings.streams.global_key)
+        calls = Calls(pool=pool, client=client, catalogue=catalogue, owner=owner, metrics=metrics)
+        hint = WakeHint(redis, settings.streams.prefix)
+        ledger = Ledger(
+            pool,
+            owner=owner,
+            queue_size=settings.ingest_queue_size,
+            lease_seconds=LEASE_SECONDS,
+            max_attempts=settings.outbox_max_attempts,
+            after_commit=partial(_after_commit, hub, calls, hint),
+        )
+        pruning = Loop("prune", partial(_prune, pool))
+        health = await stack.enter_async_context(_health(settings, pool, redis))
+        app = _app(settings, pool, ledger, hub, catalogue, metrics, health)
+        hub.start()
+        ledger.start()
+        calls.start(ledger)
+        pruning.start()
+        try:
+            await server.serve(app, listener, on_stop=_closing(hub), drain_seconds=DRAIN_SECONDS)
+        finally:
+            await pruning.stop()
+            await calls.stop(deadline_seconds=DRAIN_SECONDS / 2)
+            await ledger.stop()
+            await hub.stop()
+            await hint.stop()
+
+
+class WakeHint:
+    """Tells the workers that rows were committed; many commits while one hint is on its way share the next."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._due = False
+        self._task: asyncio.Task[None] | None = None
+
+    def give(self) -> None:
+        self._due = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._publish(), name="wake-hint")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=1.0)
+
+    async def _publish(self) -> None:
+        while self._due:
+            self._due = False
+            try:
+                async with asyncio.timeout(1.0):
+                    await wake.publish(self._redis, self._prefix)
+            except (RedisError, OSError, TimeoutError) as error:
+                # Only a hint: the workers poll as well.
+                log.debug("no wake-up hint", error=repr(error))
+
+
+def _after_commit(hub: Hub, calls: Calls, hint: WakeHint, committed: Committed) -> None:
+    rows = committed.rows
+    hub.wake({event.session_id for event in rows.events})
+    calls.dispatch(rows.calls)
+    if rows.events:
+        hint.give()
+
+
+def _closing(hub: Hub) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        hub.close_streams()
+
+    return close
+
+
+async def _prune(pool: Pool) -> float:
+    await stored_calls.prune(pool, keys_older_than=KEYS_KEPT)
+    return PRUNE_SECONDS
+
+
+def _catalogue(settings: GatewaySettings) -> Catalogue:
+    path = settings.providers_file
+    try:
+        source = (
+            Path(path).read_text("utf-8")
+            if path
+            else files("uniassist.gateway").joinpath("providers.toml").read_text("utf-8")
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"UNIASSIST_PROVIDERS_FILE: can't read {path}: {error}") from None
+    return providers.parse(
+        source,
+        name=path or "providers.toml",
+        base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url},
+        timeout_ms=settings.provider_timeout_ms,
+    )
+
+
+def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegistry:
+    health = HealthRegistry(service="gateway", version=VERSION, revision=settings.service.revision)
+
+    async def postgres() -> None:
+        # A schema that is missing shows here too; a service never makes it.
+        await pool.fetchval("SELECT 1 FROM outbox_events LIMIT 1", timeout=0.8)
+
+    health.required("postgres", postgres)
+    health.optional("redis", redis.ping)
+    return health
+
+
+def _app(
+    settings: GatewaySettings,
+    pool: Pool,
+    ledger: Ledger,
+    hub: Hub,
+    catalogue: Catalogue,
+    metrics: Metrics,
+    health: HealthRegistry,
+) -> ASGIApp:
+    routes = Routes(
+        pool=pool,
+        ledger=ledger,
+        hub=hub,
+        catalogue=catalogue,
+        metrics=metrics,
+        adapter_secrets=tuple(secret.reveal() for secret in settings.adapter_secrets),
+        provider_token=settings.provider_context_token.reveal(),
+        version=VERSION,
+    )
+    return create_app(
+        service="gateway",
+        version=VERSION,
+        operations=operations(routes, Overview(pool, ledger, metrics)),
+        health=health,
+        metrics=metrics.registry,
+        cors_origins=settings.cors_origins,
+    )

@@ -1,0 +1,227 @@
+"""Provider calls: made after the commit that owes them, settled by the commit that holds their answer.
+
+The row of a call carries a lease of this gateway, renewed while the call is under way. A gateway that dies stops
+renewing, and any other takes the call over with the same idempotency key. A result lands once: its commit needs
+the lease, and deletes the row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from uniassist.contracts.interaction import InteractionEvent
+from uniassist.contracts.provider import InteractRequest, InteractResponse, InvokeRequest, InvokeResponse
+from uniassist.errors import Unavailable
+from uniassist.gateway.answers import Answer, request_of
+from uniassist.gateway.breaker import Breaker
+from uniassist.gateway.ledger import CallLost, Ledger
+from uniassist.gateway.metrics import Metrics
+from uniassist.gateway.providers import Catalogue, Provider
+from uniassist.gateway.turns import Turn
+from uniassist.lifecycle import Loop
+from uniassist.store import calls as store
+from uniassist.store.ledger import CallRow
+from uniassist.store.pool import Pool
+from uniassist.web.client import BadAnswer, CallFailed, JsonClient
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 8.0
+RENEW_SECONDS = 2.0
+MAX_UNDER_WAY = 5000
+MAX_EVENTS = 100
+MAX_ATTEMPTS = 5
+
+
+@dataclass
+class _Lane:
+    """One provider's bulkhead: how many calls at once, and whether it is worth trying."""
+
+    limit: asyncio.Semaphore
+    breaker: Breaker = field(default_factory=Breaker)
+
+
+class Calls:
+    """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left."""
+
+    def __init__(
+        self, *, pool: Pool, client: JsonClient, catalogue: Catalogue, owner: str, metrics: Metrics
+    ) -> None:
+        self._pool = pool
+        self._client = client
+        self._catalogue = catalogue
+        self._owner = owner
+        self._metrics = metrics
+        self._ledger: Ledger | None = None
+        self._lanes = {each.provider_id: _Lane(asyncio.Semaphore(each.concurrency)) for each in catalogue.providers}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._loops = (Loop("renew-calls", self._renew), Loop("take-over-calls", self._take_over))
+
+    def start(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        for loop in self._loops:
+            loop.start()
+
+    async def stop(self, deadline_seconds: float) -> None:
+        """Let calls finish for a while; what doesn't is taken over by another gateway, or by the next start."""
+        await self._loops[1].stop()
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=deadline_seconds)
+        for task in list(self._under_way.values()):
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await self._loops[0].stop()
+
+    @property
+    def alive(self) -> bool:
+        return all(loop.alive for loop in self._loops)
+
+    def dispatch(self, calls: Sequence[CallRow], attempt: int = 1) -> None:
+        """Start the calls. Beyond the bound they are left to their lease's expiry: durable, only later."""
+        for call in calls:
+            if len(self._under_way) >= MAX_UNDER_WAY:
+                log.warning("too many provider calls under way", waiting=call.call_id)
+                continue
+            task = asyncio.create_task(self._settle(call, attempt), name=call.call_id)
+            self._under_way[call.call_id] = task
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.pop(task.get_name(), None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("provider call broke", call=task.get_name(), error=repr(error))
+
+    async def _settle(self, call: CallRow, attempt: int) -> None:
+        request = request_of(call)
+        events: Sequence[InteractionEvent] | None = None
+        provider = self._catalogue.get(call.provider_id)
+        if provider is not None and provider.base_url is not None and attempt <= MAX_ATTEMPTS:
+            events = await self._call(provider, provider.base_url, call, request, attempt)
+        turn = Turn(
+            session_id=call.session_id,
+            decide=Answer(call, request, events),
+            run_id=call.run_id,
+            call_id=call.call_id,
+            traceparent=call.traceparent,
+            follows_successor=False,
+        )
+        await self._submit(turn)
+
+    async def _submit(self, turn: Turn) -> None:
+        """Until it is committed, or lost to another gateway: an outage of Postgres loses no answer."""
+        assert self._ledger is not None
+        while True:  # ends: with the commit, with the lease, or with `stop`
+            try:
+                await self._ledger.submit(turn)
+            except Unavailable:
+                await asyncio.sleep(0.5)
+            except CallLost:
+                return
+            else:
+                return
+
+    async def _call(
+        self,
+        provider: Provider,
+        base_url: str,
+        call: CallRow,
+        request: InvokeRequest | InteractRequest,
+        attempt: int,
+    ) -> Sequence[InteractionEvent] | None:
+        lane = self._lanes[provider.provider_id]
+        try:
+            # The wait for a place has the same deadline: a hung provider delays nobody for longer than one call.
+            async with asyncio.timeout(provider.timeout_seconds):
+                await lane.limit.acquire()
+        except TimeoutError:
+            self._failed(call, "no free place among its calls")
+            return None
+        try:
+            if not lane.breaker.allows(time.monotonic()):
+                self._failed(call, "its breaker is open")
+                return None
+            headers = {"traceparent": call.traceparent} if call.traceparent else {}
+            if isinstance(request, InvokeRequest):
+                events = await self._invoke(base_url, provider, request, attempt, headers)
+            else:
+                events = await self._interact(base_url, provider, request, attempt, headers)
+        except CallFailed as error:
+            lane.breaker.failed(time.monotonic())
+            self._failed(call, str(error))
+            return None
+        finally:
+            lane.limit.release()
+        lane.breaker.succeeded()
+        return events
+
+    async def _invoke(
+        self,
+        base_url: str,
+        provider: Provider,
+        request: InvokeRequest,
+        attempt: int,
+        headers: dict[str, str],
+    ) -> list[InteractionEvent]:
+        body = msgspec.structs.replace(request, run=msgspec.structs.replace(request.run, attempt=attempt))
+        answer = await self._client.post_json(
+            f"{base_url}/v0/invoke",
+            body,
+            InvokeResponse,
+            timeout_seconds=provider.timeout_seconds,
+            headers=headers,
+        )
+        if answer.run_id != request.run.run_id or answer.provider_id != provider.provider_id:
+            raise BadAnswer("runId, providerId: expected those of the request")
+        said: list[InteractionEvent] = [answer.ack] if answer.ack.message else []
+        return _bounded([*said, *(answer.immediate_events or [])])
+
+    async def _interact(
+        self,
+        base_url: str,
+        provider: Provider,
+        request: InteractRequest,
+        attempt: int,
+        headers: dict[str, str],
+    ) -> list[InteractionEvent]:
+        body = msgspec.structs.replace(request, run=msgspec.structs.replace(request.run, attempt=attempt))
+        answer = await self._client.post_json(
+            f"{base_url}/v0/interact",
+            body,
+            InteractResponse,
+            timeout_seconds=provider.timeout_seconds,
+            headers=headers,
+        )
+        if answer.run_id != request.run.run_id:
+            raise BadAnswer("runId: expected that of the request")
+        return _bounded(answer.events)
+
+    def _failed(self, call: CallRow, reason: str) -> None:
+        self._metrics.provider_failed(call.kind)
+        log.warning("provider call failed", provider=call.provider_id, run=call.run_id, reason=reason)
+
+    async def _renew(self) -> float:
+        if self._under_way:
+            await store.renew(self._pool, list(self._under_way), owner=self._owner, lease_seconds=LEASE_SECONDS)
+        return RENEW_SECONDS
+
+    async def _take_over(self) -> float:
+        room = min(100, MAX_UNDER_WAY - len(self._under_way))
+        if room <= 0:
+            return 1.0
+        found = await store.take_over(self._pool, owner=self._owner, lease_seconds=LEASE_SECONDS, limit=room)
+        for call, attempt in found:
+            if call.call_id not in self._under_way:
+                self.dispatch([call], attempt)
+        return 0.0 if len(found) == room else 1.0
+
+
+def _bounded(events: list[InteractionEvent]) -> list[InteractionEvent]:
+    if len(events) > MAX_EVENTS:
+        raise BadAnswer(f"events: at most {MAX_EVENTS}")
+    return events

@@ -1,0 +1,159 @@
+"""Event streams: who follows which session, woken by this gateway's own commits and by the global stream.
+
+The hub carries only wake-ups; events are read from Postgres by cursor. So the hand-over from history to live has
+no gap and no double, a reader that lags holds no memory here, and while Redis is away a poll each second takes
+its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import TypeAlias, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from uniassist.contracts import codec
+from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.timeline import SseFrame
+from uniassist.lifecycle import Loop
+from uniassist.store import timeline
+from uniassist.store.pool import Pool
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS = 15.0
+POLL_SECONDS = 1.0
+PAGE = 200
+_READ_COUNT, _READ_BLOCK_MS = 1000, 1000
+# redis-py's own types cover both protocols and both modes; this client has bytes and RESP 2.
+_Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+class Hub:
+    """One per process: a single Redis reader wakes the followers of the sessions that moved."""
+
+    def __init__(self, pool: Pool, redis: Redis, *, global_key: str) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._global_key = global_key
+        self._followers: dict[str, set[asyncio.Event]] = {}
+        self._last_id: str | None = None
+        self._redis_is_read = False
+        self._closed = asyncio.Event()
+        self._loop = Loop("stream-reader", self._read_once)
+
+    def start(self) -> None:
+        self._loop.start()
+
+    async def stop(self) -> None:
+        self.close_streams()
+        await self._loop.stop()
+
+    def close_streams(self) -> None:
+        """End all streams; their clients come back with their cursor."""
+        self._closed.set()
+        for followers in self._followers.values():
+            for news in followers:
+                news.set()
+
+    @property
+    def alive(self) -> bool:
+        return self._loop.alive
+
+    def wake(self, session_ids: Iterable[str]) -> None:
+        for session_id in session_ids:
+            for news in self._followers.get(session_id, ()):
+                news.set()
+
+    async def follow(self, session_id: str, cursor: int) -> AsyncIterator[bytes]:
+        """Server-sent events after `cursor`, for as long as the reader stays; comments as heartbeats."""
+        news = asyncio.Event()
+        self._followers.setdefault(session_id, set()).add(news)
+        try:
+            yield b": connected\n\n"
+            while not self._closed.is_set():
+                news.clear()
+                frames, cursor, full = await self._frames_after(session_id, cursor)
+                if frames:
+                    yield frames
+                if not full and not await self._news_came(news):
+                    yield b": heartbeat\n\n"
+        finally:
+            followers = self._followers[session_id]
+            followers.discard(news)
+            if not followers:
+                del self._followers[session_id]
+
+    async def _frames_after(self, session_id: str, cursor: int) -> tuple[bytes, int, bool]:
+        try:
+            events = await timeline.read(self._pool, session_id, cursor, PAGE)
+        except Exception as error:  # Postgres is away: the stream stays open and goes on when it is back
+            log.warning("event stream can't read", error=repr(error))
+            return b"", cursor, False
+        frames = [
+            b"id: %d\ndata: %b\n\n"
+            % (
+                event.seq,
+                codec.encode(SseFrame(schema_version=SCHEMA_VERSION, type="timeline_event", event=event)),
+            )
+            for event in events
+        ]
+        return b"".join(frames), events[-1].seq if events else cursor, len(events) == PAGE
+
+    async def _news_came(self, news: asyncio.Event) -> bool:
+        """Wait for news; False when a heartbeat is due instead."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + HEARTBEAT_SECONDS
+        while (left := end - loop.time()) > 0:
+            patience = left if self._redis_is_read else min(left, POLL_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), patience)
+                return True
+            if not self._redis_is_read:
+                return True
+        return False
+
+    async def _read_once(self) -> float:
+        try:
+            if self._last_id is None:
+                self._last_id = await self._end_of_stream()
+                self._wake_all()  # what was published before this look is found by the cursors
+            found = await self._redis.xread(
+                {self._global_key: self._last_id}, count=_READ_COUNT, block=_READ_BLOCK_MS
+            )
+        except (RedisError, OSError):
+            self._redis_is_read, self._last_id = False, None
+            raise
+        self._redis_is_read = True
+        answer = cast("list[tuple[bytes, _Entries]]", found or [])
+        moved: set[str] = set()
+        for _, entries in answer:
+            for entry_id, fields in entries:
+                self._last_id = entry_id.decode()
+                moved.add(fields.get(b"sessionId", b"").decode("utf-8", "replace"))
+        self.wake(moved)
+        if not answer:
+            await self._notice_a_rebuilt_stream()
+        return 0.0
+
+    async def _end_of_stream(self) -> str:
+        newest = cast(_Entries, await self._redis.xrevrange(self._global_key, count=1))
+        return newest[0][0].decode() if newest else "0-0"
+
+    async def _notice_a_rebuilt_stream(self) -> None:
+        """After a FLUSHALL the new stream may begin below the id that this reader waits beyond."""
+        end = await self._end_of_stream()
+        if self._last_id is not None and _number(end) < _number(self._last_id):
+            self._last_id = None
+
+    def _wake_all(self) -> None:
+        self.wake(list(self._followers))
+
+
+def _number(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)

@@ -1,0 +1,48 @@
+"""What the gateway counts, once, for Prometheus and for /v0/metrics."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCIES_KEPT = 2048
+
+
+class Metrics:
+    """Counters of this process since its start; the latency percentile is over the last 2,048 inputs."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._ingest = Counter("uniassist_ingest", "Inputs by outcome", ["outcome"], registry=self.registry)
+        self._latency = Histogram(
+            "uniassist_ingest_seconds", "From the input's arrival to its acknowledgement", registry=self.registry
+        )
+        self._calls = Counter(
+            "uniassist_provider_call_errors", "Failed provider calls", ["kind"], registry=self.registry
+        )
+        self.streams = Gauge("uniassist_sse_connections", "Open event streams", registry=self.registry)
+        self._recent: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        self.ingest_total = 0
+        self.ingest_errors = 0
+        self.call_errors = {"invoke": 0, "interact": 0}
+
+    def ingested(self, seconds: float) -> None:
+        self.ingest_total += 1
+        self._ingest.labels("accepted").inc()
+        self._latency.observe(seconds)
+        self._recent.append(seconds)
+
+    def ingest_failed(self) -> None:
+        """An input that was refused or couldn't be committed."""
+        self.ingest_total += 1
+        self.ingest_errors += 1
+        self._ingest.labels("failed").inc()
+
+    def provider_failed(self, kind: str) -> None:
+        self.call_errors[kind] += 1
+        self._calls.labels(kind).inc()
+
+    def latency_p95_ms(self) -> float:
+        ordered = sorted(self._recent)
+        return round(ordered[int(len(ordered) * 0.95)] * 1000, 3) if ordered else 0.0

@@ -1,0 +1,226 @@
+"""The gateway's HTTP: reads and checks a request, submits a turn, writes the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from uniassist.contracts import codec
+from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.inputs import UnifiedUserInput, UserInteraction
+from uniassist.contracts.provider import (
+    Capabilities,
+    ProviderEventsRequest,
+    ProviderManifest,
+    Security,
+)
+from uniassist.contracts.timeline import TimelinePage
+from uniassist.errors import (
+    InvalidProviderToken,
+    InvalidRequest,
+    InvalidSignature,
+    MissingScope,
+    Unavailable,
+)
+from uniassist.gateway import late_events, routing
+from uniassist.gateway.idle import activity_ms
+from uniassist.gateway.ids import now_ms
+from uniassist.gateway.ingest import Ingest
+from uniassist.gateway.interact import NEW_SESSION, SWITCH, Interact
+from uniassist.gateway.ledger import OUTAGE, Ledger
+from uniassist.gateway.live import Hub
+from uniassist.gateway.metrics import Metrics
+from uniassist.gateway.providers import Catalogue
+from uniassist.gateway.turns import Idempotency, Turn
+from uniassist.store import context, timeline
+from uniassist.store.ledger import Opening
+from uniassist.store.pool import Pool
+from uniassist.web import requests, signing
+from uniassist.web.app import json_response
+from uniassist.web.problems import set_trace_id
+
+GRANTED = frozenset({"context:read", "events:write"})
+MAX_KEY_LENGTH = 255
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Routes:
+    """One method for each call of the contract."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        ledger: Ledger,
+        hub: Hub,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        adapter_secrets: tuple[str, ...],
+        provider_token: str,
+        version: str,
+    ) -> None:
+        self._pool = pool
+        self._ledger = ledger
+        self._hub = hub
+        self._catalogue = catalogue
+        self._metrics = metrics
+        self._adapter_secrets = adapter_secrets
+        self._provider_token = provider_token.encode()
+        self._version = version
+
+    async def ingest(self, request: Request) -> Response:
+        began = time.perf_counter()
+        try:
+            answer = await self._ingest(request)
+        except BaseException:
+            self._metrics.ingest_failed()
+            raise
+        self._metrics.ingested(time.perf_counter() - began)
+        return Response(answer, media_type="application/json")
+
+    async def _ingest(self, request: Request) -> bytes:
+        body = await requests.read_body(request)
+        message = codec.decode(body, UnifiedUserInput)
+        set_trace_id(request, message.trace_id)
+        nonce = self._verified_nonce(request, body, required=message.source != "app")
+        at_ms = activity_ms(message.timestamp_ms, now_ms())
+        turn = Turn(
+            session_id=message.session_id,
+            decide=Ingest(message, self._catalogue, nonce is not None),
+            opening=Opening(message.session_id, message.user_id, nonce is not None, at_ms),
+            nonce=nonce,
+            idempotency=_idempotency(request, message, body),
+            traceparent=_traceparent(request),
+        )
+        return await self._ledger.submit(turn)
+
+    async def interact(self, request: Request) -> Response:
+        body = await requests.read_body(request)
+        interaction = codec.decode(body, UserInteraction)
+        set_trace_id(request, interaction.trace_id)
+        nonce = self._verified_nonce(request, body, required=False)
+        of_session = interaction.action_id.startswith((SWITCH, NEW_SESSION))
+        turn = Turn(
+            session_id=interaction.session_id,
+            decide=Interact(interaction, self._catalogue, nonce is not None),
+            nonce=nonce,
+            run_id=None if of_session else interaction.run_id,
+            traceparent=_traceparent(request),
+            follows_successor=of_session,
+        )
+        return Response(await self._ledger.submit(turn), media_type="application/json")
+
+    async def timeline(self, request: Request) -> Response:
+        fields = requests.query(request)
+        session_id = requests.text_field(fields, "sessionId")
+        cursor = requests.integer_field(fields, "cursor", default=0)
+        try:
+            events = await timeline.read(self._pool, session_id, cursor)
+        except (*OUTAGE, asyncpg.PostgresError):
+            raise Unavailable("the database is away; try again") from None
+        page = TimelinePage(
+            schema_version=SCHEMA_VERSION, events=events, next_cursor=events[-1].seq if events else cursor
+        )
+        return json_response(page)
+
+    async def stream(self, request: Request) -> Response:
+        fields = requests.query(request)
+        session_id = requests.text_field(fields, "sessionId")
+        cursor = requests.integer_field(fields, "cursor", default=0)
+        last_event_id = requests.header(request, "last-event-id", max_length=64)
+        if last_event_id:
+            cursor = requests.integer("Last-Event-ID", last_event_id)
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            self._counted(self._hub.follow(session_id, cursor)), media_type="text/event-stream", headers=headers
+        )
+
+    async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._metrics.streams.inc()
+        try:
+            async for frame in frames:
+                yield frame
+        finally:
+            self._metrics.streams.dec()
+
+    async def events(self, request: Request) -> Response:
+        self._check_scope(request, "events:write")
+        asked = await requests.read_shape(request, ProviderEventsRequest)
+        return json_response(
+            await late_events.accept(asked, submit=self._ledger.submit, latest_session=self._latest_session)
+        )
+
+    async def user_context(self, request: Request) -> Response:
+        self._check_scope(request, "context:read")
+        profile_ref = requests.path_field(request, "profileRef")
+        prefix, _, user_id = profile_ref.partition(":")
+        if prefix != "profile" or not user_id:
+            raise InvalidRequest("profileRef: expected profile:<userId>")
+        try:
+            return json_response(await context.read(self._pool, profile_ref, user_id))
+        except (*OUTAGE, asyncpg.PostgresError):
+            raise Unavailable("the database is away; try again") from None
+
+    async def manifest(self, _request: Request) -> Response:
+        return json_response(
+            ProviderManifest(
+                schema_version=SCHEMA_VERSION,
+                provider_id=routing.BUILTIN,
+                name="UniAssist",
+                version=self._version,
+                description="Answers what concerns no specialist, and says which specialists there are.",
+                capabilities=Capabilities(
+                    inputs=["text"], interaction_events=["assistant_message"], streaming=False
+                ),
+                security=Security(auth="none", required_scopes=[]),
+            )
+        )
+
+    def _verified_nonce(self, request: Request, body: bytes, *, required: bool) -> str | None:
+        """The nonce of a good signature; None when unsigned and that is allowed."""
+        headers = request.scope["headers"]
+        if not signing.is_signed(headers):
+            if required:
+                raise InvalidSignature("x-uniassist-signature: required for every source but app")
+            return None
+        return signing.verify(headers, body, self._adapter_secrets, now_ms())
+
+    def _check_scope(self, request: Request, scope: str) -> None:
+        token = requests.bearer_token(request)
+        if token is None or not hmac.compare_digest(token.encode(), self._provider_token):
+            raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
+        named = (requests.header(request, "x-provider-scopes") or "").replace(",", " ").split()
+        # The header can only narrow what the token grants.
+        if scope not in GRANTED or not {scope, "*"} & set(named):
+            raise MissingScope(f"x-provider-scopes: expected it to hold {scope} or *")
+
+    async def _latest_session(self, user_id: str) -> str | None:
+        try:
+            return await timeline.latest_session(self._pool, user_id)
+        except (*OUTAGE, asyncpg.PostgresError):
+            raise Unavailable("the database is away; try again") from None
+
+
+def _idempotency(request: Request, message: UnifiedUserInput, body: bytes) -> Idempotency | None:
+    """By the client's key, else by the channel's message id: a channel pushes the same message again."""
+    key = requests.header(request, "idempotency-key", max_length=MAX_KEY_LENGTH)
+    if key is not None:
+        if not key.strip():
+            raise InvalidRequest(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
+        return Idempotency(f"ingest:{message.user_id}", f"key:{key}", hashlib.sha256(body).digest())
+    if message.channel is not None and message.channel.message_id is not None:
+        return Idempotency(f"ingest:{message.user_id}", f"message:{message.source}:{message.channel.message_id}")
+    return None
+
+
+def _traceparent(request: Request) -> str | None:
+    """W3C Trace Context; one that isn't well-formed is left out, as that standard asks."""
+    found = request.headers.get("traceparent")
+    return found if found is not None and _TRACEPARENT.fullmatch(found) else None

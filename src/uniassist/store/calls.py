@@ -1,0 +1,30 @@
+"""Leases of the calls that providers are owed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from uniassist.store.ledger import CallRow
+from uniassist.store.pool import Pool
+from uniassist.store.queries import load
+
+
+async def renew(pool: Pool, call_ids: Sequence[str], *, owner: str, lease_seconds: float) -> None:
+    """Keep the leases of the calls under way; one that went to another gateway stays there."""
+    lease = dt.timedelta(seconds=lease_seconds)
+    await pool.execute(load("gateway")["renew_calls"], call_ids, owner, lease, timeout=5)
+
+
+async def take_over(pool: Pool, *, owner: str, lease_seconds: float, limit: int) -> list[tuple[CallRow, int]]:
+    """Calls whose gateway died, with the attempt that is now to be made."""
+    lease = dt.timedelta(seconds=lease_seconds)
+    rows = await pool.fetch(load("gateway")["take_over_calls"], owner, lease, limit, timeout=5)
+    names = CallRow.__dataclass_fields__
+    return [(CallRow(**{name: row[name] for name in names}), row["attempt"]) for row in rows]
+
+
+async def prune(pool: Pool, *, keys_older_than: dt.timedelta) -> None:
+    """Forget expired nonces and old idempotency keys, some thousands at a time."""
+    await pool.execute(load("gateway")["prune_nonces"], timeout=10)
+    await pool.execute(load("gateway")["prune_keys"], keys_older_than, timeout=10)

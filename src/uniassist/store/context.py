@@ -1,0 +1,34 @@
+"""The user context that providers may read: built from what the user last sent, kept for a while."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from uniassist.contracts import codec
+from uniassist.contracts.provider import UserContext
+from uniassist.store.pool import Pool
+from uniassist.store.queries import load
+
+_KEPT = dt.timedelta(minutes=5)
+
+
+async def read(pool: Pool, profile_ref: str, user_id: str) -> UserContext:
+    """The cached snapshot, or a new one. An unknown user has an empty one."""
+    cached = await pool.fetchrow(load("gateway")["cached_context"], profile_ref, timeout=10)
+    if cached is not None:
+        snapshot = msgspec.json.decode(cached["snapshot"], type=dict[str, dict[str, object]])
+        return UserContext(
+            profile=snapshot.get("profile", {}),
+            preferences=snapshot.get("preferences", {}),
+            consents=snapshot.get("consents", {}),
+            updated_at=cached["updated_at_ms"],
+        )
+    last = await pool.fetchrow(load("gateway")["last_input"], user_id, timeout=10)
+    preferences = {name: value for name, value in dict(last).items() if value is not None} if last else {}
+    fresh = {"profile": {"userId": user_id}, "preferences": preferences, "consents": {}}
+    kept = await pool.fetchval(
+        load("gateway")["keep_context"], profile_ref, user_id, codec.encode(fresh).decode(), _KEPT, timeout=10
+    )
+    return UserContext(profile=fresh["profile"], preferences=preferences, consents={}, updated_at=kept)

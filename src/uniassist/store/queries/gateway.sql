@@ -1,0 +1,43 @@
+-- name: timeline
+SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind, extension_kind,
+       render_schema_ref, payload
+FROM timeline_events WHERE session_id = $1 AND seq > $2 ORDER BY seq LIMIT $3;
+
+-- name: latest_session
+SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, session_id DESC LIMIT 1;
+
+-- name: renew_calls
+UPDATE provider_calls SET lease_expires_at = now() + $3::interval
+WHERE call_id = ANY ($1::text[]) AND lease_owner = $2;
+
+-- name: take_over_calls
+UPDATE provider_calls SET lease_owner = $1, lease_expires_at = now() + $2::interval, attempt = attempt + 1
+WHERE call_id IN (SELECT call_id FROM provider_calls WHERE lease_expires_at < now()
+                  ORDER BY lease_expires_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING call_id, run_id, session_id, provider_id, kind, request, traceparent, attempt;
+
+-- name: cached_context
+SELECT snapshot, (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms
+FROM user_context_cache WHERE profile_ref = $1 AND ttl_expires_at > now();
+
+-- name: last_input
+SELECT payload #>> '{input,locale}' AS locale, payload #>> '{input,timezone}' AS timezone
+FROM timeline_events
+WHERE kind = 'inbound' AND session_id = (SELECT session_id FROM sessions WHERE user_id = $1
+                                         ORDER BY created_at DESC, session_id DESC LIMIT 1)
+ORDER BY seq DESC LIMIT 1;
+
+-- name: keep_context
+INSERT INTO user_context_cache (profile_ref, user_id, snapshot, ttl_expires_at)
+VALUES ($1, $2, $3::jsonb, now() + $4::interval)
+ON CONFLICT (profile_ref) DO UPDATE SET snapshot = EXCLUDED.snapshot, ttl_expires_at = EXCLUDED.ttl_expires_at,
+    updated_at = now()
+RETURNING (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms;
+
+-- name: prune_nonces
+DELETE FROM signature_nonces WHERE nonce IN
+    (SELECT nonce FROM signature_nonces WHERE expires_at < now() ORDER BY expires_at LIMIT 5000);
+
+-- name: prune_keys
+DELETE FROM idempotency_keys WHERE (scope, key) IN
+    (SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT 5000);
