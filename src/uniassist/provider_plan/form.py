@@ -1,0 +1,125 @@
+"""The form of a plan: its fields, its JSON Schema with what is known already, and the check of what comes back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from uniassist.contracts.base import JsonObject
+from uniassist.provider_plan.phrases import say
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class Field:
+    """`name` is also its title's key in the catalogue; `hint` names a phrase."""
+
+    name: str
+    required: bool = False
+    is_date: bool = False
+    max_length: int | None = None
+    hint: str | None = None
+    widget: str | None = None
+
+
+FIELDS = (
+    Field("goal", required=True, max_length=500, hint="goal_hint"),
+    Field("dueDate", is_date=True, widget="date"),
+    Field("constraints", max_length=2000, hint="constraints_hint", widget="textarea"),
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What of a submission is good, and a sentence for each thing that isn't."""
+
+    values: dict[str, str]
+    problems: list[str]
+
+
+def data_schema(locale: str | None, defaults: Mapping[str, str]) -> JsonObject:
+    return {
+        "type": "object",
+        "title": say("form_title", locale),
+        "properties": {field.name: _property(field, locale, defaults.get(field.name)) for field in FIELDS},
+        "required": [field.name for field in FIELDS if field.required],
+    }
+
+
+def ui_schema(locale: str | None) -> JsonObject:
+    described: JsonObject = {
+        "ui:order": [field.name for field in FIELDS],
+        "ui:submitButtonOptions": {"submitText": say("submit", locale)},
+    }
+    for field in FIELDS:
+        options: JsonObject = {}
+        if field.widget is not None:
+            options["ui:widget"] = field.widget
+        if field.hint is not None:
+            options["ui:placeholder"] = say(field.hint, locale)
+        described[field.name] = options
+    return described
+
+
+def check(payload: object, locale: str | None) -> Submission:
+    """Read a submission, `{values: {…}}` or the values themselves. An empty field counts as left out."""
+    given = payload.get("values", payload) if isinstance(payload, dict) else payload
+    if given is None:
+        given = {}
+    if not isinstance(given, dict):
+        return Submission({}, [say("problem_values", locale)])
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for field in FIELDS:
+        value = given.get(field.name)
+        if isinstance(value, str):
+            value = value.strip() or None
+        if value is None and not field.required:
+            continue
+        problem = _problem(field, value, locale)
+        if problem is not None:
+            problems.append(problem)
+        else:
+            values[field.name] = str(value)
+    return Submission(values, problems)
+
+
+def is_date(text: str) -> bool:
+    """A full-date of RFC 3339; `fromisoformat` alone also takes 20260301 and 2026-W09-7."""
+    if _DATE.fullmatch(text) is None:
+        return False
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _problem(field: Field, value: object, locale: str | None) -> str | None:
+    title = say(field.name, locale)
+    if value is None:
+        return say("problem_required", locale, field=title)
+    if not isinstance(value, str):
+        return say("problem_text", locale, field=title)
+    if field.is_date and not is_date(value):
+        return say("problem_date", locale, field=title)
+    if field.max_length is not None and len(value) > field.max_length:
+        return say("problem_long", locale, field=title, limit=str(field.max_length))
+    return None
+
+
+def _property(field: Field, locale: str | None, default: str | None) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": "string", "title": say(field.name, locale)}
+    if field.is_date:
+        described["format"] = "date"
+    if field.required:
+        described["minLength"] = 1
+    if field.max_length is not None:
+        described["maxLength"] = field.max_length
+    if default is not None:
+        described["default"] = default
+    return described
