@@ -50,11 +50,13 @@ async def replay(
     """Move dead letters to failed, due now, at most once per (token, event)."""
     queries = load("outbox")
     async with connection.transaction():
-        rows = await connection.fetch(queries["replay_select"], chosen.event_id, chosen.session_id, chosen.limit)
+        rows = await connection.fetch(
+            queries["replay_select"], chosen.event_id, chosen.session_id, chosen.limit, token
+        )
         if dry_run or not rows:
             return Replayed(len(rows), 0, 0)
         logged = await connection.fetch(queries["replay_log"], [row["id"] for row in rows], token, note)
         answer = await connection.execute(
-            queries["replay_update"], [row["event_id"] for row in logged], reset_attempts
+            queries["replay_update"], [row["event_id"] for row in logged], reset_attempts, token
         )
     return Replayed(len(rows), len(logged), int(answer.rsplit(" ", 1)[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import asyncpg
@@ -14,11 +15,17 @@ Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 
 
 async def create_pool(
-    url: str, *, application_name: str, max_size: int = 10, command_timeout_seconds: float = 30.0
+    url: str,
+    *,
+    application_name: str,
+    max_size: int = 10,
+    command_timeout_seconds: float = 30.0,
+    settings: Mapping[str, str] | None = None,
 ) -> asyncpg.Pool:
     """A pool of at most `max_size` connections, opened lazily: the service starts also while Postgres is down.
 
-    Durable commits are asked for explicitly, whatever the server's default says (promise 1).
+    Durable commits are asked for explicitly, whatever the server's default says (promise 1); `settings` are
+    further run-time parameters of its sessions.
     """
     return await asyncpg.create_pool(
         url,
@@ -27,7 +34,7 @@ async def create_pool(
         timeout=5.0,
         command_timeout=command_timeout_seconds,
         max_inactive_connection_lifetime=300.0,
-        server_settings={"application_name": application_name, "synchronous_commit": "on"},
+        server_settings={"application_name": application_name, "synchronous_commit": "on", **(settings or {})},
     )
 
 

@@ -1,45 +1,103 @@
--- KEYS: the global stream, then each row's session stream.
--- ARGV: length cap, expiry seconds, then for each row: explicit seq ('' for a bare row), eventId, sessionId, seq, payload, replay.
--- Returns for each row 'published', 'present' (that event has its id already) or 'error: ...'.
--- Layout: one Redis primary (no Cluster): both streams are written in one step.
+-- Appends events to their session streams and to the global stream, all in one step.
+-- KEYS: 1 the epoch's sentinel, 2 the global stream, then each row's session stream.
+-- ARGV: 1 sentinel expected, 2 run id expected, 3 length cap of a session stream, 4 its expiry in seconds, then for
+-- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key.
+-- Returns {'epoch'} when this isn't the Redis that the caller knows (nothing is written then), else for each row:
+-- 'published', 'present' (was there before), 'held' (an earlier one of its session failed), 'error: <reason>'.
+-- Layout: one Redis primary, no Cluster: the streams hash to different slots.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'epoch'} end
+if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[2] then return {'epoch'} end
+local kind = redis.call('TYPE', KEYS[2]).ok
+if kind ~= 'stream' and kind ~= 'none' then
+  return redis.error_reply('MISCONF the global stream ' .. KEYS[2] .. ' is a ' .. kind)
+end
+
+local cap, expiry = ARGV[3], ARGV[4]
+local failed, expires = {}, {}
+
+local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
+
+local function position(key)
+  if redis.call('EXISTS', key) == 0 then return '0-0', nil end
+  local info, last, first = redis.call('XINFO', 'STREAM', key), '0-0', nil
+  for at = 1, #info, 2 do
+    if info[at] == 'last-generated-id' then last = info[at + 1] end
+    if info[at] == 'first-entry' and info[at + 1] then first = info[at + 1][1] end
+  end
+  return last, first
+end
+
+local function milliseconds(id) return tonumber(string.match(id, '^(%d+)%-')) end
+
 local function above(last)
   local ms, n = string.match(last, '^(%d+)%-(%d+)$')
   return ms .. '-' .. string.format('%.0f', tonumber(n) + 1)
 end
-local function last_id(key)
-  if redis.call('EXISTS', key) == 0 then return '0-0' end
-  local info = redis.call('XINFO', 'STREAM', key)
-  for i = 1, #info, 2 do if info[i] == 'last-generated-id' then return info[i + 1] end end
-end
-local function reason(failed) return 'error: ' .. failed.err end
-local function append(key, at)
-  local seq, event, session, shown, payload, replay = unpack(ARGV, at, at + 5)
-  for _, stream in ipairs({key, KEYS[1]}) do
-    local kind = redis.call('TYPE', stream).ok
-    if kind ~= 'stream' and kind ~= 'none' then return 'error: WRONGTYPE ' .. stream .. ' is a ' .. kind end
+
+-- A row without a seq of its own can be told apart from its repetition only by looking.
+local function is_recent(key, event)
+  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 64)) do
+    if entry[2][2] == event then return true end
   end
-  local fields = {'eventId', event, 'sessionId', session, 'seq', shown, 'payload', payload}
-  if replay ~= '' then table.insert(fields, 'replay'); table.insert(fields, replay) end
-  local outcome, id = 'published', seq .. '-0'
-  local added
-  if seq ~= '' then added = redis.pcall('XADD', key, id, unpack(fields)) end
-  if not added or (type(added) == "table" and added.err) then
-    local there = seq ~= '' and redis.call('XRANGE', key, id, id)[1]
-    if there and there[2][2] == event then
-      outcome = 'present'
-    else
-      added = redis.pcall('XADD', key, above(last_id(key)), unpack(fields))
-      if type(added) == "table" and added.err then return reason(added) end
+  return false
+end
+
+local function add_above(key, last, fields)
+  local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, above(last), unpack(fields))
+  if is_error(added) then return 'error: ' .. added.err end
+  return 'published'
+end
+
+local function add_refused(key, seq, event, replay, fields)
+  local id = seq .. '-0'
+  local there = redis.call('XRANGE', key, id, id)[1]
+  if there and there[2][2] == event then return 'present' end
+  local last, first = position(key)
+  -- Below what was trimmed away: it was there once, and doesn't come back behind its successors.
+  if replay == '' and not there and (not first or tonumber(seq) < milliseconds(first)) then return 'present' end
+  return add_above(key, last, fields)
+end
+
+local function add_to_session(key, seq, event, replay, fields)
+  if seq ~= '' then
+    if not is_error(redis.pcall('XADD', key, 'MAXLEN', '~', cap, seq .. '-0', unpack(fields))) then
+      return 'published'
     end
   end
-  redis.call('XTRIM', key, 'MAXLEN', '~', ARGV[1])
-  redis.call('EXPIRE', key, ARGV[2])
-  -- Again also when present: a confirmation that was lost with the global stream comes anew; readers drop it by eventId.
-  table.insert(fields, 'streamKey'); table.insert(fields, key)
-  added = redis.pcall('XADD', KEYS[1], '*', unpack(fields))
-  if type(added) == 'table' and added.err then return reason(added) end
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'stream' and kind ~= 'none' then return 'error: WRONGTYPE ' .. key .. ' is a ' .. kind end
+  if seq ~= '' then return add_refused(key, seq, event, replay, fields) end
+  if kind == 'stream' and is_recent(key, event) then return 'present' end
+  local last = position(key)
+  return add_above(key, last, fields)
+end
+
+local function append(key, at)
+  local seq, event, session, shown, payload, replay, other = unpack(ARGV, at, at + 6)
+  if failed[session] then return 'held' end
+  local fields = {'eventId', event, 'sessionId', session, 'seq', shown, 'payload', payload}
+  if replay ~= '' then fields[9] = 'replay'; fields[10] = replay end
+  local outcome = 'published'
+  if key ~= KEYS[2] then
+    outcome = add_to_session(key, seq, event, replay, fields)
+    if string.sub(outcome, 1, 5) == 'error' then
+      failed[session] = true
+      return outcome
+    end
+    expires[key] = true
+  end
+  fields[#fields + 1] = 'streamKey'
+  fields[#fields + 1] = key
+  local added = redis.pcall('XADD', KEYS[2], '*', unpack(fields))
+  if not is_error(added) and other ~= '' then added = redis.pcall('XADD', other, '*', unpack(fields)) end
+  if is_error(added) then
+    failed[session] = true
+    return 'error: ' .. added.err
+  end
   return outcome
 end
-local results = {}
-for row = 1, #KEYS - 1 do results[row] = append(KEYS[row + 1], 3 + (row - 1) * 6) end
-return results
+
+local outcomes = {}
+for row = 1, #KEYS - 2 do outcomes[row] = append(KEYS[row + 2], 5 + (row - 1) * 7) end
+for key in pairs(expires) do redis.call('EXPIRE', key, expiry) end
+return outcomes

@@ -1,4 +1,4 @@
-"""Append a batch of events to their session streams and the global stream, each event in one step."""
+"""Append a batch of events to their session streams and the global stream, in one step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from importlib.resources import files
 
 from redis.asyncio import Redis
 
+from uniassist.streams.epoch import Epoch, sentinel_key
+
+
+class EpochChanged(Exception):
+    """This isn't the Redis that it was, or it lost its data; nothing was written."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """`explicit_seq`: only for rows written by the gateway; None for all others."""
+    """`explicit_seq`: only for rows written by the gateway; None for all others.
+
+    `other_global_key`: a further global stream that the row itself names.
+    """
 
     stream_key: str
     event_id: str
@@ -20,6 +29,7 @@ class Entry:
     seq: int | None = None
     explicit_seq: int | None = None
     replay: str = ""
+    other_global_key: str = ""
 
 
 class Appender:
@@ -31,13 +41,28 @@ class Appender:
         self._global_key = global_key
         self._limits = (session_length, session_expiry_seconds)
 
-    async def append(self, entries: Sequence[Entry]) -> list[str]:
-        """Per entry 'published', 'present' or 'error: <the server's reason>'. Transport errors are raised."""
-        arguments: list[str | bytes | int] = [*self._limits]
+    async def append(self, entries: Sequence[Entry], epoch: Epoch) -> list[str]:
+        """Per entry 'published', 'present', 'held' or 'error: <the server's reason>'.
+
+        Raises EpochChanged, having written nothing; transport errors as they are, with an unknown outcome.
+        """
+        arguments: list[str | bytes | int] = [epoch.sentinel, epoch.run_id, *self._limits]
+        keys = [sentinel_key(self._global_key), self._global_key]
         for entry in entries:
             explicit = "" if entry.explicit_seq is None else entry.explicit_seq
             shown = "" if entry.seq is None else entry.seq
-            arguments += [explicit, entry.event_id, entry.session_id, shown, entry.payload, entry.replay]
-        keys = [self._global_key, *(entry.stream_key for entry in entries)]
-        results = await self._script(keys=keys, args=arguments)
-        return [result.decode() if isinstance(result, bytes) else result for result in results]
+            keys.append(entry.stream_key)
+            arguments += (
+                explicit,
+                entry.event_id,
+                entry.session_id,
+                shown,
+                entry.payload,
+                entry.replay,
+                entry.other_global_key,
+            )
+        answer: list[bytes] = await self._script(keys=keys, args=arguments)
+        outcomes = [outcome.decode("utf-8", "replace") for outcome in answer]
+        if outcomes == ["epoch"] and entries:
+            raise EpochChanged
+        return outcomes

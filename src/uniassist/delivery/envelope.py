@@ -1,0 +1,125 @@
+"""An outbox row as the entry that the streams get. Pure."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from uniassist.contracts import codec
+from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.timeline import Envelope, StreamKeys, TimelineEvent
+from uniassist.store.delivery import Claimed
+from uniassist.streams.append import Entry
+
+MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+MAX_KEY_LENGTH = 1024
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Undeliverable(Exception):
+    """This event can't be put on a stream, now or later."""
+
+
+class _OwnStream(msgspec.Struct, rename="camel"):
+    key: str | None = None
+    global_key: str | None = None
+
+
+class _OwnEvent(msgspec.Struct):
+    seq: int | None = None
+
+
+class Keys:
+    """Where events go: `<prefix><sessionId>` and the global stream."""
+
+    def __init__(self, prefix: str, global_key: str) -> None:
+        self.prefix = prefix
+        self.global_key = global_key
+
+    def session(self, session_id: str) -> str:
+        return f"{self.prefix}{session_id}"
+
+
+def entry_of(row: Claimed, keys: Keys) -> Entry:
+    """Raises Undeliverable with the reason. Only an event of the gateway's gets its seq as its stream id."""
+    entry = _own(row, keys) if row.payload is not None else _of_timeline(row, keys)
+    if len(entry.payload) > MAX_PAYLOAD_BYTES:
+        raise Undeliverable(f"payload: {len(entry.payload)} bytes, at most {MAX_PAYLOAD_BYTES} go on a stream")
+    return entry
+
+
+def _of_timeline(row: Claimed, keys: Keys) -> Entry:
+    if row.event_payload is None or row.seq is None or row.timestamp_ms is None:
+        raise Undeliverable("payload: null, and the timeline has no event of this id")
+    key = keys.session(row.session_id)
+    event = TimelineEvent(
+        schema_version=SCHEMA_VERSION,
+        event_id=row.event_id,
+        trace_id=row.trace_id or "",
+        session_id=row.session_id,
+        user_id=row.user_id or "",
+        provider_id=row.provider_id,
+        run_id=row.run_id,
+        seq=row.seq,
+        timestamp_ms=row.timestamp_ms,
+        kind=row.kind,  # type: ignore[arg-type]  # the column's CHECK holds it to the contract's kinds
+        extension_kind=row.extension_kind,
+        render_schema_ref=row.render_schema_ref,
+        payload=msgspec.Raw(row.event_payload.encode()),
+    )
+    envelope = Envelope(
+        schema_version=SCHEMA_VERSION,
+        type="timeline_event",
+        event=event,
+        stream=StreamKeys(key=key, global_key=keys.global_key),
+    )
+    return Entry(
+        stream_key=key,
+        event_id=row.event_id,
+        session_id=row.session_id,
+        payload=codec.encode(envelope),
+        seq=row.seq,
+        explicit_seq=row.seq,
+        replay=row.replay_token or "",
+    )
+
+
+def _own(row: Claimed, keys: Keys) -> Entry:
+    """A row that brings its payload: it goes out as it is, to the streams that it names, if it names any."""
+    assert row.payload is not None
+    stream, event = _OwnStream(), _OwnEvent()
+    parts = _parts(row.payload)
+    if "stream" in parts:
+        stream = _lenient(parts["stream"], _OwnStream)
+    if "event" in parts:
+        event = _lenient(parts["event"], _OwnEvent)
+    for name, key in (("key", stream.key), ("globalKey", stream.global_key)):
+        if key is not None and not 0 < len(key) <= MAX_KEY_LENGTH:
+            raise Undeliverable(f"payload.stream.{name}: expected 1 to {MAX_KEY_LENGTH} characters")
+    other = stream.global_key if stream.global_key not in (None, keys.global_key) else None
+    return Entry(
+        stream_key=stream.key or keys.session(row.session_id),
+        event_id=row.event_id,
+        session_id=row.session_id,
+        payload=row.payload.encode(),
+        seq=event.seq,
+        replay=row.replay_token or "",
+        other_global_key=other or "",
+    )
+
+
+def _parts(payload: str) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return {}  # any JSON may be a payload; only an object can say where to go
+
+
+def _lenient(part: msgspec.Raw, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(part, type=shape)
+    except msgspec.DecodeError:
+        return shape()

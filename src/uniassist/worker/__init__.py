@@ -1,0 +1,1 @@
+"""The worker: outbox relay, stream consumer and rescuer, with health and metrics."""

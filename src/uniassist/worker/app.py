@@ -1,0 +1,73 @@
+"""The worker, wired: the one place of this service that reads settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis
+
+from uniassist import VERSION
+from uniassist.delivery.engine import Engine, EngineSettings
+from uniassist.delivery.relay import Backoff
+from uniassist.settings import WorkerSettings
+from uniassist.store import delivery as store
+from uniassist.telemetry import configure_logging
+from uniassist.web import server
+from uniassist.web.app import create_app
+from uniassist.web.health import HealthRegistry
+
+DRAIN_SECONDS = 8
+
+
+def main() -> None:
+    server.run(run)
+
+
+async def run() -> None:
+    settings = WorkerSettings.from_env()
+    configure_logging("worker", settings.service.log_level)
+    listener = server.listen(
+        settings.service.host, settings.service.port, port_variable=settings.service.port_variable
+    )
+    url, block_seconds = settings.redis_url.reveal(), settings.streams.block_ms / 1000
+    async with AsyncExitStack() as stack:
+        pool = await store.create_pool(settings.database_url.reveal())
+        stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
+        redis = Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=5.0)
+        stack.push_async_callback(redis.aclose)
+        reader = Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=block_seconds + 3.0)
+        stack.push_async_callback(reader.aclose)
+        worker = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
+        engine = Engine(pool, redis, reader, _engine_settings(settings), worker=worker)
+        health = HealthRegistry(service="worker", version=VERSION, revision=settings.service.revision)
+        health.required("postgres", engine.check_postgres)
+        health.required("redis", engine.check_redis)
+        health.required("loops", engine.check_loops)
+        engine.start()
+        try:
+            await stack.enter_async_context(health)
+            app = create_app(
+                service="worker", version=VERSION, operations=(), health=health, metrics=engine.figures.registry
+            )
+            await server.serve(app, listener, drain_seconds=DRAIN_SECONDS)
+        finally:
+            await engine.stop(DRAIN_SECONDS)
+
+
+def _engine_settings(settings: WorkerSettings) -> EngineSettings:
+    streams, outbox = settings.streams, settings.outbox
+    return EngineSettings(
+        prefix=streams.prefix,
+        global_key=streams.global_key,
+        group=streams.group,
+        consumer=streams.consumer,
+        block_ms=streams.block_ms,
+        read_count=streams.batch_size,
+        poll_ms=outbox.poll_ms,
+        batch_size=outbox.batch_size,
+        backoff=Backoff(outbox.backoff_base_ms, outbox.backoff_max_ms),
+        retention_hours=outbox.retention_hours,
+    )
