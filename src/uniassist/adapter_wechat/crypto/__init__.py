@@ -1,0 +1,1 @@
+"""The platform's signatures and its message envelope. Pure."""

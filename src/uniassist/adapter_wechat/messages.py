@@ -1,0 +1,113 @@
+"""The platform's XML, in and out. Pure.
+
+In: no DTD, no entities, one flat element. Out: CDATA that no text can end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from uniassist.errors import InvalidRequest
+
+MAX_BYTES = 256 * 1024
+MAX_NAME_LENGTH = 128
+SILENCE = b"success"
+
+# what XML 1.0 has no way to write
+_UNWRITABLE = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Push:
+    """What the platform pushed. `message_id` is None for events, and only for them; `fields` has everything."""
+
+    account: str
+    openid: str
+    created_seconds: int
+    kind: str
+    message_id: str | None
+    fields: Mapping[str, str]
+
+    @property
+    def event(self) -> str | None:
+        return self.fields.get("Event") if self.kind == "event" else None
+
+
+def read_fields(raw: bytes) -> dict[str, str]:
+    """The leaves right under <xml>, by name. InvalidRequest says what isn't as it should be."""
+    try:
+        root = fromstring(raw, forbid_dtd=True)
+    except DefusedXmlException:
+        raise InvalidRequest("body: a DTD or entities are not allowed") from None
+    except (ParseError, ValueError, LookupError):  # the latter two: an encoding that is unknown or isn't kept to
+        raise InvalidRequest("body: expected well-formed XML") from None
+    if root.tag != "xml":
+        raise InvalidRequest("body: expected the element xml")
+    fields: dict[str, str] = {}
+    for element in root:
+        if len(element):
+            continue  # nested: details of events that nothing here reads
+        if element.tag in fields:
+            raise InvalidRequest(f"{element.tag[:64]}: given more than once")
+        fields[element.tag] = element.text or ""
+    return fields
+
+
+def read_push(fields: Mapping[str, str]) -> Push:
+    """`fields` as a message or an event."""
+    kind = _name(fields, "MsgType")
+    created = fields.get("CreateTime", "").strip()
+    if not created.isascii() or not created.isdigit() or len(created) > 12:
+        raise InvalidRequest("CreateTime: expected Unix seconds")
+    return Push(
+        account=_name(fields, "ToUserName"),
+        openid=_name(fields, "FromUserName"),
+        created_seconds=int(created),
+        kind=kind,
+        message_id=None if kind == "event" else _name(fields, "MsgId"),
+        fields=fields,
+    )
+
+
+def text_reply(push: Push, text: str, *, now_seconds: int) -> bytes:
+    """A passive reply that shows `text` to the one who wrote."""
+    return _xml(
+        ToUserName=push.openid,
+        FromUserName=push.account,
+        CreateTime=now_seconds,
+        MsgType="text",
+        Content=text,
+    )
+
+
+def sealed_reply(*, encrypted: str, signature: str, timestamp: str, nonce: str) -> bytes:
+    """What carries a reply in the encrypted modes."""
+    return _xml(Encrypt=encrypted, MsgSignature=signature, TimeStamp=int(timestamp), Nonce=nonce)
+
+
+def _name(fields: Mapping[str, str], field: str) -> str:
+    value = fields.get(field, "").strip()
+    if not value:
+        raise InvalidRequest(f"{field}: required, but missing")
+    if len(value) > MAX_NAME_LENGTH:
+        raise InvalidRequest(f"{field}: at most {MAX_NAME_LENGTH} characters")
+    return value
+
+
+def _xml(**fields: str | int) -> bytes:
+    inner = "".join(
+        f"<{name}>{value if isinstance(value, int) else _cdata(value)}</{name}>" for name, value in fields.items()
+    )
+    return f"<xml>{inner}</xml>".encode()
+
+
+def _cdata(text: str) -> str:
+    # a parser reads every line end as \n, and "]]>" would end the section
+    written = _UNWRITABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return f"<![CDATA[{written.replace(']]>', ']]]]><![CDATA[>')}]]>"
