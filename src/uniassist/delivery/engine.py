@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -56,6 +57,8 @@ class Engine:
         self._redis = redis
         self._global_key = settings.global_key
         self._probed_at = float("-inf")
+        self._probed = asyncio.Event()
+        self._stopping = False
         self.figures = figures = Figures()
         keys = Keys(settings.prefix, settings.global_key)
         group = Group(redis, key=settings.global_key, name=settings.group, consumer=settings.consumer)
@@ -105,8 +108,15 @@ class Engine:
         for loop in self._loops:
             loop.start()
 
+    async def first_look(self, deadline_seconds: float) -> None:
+        """Until both servers have answered once, so that health begins with the truth, or the deadline."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_seconds):
+                await asyncio.gather(self._shares.answered.wait(), self._probed.wait())
+
     async def stop(self, deadline_seconds: float) -> None:
         """Stop claiming, let what is under way be confirmed, give the leases back."""
+        self._stopping = True
         end = time.monotonic() + deadline_seconds
         self._shares.stop_taking()
         await asyncio.gather(*(loop.stop(1.0) for loop in (self._listening, *self._upkeep.loops)))
@@ -134,13 +144,14 @@ class Engine:
 
     async def check_loops(self) -> None:
         dead = [loop.name for loop in self._loops if not loop.alive]
-        if dead:
+        if dead and not self._stopping:
             raise RuntimeError(f"loops ended: {', '.join(dead)}")
 
     async def _probe_once(self) -> float:
         async with asyncio.timeout(2.0):
             found = await epochs.read(self._redis, self._global_key)
         self._probed_at = time.monotonic()
+        self._probed.set()
         self._relay.saw_epoch(found)
         return PROBE_SECONDS
 

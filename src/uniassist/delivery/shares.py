@@ -7,6 +7,7 @@ two beats is right only while its lease holds; `may_publish` says so by the work
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -39,6 +40,7 @@ class Shares:
         self.epoch: str | None = None
         self._good_until = 0.0
         self.beat_at = float("-inf")
+        self.answered = asyncio.Event()
         self.on_beat: Callable[[Beat], None] = lambda _beat: None
         self.on_surplus: Callable[[list[int]], Awaitable[None]] | None = None
         self.loop = Loop("beat", self._beat_once)
@@ -56,6 +58,7 @@ class Shares:
             self._pool, self._worker, lease_seconds=LEASE_SECONDS, epoch=self.epoch, take=self._taking
         )
         self.beat_at = time.monotonic()
+        self.answered.set()
         self._good_until = began + LEASE_SECONDS - MARGIN_SECONDS
         self._note(beat)
         surplus = fair_surplus(beat.kept, others=beat.others)

@@ -41,6 +41,7 @@ class Claimed:
     payload: str | None
     attempts: int
     replay_token: str | None
+    claims: int
     trace_id: str | None
     user_id: str | None
     provider_id: str | None

@@ -1,7 +1,7 @@
 -- Appends events to their session streams and to the global stream, all in one step.
 -- KEYS: 1 the epoch's sentinel, 2 the global stream, then each row's session stream.
 -- ARGV: 1 sentinel expected, 2 run id expected, 3 length cap of a session stream, 4 its expiry in seconds, then for
--- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key.
+-- each row: explicit seq ('' for a bare row, 'again' for one that may be there already), eventId, sessionId, seq shown, payload, replay token, other global key.
 -- Returns {'epoch'} when this isn't the Redis that the caller knows (nothing is written then), else for each row:
 -- 'published', 'present' (was there before), 'held' (an earlier one of its session failed), 'error: <reason>'.
 -- Layout: one Redis primary, no Cluster: the streams hash to different slots.
@@ -16,6 +16,10 @@ local cap, expiry = ARGV[3], ARGV[4]
 local failed, expires = {}, {}
 
 local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
+
+-- Redis 6.2 puts the script's own line before the code.
+local function reason(answer) return 'error: ' .. (string.gsub(answer.err, '^@[^:]*:%s*%d+:%s*%-', '')) end
+
 
 local function position(key)
   if redis.call('EXISTS', key) == 0 then return '0-0', nil end
@@ -44,7 +48,7 @@ end
 
 local function add_above(key, last, fields)
   local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, above(last), unpack(fields))
-  if is_error(added) then return 'error: ' .. added.err end
+  if is_error(added) then return reason(added) end
   return 'published'
 end
 
@@ -59,15 +63,16 @@ local function add_refused(key, seq, event, replay, fields)
 end
 
 local function add_to_session(key, seq, event, replay, fields)
-  if seq ~= '' then
+  local explicit = seq ~= '' and seq ~= 'again'
+  if explicit then
     if not is_error(redis.pcall('XADD', key, 'MAXLEN', '~', cap, seq .. '-0', unpack(fields))) then
       return 'published'
     end
   end
   local kind = redis.call('TYPE', key).ok
   if kind ~= 'stream' and kind ~= 'none' then return 'error: WRONGTYPE ' .. key .. ' is a ' .. kind end
-  if seq ~= '' then return add_refused(key, seq, event, replay, fields) end
-  if kind == 'stream' and is_recent(key, event) then return 'present' end
+  if explicit then return add_refused(key, seq, event, replay, fields) end
+  if seq == 'again' and kind == 'stream' and is_recent(key, event) then return 'present' end
   local last = position(key)
   return add_above(key, last, fields)
 end
@@ -92,7 +97,7 @@ local function append(key, at)
   if not is_error(added) and other ~= '' then added = redis.pcall('XADD', other, '*', unpack(fields)) end
   if is_error(added) then
     failed[session] = true
-    return 'error: ' .. added.err
+    return reason(added)
   end
   return outcome
 end

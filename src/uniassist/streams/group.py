@@ -88,6 +88,8 @@ class Group:
     async def remove_idle_consumers(self, *, idle_ms: int) -> int:
         """Forget consumers that hold nothing and were not heard of for `idle_ms`."""
         removed = 0
+        if not await self._redis.exists(self.key):
+            return removed
         for consumer in await self._redis.xinfo_consumers(self.key, self.name):
             name = consumer["name"].decode("utf-8", "replace")
             if name != self.consumer and consumer["pending"] == 0 and consumer["idle"] > idle_ms:

@@ -48,6 +48,7 @@ async def run() -> None:
         health.required("loops", engine.check_loops)
         engine.start()
         try:
+            await engine.first_look(2.0)
             await stack.enter_async_context(health)
             app = create_app(
                 service="worker", version=VERSION, operations=(), health=health, metrics=engine.figures.registry

@@ -72,7 +72,8 @@ async def test_a_bare_row_and_a_reused_seq_go_just_above_the_last_entry(redis: R
 
 
 async def test_a_bare_row_published_twice_is_recognised(redis: Redis, epoch: Epoch) -> None:
-    assert await appender(redis).append([entry("bare"), entry("bare")], epoch) == ["published", "present"]
+    again = Entry("t:s", "bare", "s", b"{}", again=True)
+    assert await appender(redis).append([entry("bare"), again], epoch) == ["published", "present"]
     assert await ids(redis, "t:s") == [b"0-1"]
 
 

@@ -81,9 +81,9 @@ WITH mine AS MATERIALIZED (
     SELECT id FROM (SELECT id FROM waiting UNION ALL SELECT id FROM due) AS both_kinds ORDER BY id LIMIT $2
 ), claimed AS (
     UPDATE outbox_events SET status = 'processing', locked_by = $1, locked_at = now(),
-        lease_expires_at = now() + $3::interval, updated_at = now()
+        lease_expires_at = now() + $3::interval, claims = claims + 1, updated_at = now()
     WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status IN ('pending', 'failed')
-    RETURNING id, event_id, session_id, payload, attempts, replay_token
+    RETURNING id, event_id, session_id, payload, attempts, replay_token, claims
 )
 SELECT c.*, t.trace_id, t.user_id, t.provider_id, t.run_id, t.seq, t.timestamp_ms, t.kind, t.extension_kind,
        t.render_schema_ref, t.payload AS event_payload
