@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from uniassist.adapter_wechat.crypto import signature
 from uniassist.adapter_wechat.crypto.envelope import Envelope
-from uniassist.adapter_wechat.inbound import REPLY_SECONDS, Inbound, EntranceMessage, now
+from uniassist.adapter_wechat.inbound import REPLY_SECONDS, EntranceMessage, Inbound, now
 from uniassist.adapter_wechat.inputs import trace_id
 from uniassist.adapter_wechat.messages import MAX_BYTES, SILENCE, read_push, sealed_reply, text_reply
 from uniassist.adapter_wechat.push_access import PushAccess, PushRefused
