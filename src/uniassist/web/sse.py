@@ -1,0 +1,58 @@
+"""Following a server-sent event stream: reconnects with its cursor, drops what it has, ends at a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import aiohttp
+
+from uniassist.contracts import codec
+from uniassist.contracts.timeline import SseFrame, TimelineEvent
+from uniassist.web.client import BadAnswer, BadStatus, Unreachable
+
+RECONNECT_SECONDS = 1.0
+# The gateway sends a comment at least this often; a silent connection is dead.
+SILENT_SECONDS = 40.0
+_MAX_LINE_BYTES = 8 * 1024 * 1024
+
+
+async def follow(
+    gateway_url: str, session_id: str, *, cursor: int = 0, reconnect: bool = True
+) -> AsyncIterator[TimelineEvent]:
+    """Events of the session with seq > cursor, as they come; never one twice.
+
+    With `reconnect` it survives a gateway's restart; without, Unreachable is raised when the stream breaks.
+    BadStatus when the gateway refuses.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=SILENT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout, read_bufsize=_MAX_LINE_BYTES) as session:
+        while True:  # ends: with its reader, or by an error
+            url = f"{gateway_url}/v0/stream?sessionId={quote(session_id, safe='')}&cursor={cursor}"
+            try:
+                async with session.get(url) as response:
+                    if response.status != 200:
+                        raise BadStatus(
+                            f"{url}: answered {response.status}", response.status, await response.read()
+                        )
+                    async for line in response.content:
+                        event = _event_of(line, url)
+                        if event is not None and event.seq > cursor:
+                            cursor = event.seq
+                            yield event
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+                if not reconnect:
+                    raise Unreachable(f"{url}: {type(error).__name__}") from error
+            if not reconnect:
+                return
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _event_of(line: bytes, url: str) -> TimelineEvent | None:
+    if not line.startswith(b"data:"):
+        return None
+    try:
+        return codec.decode(line[5:].strip(), SseFrame).event
+    except Exception as error:
+        raise BadAnswer(f"{url}: {error}") from error
