@@ -6,17 +6,25 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Awaitable[T | None]],
     what: str,
-    deadline_seconds: float = 15.0,
-    pause_seconds: float = 0.03,
-) -> T:
+    deadline_seconds: float = ...,
+    pause_seconds: float = ...,
+) -> T: ...
+@overload
+async def eventually(
+    condition: Callable[[], T | None], what: str, deadline_seconds: float = ..., pause_seconds: float = ...
+) -> T: ...
+async def eventually(
+    condition: Callable[[], Any], what: str, deadline_seconds: float = 15.0, pause_seconds: float = 0.03
+) -> Any:
     """The first true answer of `condition`; AssertionError naming `what` and the last answer at the deadline."""
     end = time.monotonic() + deadline_seconds
     while True:

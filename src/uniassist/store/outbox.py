@@ -44,6 +44,20 @@ async def list_events(
     return list(await connection.fetch(load("outbox")["list"], status, session_id, limit))
 
 
+async def inject(
+    connection: Connection, *, event_id: str, session_id: str, status: str = "pending", attempts: int = 0
+) -> None:
+    """Write a row as an operator or a drill does, in a given state."""
+    payload = '{"injected": true}'
+    await connection.execute(load("outbox")["inject"], event_id, session_id, payload, status, attempts)
+
+
+async def status_of(connection: Connection, event_id: str) -> str | None:
+    """None when there is no such event."""
+    found: str | None = await connection.fetchval(load("outbox")["status_of"], event_id)
+    return found
+
+
 async def replay(
     connection: Connection, chosen: Selection, *, token: str, note: str | None, reset_attempts: bool, dry_run: bool
 ) -> Replayed:

@@ -37,3 +37,11 @@ ON CONFLICT (replay_token, event_id) DO NOTHING RETURNING event_id;
 UPDATE outbox_events SET status = 'failed', next_retry_at = now(), locked_by = NULL, locked_at = NULL,
     lease_expires_at = NULL, updated_at = now(), attempts = CASE WHEN $2 THEN 0 ELSE attempts END, replay_token = $3
 WHERE event_id = ANY ($1::text[]) AND status = 'dead_letter';
+
+-- name: inject
+-- A row such as an operator or a drill writes; without a payload of its own it says only what it is.
+INSERT INTO outbox_events (event_id, session_id, payload, status, attempts, last_error)
+VALUES ($1, $2, $3::jsonb, $4, $5, CASE WHEN $4 IN ('failed', 'dead_letter') THEN 'injected' END);
+
+-- name: status_of
+SELECT status FROM outbox_events WHERE event_id = $1;

@@ -1,0 +1,123 @@
+"""`uniassist smoke` and `uniassist conformance`: of a system that they start, or of any by its URLs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from uniassist.release import throwaway
+from uniassist.release.checklist import Checklist
+from uniassist.release.conformance import Targets, check_all
+from uniassist.release.smoke import smoke
+from uniassist.release.throwaway import System
+from uniassist.settings import Reader
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts; progress goes to stderr.")]
+GatewayUrl = Annotated[str | None, typer.Option("--gateway-url", help="A running gateway.")]
+FAILED = 1
+
+
+def register(app: typer.Typer) -> None:
+    app.command("smoke", help="End to end, with every recovery; on a throwaway system unless given URLs.")(_smoke)
+    app.command("conformance", help="Whether services keep the v0 contract; starts its own unless given URLs.")(
+        _conformance
+    )
+
+
+def _smoke(
+    gateway_url: Annotated[
+        str | None,
+        typer.Option("--gateway-url", help="A running gateway; DATABASE_URL and REDIS_URL must be its own."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    checklist = _checklist("smoke", as_json=as_json)
+    asyncio.run(_run_smoke(checklist, gateway_url))
+    _report(checklist, as_json=as_json)
+
+
+async def _run_smoke(checklist: Checklist, gateway_url: str | None) -> None:
+    reader = Reader(os.environ)
+    if gateway_url is not None:
+        await smoke(checklist, _running(reader, gateway_url.rstrip("/")))
+        return
+    database_url, redis_url = reader.optional("DATABASE_URL"), reader.optional("REDIS_URL")
+    checklist.say("starting a system of its own…")
+    async with throwaway.system(database_url=database_url, redis_url=redis_url) as system:
+        await smoke(checklist, system)
+        checklist.say("stopping and removing it…")
+
+
+def _running(reader: Reader, gateway_url: str) -> System:
+    prefix = reader.text("UNIASSIST_STREAM_PREFIX")
+    return System(
+        urls={"gateway": gateway_url},
+        database_url=reader.database_url().reveal(),
+        redis_url=reader.redis_url().reveal(),
+        prefix=prefix,
+        global_key=reader.optional("UNIASSIST_STREAM_GLOBAL_KEY") or f"{prefix}all",
+        group=reader.text("UNIASSIST_STREAM_GROUP"),
+        adapter_secret="",
+        context_token="",
+        wechat_token="",
+        env=dict(os.environ),
+    )
+
+
+def _conformance(
+    gateway_url: GatewayUrl = None,
+    provider_url: Annotated[str | None, typer.Option("--provider-url", help="A provider: yours, say.")] = None,
+    wechat_url: Annotated[str | None, typer.Option("--wechat-url", help="A running adapter-wechat.")] = None,
+    worker_url: Annotated[str | None, typer.Option("--worker-url", help="A running worker.")] = None,
+    as_json: Json = False,
+) -> None:
+    checklist = _checklist("conformance", as_json=as_json)
+    given = Targets(
+        gateway=gateway_url,
+        provider=provider_url,
+        adapter_wechat=wechat_url,
+        worker=worker_url,
+        context_token=os.environ.get("UNIASSIST_PROVIDER_CONTEXT_TOKEN") or None,
+        adapter_secret=os.environ.get("UNIASSIST_ADAPTER_SECRET") or None,
+        wechat_token=os.environ.get("WECHAT_TOKEN") or None,
+    )
+    own = not any((gateway_url, provider_url, wechat_url, worker_url))
+    asyncio.run(_run_own_conformance(checklist) if own else check_all(checklist, given))
+    _report(checklist, as_json=as_json)
+
+
+async def _run_own_conformance(checklist: Checklist) -> None:
+    checklist.say("starting a system of its own…")
+    async with throwaway.system() as system:
+        targets = Targets(
+            gateway=system.urls["gateway"],
+            provider=system.urls["provider-plan"],
+            adapter_wechat=system.urls["adapter-wechat"],
+            worker=system.urls["worker"],
+            context_token=system.context_token,
+            adapter_secret=system.adapter_secret,
+            wechat_token=system.wechat_token,
+        )
+        await check_all(checklist, targets)
+        checklist.say("stopping and removing it…")
+
+
+def _checklist(title: str, *, as_json: bool) -> Checklist:
+    def say(line: str) -> None:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    return Checklist(title, say)
+
+
+def _report(checklist: Checklist, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(checklist.document(), ensure_ascii=False))
+    else:
+        print(checklist.summary())
+    if checklist.failed or not checklist.outcomes:
+        raise typer.Exit(FAILED)
