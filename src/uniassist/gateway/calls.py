@@ -19,8 +19,9 @@ from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.provider import InteractRequest, InteractResponse, InvokeRequest, InvokeResponse
 from uniassist.errors import Unavailable
 from uniassist.gateway.answers import Answer, request_of
+from uniassist.gateway.batch import CallLost
 from uniassist.gateway.breaker import Breaker
-from uniassist.gateway.ledger import CallLost, Ledger
+from uniassist.gateway.ledger import Ledger
 from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.providers import Catalogue, Provider
 from uniassist.gateway.turns import Turn

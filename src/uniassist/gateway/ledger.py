@@ -8,30 +8,25 @@ batch are tried one by one, so that a bad one never takes its neighbours with it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncpg
 import structlog
 
-from uniassist.errors import (
-    IdempotencyMismatch,
-    InvalidSignature,
-    SessionNotFound,
-    Unavailable,
-    UniAssistError,
-)
-from uniassist.gateway.draft import Draft
+from uniassist.errors import InvalidRequest, Unavailable, UniAssistError
+from uniassist.gateway.batch import Batch, Facts
 from uniassist.gateway.ids import now_ms
 from uniassist.gateway.turns import Turn
 from uniassist.store import ledger as store
-from uniassist.store.ledger import KeyRow, Rows, RunFacts, Session
+from uniassist.store.ledger import Rows, Session
 from uniassist.store.pool import Connection, Pool
 
 log = structlog.get_logger()
 
 MAX_BATCH = 256
 MAX_TRIES = 4
+MAX_LOOKS = 8
 ANSWER_SECONDS = 15.0
 # Faults of the way to Postgres, not of what was written.
 OUTAGE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
@@ -43,10 +38,10 @@ _SERVER_OUTAGE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DiskFullError,
 )
-
-
-class CallLost(UniAssistError):
-    """The lease of this provider call went to another gateway, which will answer for it."""
+# What Postgres can't hold though the contract's shapes allow it.
+_NOT_STORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
+# Another gateway was faster; a second look finds what it wrote.
+_TRY_AGAIN = (asyncpg.IntegrityConstraintViolationError, asyncpg.TransactionRollbackError)
 
 
 @dataclass
@@ -63,18 +58,9 @@ class _Waiting:
 
 
 @dataclass
-class _Facts:
-    sessions: dict[str, Session]
-    nonces: set[str]
-    keys: dict[tuple[str, str], tuple[bytes, bytes]]
-    runs: dict[str, RunFacts]
-    calls: set[str]
-
-
-@dataclass
 class _Outcome:
+    rows: Rows
     answers: list[tuple[_Waiting, bytes | UniAssistError]] = field(default_factory=list)
-    rows: Rows = field(default_factory=Rows)
 
 
 class Ledger:
@@ -155,19 +141,11 @@ class Ledger:
         except (*OUTAGE, *_SERVER_OUTAGE) as error:
             self.errors += 1
             log.warning("not committed: Postgres is away", error=repr(error), turns=len(batch))
-            _refuse(batch, Unavailable("the database is away; nothing was written, try again"))
+            # Whether a commit under way went through isn't known, so "nothing was written" would be a guess.
+            _refuse(batch, Unavailable("the database is away; try again, with the same key if there is one"))
         except Exception as error:
             self.errors += 1
-            if len(batch) > 1:
-                for waiting in batch:
-                    await self._commit([waiting])
-            elif tries < MAX_TRIES and isinstance(
-                error, asyncpg.IntegrityConstraintViolationError | asyncpg.TransactionRollbackError
-            ):
-                await self._commit(batch, tries + 1)
-            else:
-                log.error("a turn can't be committed", error=repr(error), session=batch[0].turn.session_id)
-                _fail(batch[0], error)
+            await self._commit_after(error, batch, tries)
         else:
             for waiting, answer in outcome.answers:
                 if isinstance(answer, bytes):
@@ -178,11 +156,30 @@ class Ledger:
             if outcome.rows.events or outcome.rows.calls:
                 self._after_commit(Committed(outcome.rows))
 
-    async def _transaction(self, batch: Sequence[_Waiting]) -> _Outcome:
+    async def _commit_after(self, error: Exception, batch: list[_Waiting], tries: int) -> None:
+        """The batch failed for something in it: each turn by itself; a lone one again, where that may help."""
+        if len(batch) > 1:
+            for waiting in batch:
+                await self._commit([waiting])
+        elif tries < MAX_TRIES and isinstance(error, _TRY_AGAIN):
+            await self._commit(batch, tries + 1)
+        elif isinstance(error, _NOT_STORABLE):
+            log.warning("an input can't be stored", error=repr(error), session=batch[0].turn.session_id)
+            _fail(batch[0], InvalidRequest("body: holds a value that can't be stored"))
+        else:
+            log.error("a turn can't be committed", error=repr(error), session=batch[0].turn.session_id)
+            _fail(batch[0], error)
+
+    async def _transaction(self, waiting: Sequence[_Waiting]) -> _Outcome:
         async with self._pool.acquire(timeout=5.0) as connection, connection.transaction():
-            facts = await self._look_up(connection, [waiting.turn for waiting in batch])
-            outcome = _decide_all(batch, facts)
-            rows = outcome.rows
+            batch = Batch(await self._look_up(connection, [each.turn for each in waiting]), now_ms())
+            outcome = _Outcome(batch.rows)
+            for each in waiting:
+                try:
+                    outcome.answers.append((each, batch.decide(each.turn)))
+                except UniAssistError as error:
+                    outcome.answers.append((each, error))
+            rows = outcome.rows = batch.rows
             if rows.sessions or rows.nonces or rows.keys or rows.settled_calls:
                 await store.write(
                     connection,
@@ -191,94 +188,46 @@ class Ledger:
                     lease_owner=self._owner,
                     lease_seconds=self._lease_seconds,
                 )
+            if unused := batch.unused_sessions:
+                await store.forget_sessions(connection, unused)
             return outcome
 
-    async def _look_up(self, connection: Connection, turns: Sequence[Turn]) -> _Facts:
+    async def _look_up(self, connection: Connection, turns: Sequence[Turn]) -> Facts:
         openings = [turn.opening for turn in turns if turn.opening is not None]
-        sessions = await store.lock_sessions(connection, openings, {turn.session_id for turn in turns})
-        follow = {turn.session_id for turn in turns if turn.follows_successor}
-        for _ in range(64):  # a chain grows by one a day at most, and splits shorten it
-            ends = {s.successor_id for s in sessions.values() if s.successor_id and s.session_id in follow}
-            missing = ends - sessions.keys()
-            if not missing:
-                break
-            sessions |= await store.lock_sessions(connection, (), missing)
-            follow |= missing
+        facts = Facts(await store.lock_sessions(connection, openings, {turn.session_id for turn in turns}))
+        await self._look_ahead(connection, facts, {turn.session_id for turn in turns if turn.follows_successor})
         nonces = [turn.nonce for turn in turns if turn.nonce is not None]
         keys = [(turn.idempotency.scope, turn.idempotency.key) for turn in turns if turn.idempotency]
         runs = [turn.run_id for turn in turns if turn.run_id is not None]
         calls = sorted(turn.call_id for turn in turns if turn.call_id is not None)
-        return _Facts(
-            sessions,
-            await store.known_nonces(connection, nonces) if nonces else set(),
-            await store.known_keys(connection, keys) if keys else {},
-            await store.known_runs(connection, runs) if runs else {},
-            await store.held_calls(connection, calls, self._owner) if calls else set(),
-        )
+        facts.nonces = await store.known_nonces(connection, nonces) if nonces else set()
+        facts.keys = await store.known_keys(connection, keys) if keys else {}
+        facts.runs = await store.known_runs(connection, runs) if runs else {}
+        facts.calls = await store.held_calls(connection, calls, self._owner) if calls else set()
+        return facts
+
+    @staticmethod
+    async def _look_ahead(connection: Connection, facts: Facts, named: set[str]) -> None:
+        """Lock the newest session of each line, and let the line lead straight to it."""
+        sessions = facts.sessions
+        for _ in range(MAX_LOOKS):  # more than once when another gateway continues the line in between
+            ends = [_last_locked(sessions, session_id) for session_id in named & sessions.keys()]
+            onward = {end.session_id: end.successor_id for end in ends if end.successor_id is not None}
+            if not onward:
+                return
+            newest = await store.newest_sessions(connection, set(onward.values()))
+            sessions |= await store.lock_sessions(connection, (), set(newest.values()) - sessions.keys())
+            for session_id, successor_id in onward.items():
+                if newest[successor_id] != successor_id:
+                    sessions[session_id].successor_id = newest[successor_id]
+                    facts.shortened.add(session_id)
 
 
-def _decide_all(batch: Sequence[_Waiting], facts: _Facts) -> _Outcome:
-    outcome, at_ms = _Outcome(), now_ms()
-    changed: dict[str, Session] = {}
-    for waiting in batch:
-        try:
-            answer = _decide(waiting.turn, facts, outcome.rows, changed, at_ms)
-        except UniAssistError as error:
-            outcome.answers.append((waiting, error))
-        else:
-            outcome.answers.append((waiting, answer))
-    outcome.rows.sessions = list(changed.values())
-    return outcome
-
-
-def _decide(turn: Turn, facts: _Facts, rows: Rows, changed: dict[str, Session], at_ms: int) -> bytes:
-    if turn.nonce is not None and turn.nonce in facts.nonces:
-        raise InvalidSignature("x-uniassist-nonce: used before; expected a fresh one for each request")
-    origin = session = facts.sessions.get(turn.session_id)
-    while session is not None and turn.follows_successor and session.successor_id is not None:
-        session = facts.sessions[session.successor_id]
-    if session is None:
-        raise SessionNotFound("sessionId: no such session")
-    key = turn.idempotency
-    if key is not None and (kept := facts.keys.get((key.scope, key.key))) is not None:
-        if key.body_hash and kept[0] != key.body_hash:
-            raise IdempotencyMismatch("Idempotency-Key: was used with another body; expected a new key")
-        _use_nonce(turn, facts, rows)
-        return kept[1]
-    if turn.call_id is not None and turn.call_id not in facts.calls:
-        raise CallLost("another gateway answers for this call")
-    draft = Draft(session, at_ms, turn.traceparent)
-    run = facts.runs.get(turn.run_id) if turn.run_id is not None else None
-    answer = turn.decide(draft, run)
-    _keep(draft, facts, rows, changed)
-    if origin is not None and origin is not session and draft.session.session_id != session.session_id:
-        # The session that clients still name points at the newest at once: the chain stays short.
-        shortcut = replace(origin, successor_id=draft.session.session_id)
-        facts.sessions[origin.session_id] = changed[origin.session_id] = shortcut
-    _use_nonce(turn, facts, rows)
-    if turn.call_id is not None:
-        rows.settled_calls.append(turn.call_id)
-        facts.calls.discard(turn.call_id)
-    if key is not None:
-        rows.keys.append(KeyRow(key.scope, key.key, key.body_hash, answer))
-        facts.keys[key.scope, key.key] = (key.body_hash, answer)
-    return answer
-
-
-def _keep(draft: Draft, facts: _Facts, rows: Rows, changed: dict[str, Session]) -> None:
-    for session in draft.rows.sessions:
-        facts.sessions[session.session_id] = session
-        changed[session.session_id] = session
-    rows.events += draft.rows.events
-    rows.runs += draft.rows.runs
-    rows.run_status += draft.rows.run_status
-    rows.calls += draft.rows.calls
-
-
-def _use_nonce(turn: Turn, facts: _Facts, rows: Rows) -> None:
-    if turn.nonce is not None:
-        rows.nonces.append(turn.nonce)
-        facts.nonces.add(turn.nonce)
+def _last_locked(sessions: Mapping[str, Session], session_id: str) -> Session:
+    session = sessions[session_id]
+    while session.successor_id in sessions:  # ends: a line of sessions has no ring
+        session = sessions[session.successor_id]
+    return session
 
 
 def _refuse(batch: Sequence[_Waiting], error: UniAssistError) -> None:

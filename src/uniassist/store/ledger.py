@@ -148,6 +148,17 @@ async def lock_sessions(
     return found
 
 
+async def newest_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, str]:
+    """For each session the last of its line of successors, as of now, unlocked."""
+    rows = await connection.fetch(load("ledger")["newest_sessions"], list(session_ids))
+    return {row["origin"]: row["session_id"] for row in rows}
+
+
+async def forget_sessions(connection: Connection, session_ids: Sequence[str]) -> None:
+    """Undo the opening of sessions that this transaction locked and then didn't use."""
+    await connection.execute(load("ledger")["forget_sessions"], session_ids)
+
+
 async def known_nonces(connection: Connection, nonces: Sequence[str]) -> set[str]:
     return {row["nonce"] for row in await connection.fetch(load("ledger")["known_nonces"], nonces)}
 

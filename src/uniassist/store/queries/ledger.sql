@@ -15,6 +15,17 @@ WITH opened AS (
 )
 SELECT *, true AS is_new FROM opened UNION ALL SELECT *, false FROM locked;
 
+-- name: newest_sessions
+WITH RECURSIVE line AS (
+    SELECT session_id AS origin, session_id, successor_id FROM sessions WHERE session_id = ANY ($1::text[])
+    UNION ALL
+    SELECT line.origin, s.session_id, s.successor_id FROM line JOIN sessions s ON s.session_id = line.successor_id
+)
+SELECT origin, session_id FROM line WHERE successor_id IS NULL;
+
+-- name: forget_sessions
+DELETE FROM sessions WHERE session_id = ANY ($1::text[]) AND seq = 0;
+
 -- name: known_nonces
 SELECT nonce FROM signature_nonces WHERE nonce = ANY ($1::text[]);
 
@@ -35,8 +46,9 @@ WITH touched AS (
     INSERT INTO sessions (session_id, user_id, seq, last_activity_at, signed, successor_id, state)
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::boolean[], $6::text[],
                          $7::jsonb[])
-    ON CONFLICT (session_id) DO UPDATE SET seq = EXCLUDED.seq, last_activity_at = EXCLUDED.last_activity_at,
-        successor_id = EXCLUDED.successor_id, state = EXCLUDED.state
+    ON CONFLICT (session_id) DO UPDATE SET user_id = EXCLUDED.user_id, signed = EXCLUDED.signed,
+        seq = EXCLUDED.seq, last_activity_at = EXCLUDED.last_activity_at, successor_id = EXCLUDED.successor_id,
+        state = EXCLUDED.state
 ), event AS (
     SELECT * FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[],
                          $15::bigint[], $16::text[], $17::text[], $18::text[], $19::jsonb[], $20::text[])
