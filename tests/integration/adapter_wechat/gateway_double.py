@@ -149,7 +149,7 @@ class GatewayDouble:
         for event in (
             {"type": "ack", "message": "好的，我来帮你制定计划。"},
             {"type": "something_of_a_later_version"},
-            {"type": "card", "title": "下一步", "actions": [{"actionId": "go", "label": "开始"}]},
+            {"type": "card", "title": f"关于“{message.text}”", "actions": [{"actionId": "go", "label": "开始"}]},
         ):
             self._append(message, session_id, "interaction", {"event": event, "source": "provider"}, run)
         self._append(message, session_id, "provider_run", self._run("completed"), run)

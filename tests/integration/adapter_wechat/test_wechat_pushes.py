@@ -67,7 +67,18 @@ async def test_a_text_is_ingested_signed_and_answered(
 
 async def test_a_provider_that_answers_in_time_is_waited_for(adapter: ServiceProcess, client: JsonClient) -> None:
     answer = await push(client, adapter, message(fresh("openid"), "帮我做个计划"))
-    assert shown(answer) == "好的，我来帮你制定计划。\n\n下一步\n1. 开始"
+    assert shown(answer) == "好的，我来帮你制定计划。\n\n关于“帮我做个计划”\n1. 开始"
+
+
+async def test_replies_to_two_messages_of_one_person_are_not_mixed(
+    adapter: ServiceProcess, gateway: GatewayDouble, client: JsonClient
+) -> None:
+    openid = fresh("openid")
+    texts = ["计划一", "计划二", "计划三"]
+    answers = await asyncio.gather(*(push(client, adapter, message(openid, text)) for text in texts))
+    assert [shown(answer) for answer in answers] == [
+        f"好的，我来帮你制定计划。\n\n关于“{text}”\n1. 开始" for text in texts
+    ]
 
 
 async def test_a_successor_session_is_followed(
