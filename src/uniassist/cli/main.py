@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from uniassist.cli import checks, db, outbox, services, talk
+from uniassist.cli import checks, db, outbox, services, stack, talk
 from uniassist.errors import SettingsError, StartError, UniAssistError
 
 
@@ -20,7 +20,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for part in (talk, services, checks, db, outbox):
+    for part in (stack, talk, services, checks, db, outbox):
         part.register(app)
     return app
 

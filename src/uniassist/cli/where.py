@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from uniassist.errors import SettingsError
+from uniassist.devstack.state import DEFAULT_DIRECTORY, StateDirectory
+from uniassist.errors import SettingsError, StartError
 from uniassist.settings import Reader
 
 StateDir = Annotated[
@@ -22,4 +23,11 @@ def gateway_url(url: str | None, state_dir: Path | None) -> str:
         if not url.startswith(("http://", "https://")):
             raise SettingsError(f"--url: expected a URL such as http://127.0.0.1:8787, got {url!r}")
         return url.rstrip("/")
+    if state_dir is None and os.environ.get("GATEWAY_URL"):
+        return Reader(os.environ).http_url("GATEWAY_URL")
+    state = StateDirectory(state_dir or DEFAULT_DIRECTORY).read()
+    if state is not None:
+        return next(service.url for service in state.services if service.name == "gateway")
+    if state_dir is not None:
+        raise StartError(f"nothing runs on {state_dir}; start it with: uniassist up --state-dir {state_dir}")
     return Reader(os.environ).http_url("GATEWAY_URL")

@@ -18,7 +18,7 @@ from typing import Literal
 import psutil
 import psycopg
 
-from uniassist.devstack.server import Account, ServerProcess, free_port
+from uniassist.devstack.server import Account, ServerProcess, die_with_parent, free_port
 from uniassist.errors import StartError
 
 Major = Literal[16, 18]
@@ -38,36 +38,63 @@ class EmbeddedPostgres:
     """A server with its data in `directory`, which is made when missing. `durable=False` is for tests only."""
 
     def __init__(
-        self, directory: Path, *, port: int | None = None, durable: bool = True, major: Major = 18
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        durable: bool = True,
+        major: Major = 18,
+        log: Path | None = None,
     ) -> None:
+        directory = directory.absolute()
         self.directory = directory
         self.data_directory = directory / "data"
         self.port = port or free_port()
         self.durable = durable
         self._bin = binaries(major)
         self._account = Account.unprivileged()
-        self.process = ServerProcess("postgres", directory / "postgres.log", account=self._account)
+        self.process = ServerProcess("postgres", log or directory / "postgres.log", account=self._account)
 
     @property
     def url(self) -> str:
         return self.url_for(_DATABASE)
 
     def url_for(self, database: str) -> str:
-        password = (self.directory / "password").read_text("utf-8").strip()
-        return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:{self._password()}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the data is still to be made."""
+        return not (self.data_directory / "PG_VERSION").exists()
 
     def start(self) -> None:
         """Initialise if new, start, wait until it answers. StartError with the reason otherwise."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._own(self.directory)
+        self.prepare()
+        self.spawn()
+        self.process.wait_ready(self.answers)
+
+    def prepare(self) -> None:
+        """All that comes before the process: the data, and an end to what an earlier run left."""
+        self._password()
         self._check_reachable()
-        if not (self.data_directory / "PG_VERSION").exists():
+        if self.is_new:
             self._initialise()
         self._clear_leftover()
+
+    def spawn(self) -> None:
         # SIGINT is Postgres's fast shutdown: a death of ours still ends cleanly.
         self.process.spawn(self._command(), cwd=self.directory, death_signal=signal.SIGINT)
-        self.process.wait_ready(self._answers)
-        self._create_database()
+
+    def answers(self) -> bool:
+        """Whether it takes connections; then our database is there too."""
+        try:
+            with psycopg.connect(self.url_for("postgres"), autocommit=True, connect_timeout=2) as connection:
+                known = "SELECT 1 FROM pg_database WHERE datname = %s"
+                if connection.execute(known, (_DATABASE,)).fetchone() is None:
+                    connection.execute(f'CREATE DATABASE "{_DATABASE}"')
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self) -> None:
         self.process.stop(signal.SIGINT)
@@ -89,23 +116,35 @@ class EmbeddedPostgres:
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [str(self._bin / "postgres"), "-D", str(self.data_directory), *settings]
 
+    def _password(self) -> str:
+        """The superuser's, made on the first call."""
+        path = self.directory / "password"
+        if not path.exists():
+            if not self.is_new:
+                raise StartError(f"{path} is gone, and the data beside it can't be opened without it")
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._own(self.directory)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24), "utf-8")
+            self._own(path)
+        return path.read_text("utf-8").strip()
+
     def _initialise(self) -> None:
-        password_file = self.directory / "password"
-        if not password_file.exists():
-            password_file.touch(mode=0o600)
-            password_file.write_text(secrets.token_urlsafe(24), "utf-8")
-            self._own(password_file)
-        shutil.rmtree(self.data_directory, ignore_errors=True)  # what an interrupted first start left
-        self.data_directory.mkdir(mode=0o700)
-        self._own(self.data_directory)
-        command = [str(self._bin / "initdb"), "-D", str(self.data_directory), "-U", "postgres"]
-        command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--locale=C"]
+        # Made beside and then renamed: an initdb that was interrupted is never taken for a database.
+        unfinished = self.directory / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(self.data_directory, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        self._own(unfinished)
+        command = [str(self._bin / "initdb"), "-D", str(unfinished), "-U", "postgres"]
+        command += ["--auth=scram-sha-256", f"--pwfile={self.directory / 'password'}", "-E", "UTF8", "--locale=C"]
         if not self.durable:
             command.append("--no-sync")
         done = self._run(command)
         if done.returncode != 0:
-            shutil.rmtree(self.data_directory, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise StartError(f"initdb failed:\n{done.stderr.strip()}")
+        unfinished.rename(self.data_directory)
 
     def _check_reachable(self) -> None:
         try:
@@ -131,6 +170,8 @@ class EmbeddedPostgres:
             timeout=60,
             cwd=self.directory,
             check=False,
+            start_new_session=True,  # a Ctrl-C is ours to answer
+            preexec_fn=die_with_parent(signal.SIGKILL),
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
@@ -160,16 +201,3 @@ class EmbeddedPostgres:
             process.wait(20)
         except psutil.TimeoutExpired:
             raise StartError(f"a postgres from before (process {process.pid}) does not stop") from None
-
-    def _answers(self) -> bool:
-        try:
-            psycopg.connect(self.url_for("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def _create_database(self) -> None:
-        with psycopg.connect(self.url_for("postgres"), autocommit=True, connect_timeout=5) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,)).fetchone()
-            if found is None:
-                connection.execute(f'CREATE DATABASE "{_DATABASE}"')

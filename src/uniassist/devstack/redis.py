@@ -35,27 +35,32 @@ def binary(flavour: Flavour = "valkey") -> Path:
 class EmbeddedRedis:
     """A server on 127.0.0.1 with `directory` as its working directory."""
 
-    def __init__(self, directory: Path, *, port: int | None = None, flavour: Flavour = "valkey") -> None:
-        self.directory = directory
+    def __init__(
+        self, directory: Path, *, port: int | None = None, flavour: Flavour = "valkey", log: Path | None = None
+    ) -> None:
+        self.directory = directory.absolute()
         self.port = port or free_port()
         self._binary = binary(flavour)
-        self.process = ServerProcess("redis", directory / "redis.log")
+        self.process = ServerProcess("redis", log or directory / "redis.log")
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
+        self.spawn()
+        self.process.wait_ready(self.answers)
+
+    def spawn(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--appendonly", "no", "--dir", str(self.directory), "--databases", "64"]
         self.process.spawn(command, cwd=self.directory, death_signal=signal.SIGTERM)
-        self.process.wait_ready(self._answers)
 
     def stop(self) -> None:
         self.process.stop()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

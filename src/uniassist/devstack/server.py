@@ -27,11 +27,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def port_is_taken(port: int) -> bool:
-    with socket.socket() as probe:
+def port_is_taken(port: int, host: str = "127.0.0.1") -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return True
         return False
@@ -53,7 +54,7 @@ class Account:
         return cls(nobody.pw_uid, nobody.pw_gid)
 
 
-def _die_with_parent(with_signal: int) -> Callable[[], None] | None:
+def die_with_parent(with_signal: int) -> Callable[[], None] | None:
     """So that a SIGKILL of ours leaves no server behind (Linux); elsewhere the next start cleans up."""
     if sys.platform != "linux":
         return None
@@ -73,7 +74,7 @@ class ServerProcess:
 
     def __init__(self, name: str, log: Path, *, account: Account | None = None) -> None:
         self.name = name
-        self.log = log
+        self.log = log.absolute()
         self.account = account
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -99,6 +100,7 @@ class ServerProcess:
     ) -> None:
         """Start it from the main thread: a parent's thread that ends would take the child with it."""
         assert not self.running, f"{self.name} runs already"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             self._child = subprocess.Popen(
                 command,
@@ -111,7 +113,7 @@ class ServerProcess:
                 user=self.account.uid if self.account else None,
                 group=self.account.gid if self.account else None,
                 extra_groups=[] if self.account else None,
-                preexec_fn=_die_with_parent(death_signal),
+                preexec_fn=die_with_parent(death_signal),
             )
 
     def wait_ready(self, probe: Callable[[], bool], deadline_seconds: float = READY_SECONDS) -> None:

@@ -1,0 +1,104 @@
+"""What `up` will run: ports, environment and command lines, decided before anything is started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uniassist.devstack.child import Program
+from uniassist.devstack.server import port_is_taken
+from uniassist.devstack.state import StateDirectory
+from uniassist.errors import StartError
+from uniassist.settings import Reader
+
+# In the order of their start, which is the runbook's.
+SERVICES: dict[str, str] = {
+    "provider-plan": "PROVIDER_PLAN_PORT",
+    "adapter-wechat": "ADAPTER_WECHAT_PORT",
+    "gateway": "GATEWAY_PORT",
+    "worker": "WORKER_PORT",
+}
+# The worker goes last, so that it delivers what the others still accept.
+STOP_ORDER = ("adapter-wechat", "gateway", "provider-plan", "worker")
+GENERATED = ("UNIASSIST_ADAPTER_SECRET", "UNIASSIST_PROVIDER_CONTEXT_TOKEN", "WECHAT_TOKEN")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`database_url`, `redis_url` None: an embedded server is to be started."""
+
+    host: str
+    ports: Mapping[str, int]
+    database_url: str | None
+    redis_url: str | None
+    environ: Mapping[str, str]
+
+    def url(self, service: str) -> str:
+        return f"http://{self.host}:{self.ports[service]}"
+
+
+def read(environ: Mapping[str, str]) -> Plan:
+    """SettingsError names the variable at fault. PORT is for a service of its own, not for `up`."""
+    cleaned = {name: value for name, value in environ.items() if name != "PORT"}
+    reader = Reader(cleaned)
+    database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
+    redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
+    ports = {service: reader.integer(variable) for service, variable in SERVICES.items()}
+    return Plan(reader.text("HOST"), ports, database_url, redis_url, cleaned)
+
+
+def check_ports(plan: Plan) -> None:
+    """StartError that names every taken port with the variable that moves it."""
+    twice = [port for port in plan.ports.values() if list(plan.ports.values()).count(port) > 1]
+    if twice:
+        raise StartError(
+            f"{', '.join(SERVICES.values())}: port {twice[0]} is given twice; expected four different ones"
+        )
+    taken = [
+        f"{SERVICES[service]}: port {port} is taken; stop what uses it, or set {SERVICES[service]}"
+        for service, port in plan.ports.items()
+        if port_is_taken(port)
+    ]
+    if taken:
+        raise StartError("\n".join(taken))
+
+
+def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_url: str) -> list[Program]:
+    """The four services. Secrets that the environment doesn't bring are made, in dev and test only."""
+    env = dict(plan.environ) | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    strict = Reader(plan.environ).strict
+    for name in GENERATED:
+        if not env.get(name) and not strict:
+            env[name] = directory.secret(name)
+    env.setdefault("UNIASSIST_REVISION", _revision())
+    env.setdefault("UNIASSIST_PLAN_PROVIDER_BASE_URL", plan.url("provider-plan"))
+    env.setdefault("GATEWAY_URL", plan.url("gateway"))
+    return [
+        Program(
+            name=service,
+            command=[sys.executable, "-m", "uniassist.cli.main", service],
+            env=env | {variable: str(plan.ports[service])},
+            url=plan.url(service),
+            log=directory.logs / f"{service}.log",
+        )
+        for service, variable in SERVICES.items()
+    ]
+
+
+def _revision() -> str:
+    """The checkout's commit, so that /health says what runs; where there is none, `unknown`."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--tags", "--always", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=3,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
