@@ -90,7 +90,7 @@ class Hub:
 
     async def _frames_after(self, session_id: str, cursor: int) -> tuple[bytes, int, bool]:
         try:
-            events = await timeline.read(self._pool, session_id, cursor, PAGE)
+            page = await timeline.read(self._pool, session_id, cursor, PAGE)
         except Exception as error:  # Postgres is away: the stream stays open and goes on when it is back
             log.warning("event stream can't read", error=repr(error))
             return b"", cursor, False
@@ -100,9 +100,9 @@ class Hub:
                 event.seq,
                 codec.encode(SseFrame(schema_version=SCHEMA_VERSION, type="timeline_event", event=event)),
             )
-            for event in events
+            for event in page.events
         ]
-        return b"".join(frames), events[-1].seq if events else cursor, len(events) == PAGE
+        return b"".join(frames), page.events[-1].seq if page.events else cursor, page.more
 
     async def _news_came(self, news: asyncio.Event) -> bool:
         """Wait for news; False when a heartbeat is due instead."""

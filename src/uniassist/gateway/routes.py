@@ -122,7 +122,7 @@ class Routes:
         session_id = requests.text_field(fields, "sessionId")
         cursor = requests.integer_field(fields, "cursor", default=0)
         try:
-            events = await timeline.read(self._pool, session_id, cursor)
+            events = (await timeline.read(self._pool, session_id, cursor)).events
         except (*OUTAGE, asyncpg.PostgresError):
             raise Unavailable("the database is away; try again") from None
         page = TimelinePage(

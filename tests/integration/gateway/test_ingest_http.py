@@ -120,6 +120,21 @@ async def test_the_timeline_is_read_in_pages_by_cursor(gateway: GatewayClient) -
     assert (rest.events, rest.next_cursor) == ([], 12)
 
 
+async def test_a_page_of_long_texts_ends_early_and_the_next_goes_on(gateway: GatewayClient) -> None:
+    session_id, texts = unique("long"), [f"{number}" * 300_000 for number in range(4)]
+    for text in texts:
+        await gateway.ingest(message(text, sessionId=session_id))
+    cursor, pages = 0, list[TimelinePage]()
+    while not pages or pages[-1].events:
+        answer = await gateway.get(f"/v0/timeline?sessionId={session_id}&cursor={cursor}")
+        pages.append(codec.decode(answer.body, TimelinePage))
+        cursor = pages[-1].next_cursor
+    events = [event for page in pages for event in page.events]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert [event.payload["input"]["text"] for event in events if event.kind == "inbound"] == texts
+    assert len(pages) > 2
+
+
 async def test_the_timeline_of_an_unknown_session_is_empty(gateway: GatewayClient) -> None:
     assert await gateway.timeline(unique("unknown")) == []
 
