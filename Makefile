@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 
-.PHONY: help setup up down status test lint schemas env-example lock clean
+.PHONY: help setup up down status test lint typecheck schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ lint: $(TEST_STAMP) ## Types, style, import rules, generated files
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 	@$(BIN)/python -m uniassist.contracts.schemas --check
 	@$(BIN)/python -m uniassist.settings.example --check ops/deploy/staging/env.example
+
+typecheck: $(TEST_STAMP) ## mypy --strict over everything
+	@$(BIN)/mypy
 
 test: lint ## Lint, then all tests, against servers that they start
 	@$(BIN)/python -m pytest

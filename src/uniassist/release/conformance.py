@@ -224,7 +224,8 @@ class GatewayChecks:
         body = {"schemaVersion": "v0", "providerId": "plan", "events": [], "timestampMs": 1}
         expect_problem(await self._gateway.post("/v0/events", body), 401, "INVALID_PROVIDER_TOKEN")
         token = self._token()
-        answer = await self._gateway.post("/v0/events", body, {"Authorization": f"Bearer {token}"})
+        narrowed = {"Authorization": f"Bearer {token}", "x-provider-scopes": "context:read"}
+        answer = await self._gateway.post("/v0/events", body, narrowed)
         expect_problem(answer, 403, "MISSING_SCOPE")
         headers = {"Authorization": f"Bearer {token}", "x-provider-scopes": "events:write"}
         answer = await self._gateway.post("/v0/events", {**body, "events": [{"kind": "no such"}]}, headers)
