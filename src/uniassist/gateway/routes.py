@@ -7,6 +7,7 @@ import hmac
 import re
 import time
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import asyncpg
 from starlette.requests import Request
@@ -151,14 +152,14 @@ class Routes:
             self._metrics.streams.dec()
 
     async def events(self, request: Request) -> Response:
-        self._check_scope(request, "events:write")
+        self._check_scope(request, "events:write", unnamed="granted")
         asked = await requests.read_shape(request, ProviderEventsRequest)
         return json_response(
             await late_events.accept(asked, submit=self._ledger.submit, latest_session=self._latest_session)
         )
 
     async def user_context(self, request: Request) -> Response:
-        self._check_scope(request, "context:read")
+        self._check_scope(request, "context:read", unnamed="refused")
         profile_ref = requests.path_field(request, "profileRef")
         prefix, _, user_id = profile_ref.partition(":")
         if prefix != "profile" or not user_id:
@@ -192,13 +193,15 @@ class Routes:
             return None
         return signing.verify(headers, body, self._adapter_secrets, now_ms())
 
-    def _check_scope(self, request: Request, scope: str) -> None:
+    def _check_scope(self, request: Request, scope: str, *, unnamed: Literal["granted", "refused"]) -> None:
+        """The header can only narrow what the token grants; the contract wants it named for some calls only."""
         token = requests.bearer_token(request)
         if token is None or not hmac.compare_digest(token.encode(), self._provider_token):
             raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
-        named = (requests.header(request, "x-provider-scopes") or "").replace(",", " ").split()
-        # The header can only narrow what the token grants.
-        if scope not in GRANTED or not {scope, "*"} & set(named):
+        named = requests.header(request, "x-provider-scopes")
+        if scope not in GRANTED or (named is None and unnamed == "refused"):
+            raise MissingScope(f"x-provider-scopes: required, with {scope} or * in it")
+        if named is not None and not {scope, "*"} & set(named.replace(",", " ").split()):
             raise MissingScope(f"x-provider-scopes: expected it to hold {scope} or *")
 
     async def _latest_session(self, user_id: str) -> str | None:

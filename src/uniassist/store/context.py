@@ -7,6 +7,7 @@ import datetime as dt
 import msgspec
 
 from uniassist.contracts import codec
+from uniassist.contracts.base import JsonObject
 from uniassist.contracts.provider import UserContext
 from uniassist.store.pool import Pool
 from uniassist.store.queries import load
@@ -14,15 +15,23 @@ from uniassist.store.queries import load
 _KEPT = dt.timedelta(minutes=5)
 
 
+class _Snapshot(msgspec.Struct):
+    """Operators write these rows too: what they left out or left empty is empty, what they added is ignored."""
+
+    profile: JsonObject | None = None
+    preferences: JsonObject | None = None
+    consents: JsonObject | None = None
+
+
 async def read(pool: Pool, profile_ref: str, user_id: str) -> UserContext:
     """The cached snapshot, or a new one. An unknown user has an empty one."""
     cached = await pool.fetchrow(load("gateway")["cached_context"], profile_ref, timeout=10)
     if cached is not None:
-        snapshot = msgspec.json.decode(cached["snapshot"], type=dict[str, dict[str, object]])
+        snapshot = msgspec.json.decode(cached["snapshot"], type=_Snapshot)
         return UserContext(
-            profile=snapshot.get("profile", {}),
-            preferences=snapshot.get("preferences", {}),
-            consents=snapshot.get("consents", {}),
+            profile=snapshot.profile or {},
+            preferences=snapshot.preferences or {},
+            consents=snapshot.consents or {},
             updated_at=cached["updated_at_ms"],
         )
     last = await pool.fetchrow(load("gateway")["last_input"], user_id, timeout=10)
