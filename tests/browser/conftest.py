@@ -1,0 +1,63 @@
+"""A real browser: the one that is there, else Debian's, installed once when we may."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+INSTALL_SECONDS = 600
+# No network but our own pages: nothing of the browser's own may phone home.
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+def found_browser() -> str | None:
+    named = os.environ.get("UNIASSIST_TEST_BROWSER")
+    candidates = [named] if named else [shutil.which(name) for name in NAMES]
+    return next((path for path in (*candidates, str(MAC)) if path and Path(path).exists()), None)
+
+
+def install_browser() -> str:
+    """Debian's Chromium through apt. Fails the test with what to do where that isn't possible."""
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        pytest.fail("no Chromium found: install chromium, or name a browser in UNIASSIST_TEST_BROWSER")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in ([apt, "update", "-qq"], [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+        )
+        if done.returncode != 0 and command[1] == "install":
+            pytest.fail(f"Chromium could not be installed:\n{done.stderr[-2000:]}")
+    installed = found_browser()
+    assert installed is not None, "apt-get installed chromium, but it isn't on the PATH"
+    return installed
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    return found_browser() or install_browser()
+
+
+@pytest.fixture
+async def browser(browser_path: str) -> AsyncIterator[Browser]:
+    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=browser_path, args=flags, headless=True)
+        yield launched
+        await launched.close()
