@@ -14,6 +14,8 @@ from pathlib import Path
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
@@ -63,7 +65,12 @@ async def run() -> None:
         pool = await create_pool(settings.database_url.reveal(), application_name="uniassist-gateway", max_size=20)
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
         redis = Redis.from_url(
-            settings.redis_url.reveal(), socket_connect_timeout=2.0, socket_timeout=5.0, max_connections=20
+            settings.redis_url.reveal(),
+            socket_connect_timeout=2.0,
+            socket_timeout=5.0,
+            max_connections=20,
+            # Once, for a connection that was dropped while idle; who waits longer for Redis has a loop for it.
+            retry=Retry(NoBackoff(), 1),
         )
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(JsonClient(connection_limit=500))

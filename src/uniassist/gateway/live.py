@@ -1,7 +1,7 @@
 """Event streams: who follows which session, woken by this gateway's own commits and by the global stream.
 
 The hub carries only wake-ups; events are read from Postgres by cursor. So the hand-over from history to live has
-no gap and no double, a reader that lags holds no memory here, and while Redis is away a poll each second takes
+no gap and no double, a reader that lags holds no memory here, and while Redis is away a wake-up each second takes
 its place.
 """
 
@@ -29,6 +29,7 @@ HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 1.0
 PAGE = 200
 _READ_COUNT, _READ_BLOCK_MS = 1000, 1000
+_SILENT_AFTER_SECONDS = 1.5  # a read of Redis ends after a second at most, with or without news
 # redis-py's own types cover both protocols and both modes; this client has bytes and RESP 2.
 _Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -42,16 +43,17 @@ class Hub:
         self._global_key = global_key
         self._followers: dict[str, set[asyncio.Event]] = {}
         self._last_id: str | None = None
-        self._redis_is_read = False
+        self._read_at = float("-inf")  # when Redis last answered the reader; the loop's time
         self._closed = asyncio.Event()
-        self._loop = Loop("stream-reader", self._read_once)
+        self._loops = (Loop("stream-reader", self._read_once), Loop("stream-poll", self._poll_once))
 
     def start(self) -> None:
-        self._loop.start()
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         self.close_streams()
-        await self._loop.stop()
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     def close_streams(self) -> None:
         """End all streams; their clients come back with their cursor."""
@@ -59,10 +61,6 @@ class Hub:
         for followers in self._followers.values():
             for news in followers:
                 news.set()
-
-    @property
-    def alive(self) -> bool:
-        return self._loop.alive
 
     def wake(self, session_ids: Iterable[str]) -> None:
         for session_id in session_ids:
@@ -73,15 +71,21 @@ class Hub:
         """Server-sent events after `cursor`, for as long as the reader stays; comments as heartbeats."""
         news = asyncio.Event()
         self._followers.setdefault(session_id, set()).add(news)
+        loop = asyncio.get_running_loop()
         try:
             yield b": connected\n\n"
+            beat_at = loop.time() + HEARTBEAT_SECONDS
             while not self._closed.is_set():
                 news.clear()
-                frames, cursor, full = await self._frames_after(session_id, cursor)
+                frames, cursor, more = await self._frames_after(session_id, cursor)
+                if not frames and loop.time() >= beat_at:
+                    frames = b": heartbeat\n\n"
                 if frames:
                     yield frames
-                if not full and not await self._news_came(news):
-                    yield b": heartbeat\n\n"
+                    beat_at = loop.time() + HEARTBEAT_SECONDS
+                if not more:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(news.wait(), max(0.0, beat_at - loop.time()))
         finally:
             followers = self._followers[session_id]
             followers.discard(news)
@@ -104,18 +108,10 @@ class Hub:
         ]
         return b"".join(frames), page.events[-1].seq if page.events else cursor, page.more
 
-    async def _news_came(self, news: asyncio.Event) -> bool:
-        """Wait for news; False when a heartbeat is due instead."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + HEARTBEAT_SECONDS
-        while (left := end - loop.time()) > 0:
-            patience = left if self._redis_is_read else min(left, POLL_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), patience)
-                return True
-            if not self._redis_is_read:
-                return True
-        return False
+    async def _poll_once(self) -> float:
+        if asyncio.get_running_loop().time() - self._read_at > _SILENT_AFTER_SECONDS:
+            self._wake_all()
+        return POLL_SECONDS
 
     async def _read_once(self) -> float:
         try:
@@ -126,9 +122,9 @@ class Hub:
                 {self._global_key: self._last_id}, count=_READ_COUNT, block=_READ_BLOCK_MS
             )
         except (RedisError, OSError):
-            self._redis_is_read, self._last_id = False, None
+            self._read_at, self._last_id = float("-inf"), None
             raise
-        self._redis_is_read = True
+        self._read_at = asyncio.get_running_loop().time()
         answer = cast("list[tuple[bytes, _Entries]]", found or [])
         moved: set[str] = set()
         for _, entries in answer:
