@@ -23,8 +23,10 @@ FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
-    app.command("smoke", help="End to end, with every recovery; on a throwaway system unless given URLs.")(_smoke)
-    app.command("conformance", help="Whether services keep the v0 contract; starts its own unless given URLs.")(
+    app.command("smoke", help="A message end to end, and every recovery. On a throwaway system unless given URLs.")(
+        _smoke
+    )
+    app.command("conformance", help="Whether services keep the contract. Starts its own unless given URLs.")(
         _conformance
     )
 

@@ -21,9 +21,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def register(app: typer.Typer) -> None:
-    app.command("doctor", help="What `up` needs, what is missing and how to mend it; exits 1 if anything is.")(
-        _doctor
-    )
+    app.command("doctor", help="What is missing, and how to mend it. exits 1 if anything is.")(_doctor)
 
 
 def _doctor(state_dir: StateDir = None, as_json: Json = False) -> None:

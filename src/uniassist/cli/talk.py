@@ -29,8 +29,8 @@ T = TypeVar("T")
 
 
 def register(app: typer.Typer) -> None:
-    app.command("send", help="Write a message as a user of the app would, and show what comes back.")(_send)
-    app.command("timeline", help="A session's timeline; --follow stays and shows what comes.")(_timeline)
+    app.command("send", help="Write a message, show what comes back. As a user of the app would.")(_send)
+    app.command("timeline", help="Show a session's timeline. --follow stays and shows what comes.")(_timeline)
 
 
 def _send(
