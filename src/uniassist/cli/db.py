@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
 from sqlalchemy.exc import OperationalError
 
+from uniassist.cli.where import database_url
 from uniassist.errors import StartError
-from uniassist.settings import Reader
 from uniassist.store import migrate
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -24,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _migrate(as_json: Json = False) -> None:
-    url = Reader(os.environ).database_url().reveal()
+    url = database_url()
     try:
         before = migrate.status(url)
         after = migrate.upgrade(url)
@@ -42,7 +41,7 @@ def _migrate(as_json: Json = False) -> None:
 
 def _status(as_json: Json = False) -> None:
     try:
-        found = migrate.status(Reader(os.environ).database_url().reveal())
+        found = migrate.status(database_url())
     except OperationalError as error:
         raise _unreachable(error) from None
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -13,8 +12,8 @@ from typing import Annotated, TypeVar
 import asyncpg
 import typer
 
+from uniassist.cli.where import database_url
 from uniassist.errors import StartError
-from uniassist.settings import Reader
 from uniassist.store import outbox
 from uniassist.store.pool import Connection
 
@@ -95,7 +94,7 @@ def _query(ask: Callable[[Connection], Awaitable[T]]) -> T:
         finally:
             await connection.close(timeout=5.0)
 
-    url = Reader(os.environ).database_url().reveal()
+    url = database_url()
     try:
         return asyncio.run(run())
     except (OSError, asyncpg.PostgresConnectionError) as error:

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
-from uniassist.cli.where import StateDir
+from uniassist.cli.where import StateDir, own_command
 from uniassist.devstack import plan as plans
 from uniassist.devstack import screen
 from uniassist.devstack.state import DEFAULT_DIRECTORY, RunState, StateDirectory
@@ -106,7 +106,7 @@ def _show(console: Console, state: RunState, directory: StateDirectory, *, attac
     is_default = directory.path == DEFAULT_DIRECTORY.absolute()
     option = "" if is_default else f" --state-dir {directory.path}"
     screen.show(console, state, screen.look(state), str(directory.path))
-    screen.show_next(console, state, attached=attached, state_option=option)
+    screen.show_next(console, state, attached=attached, command=own_command(), state_option=option)
 
 
 def _status(state_dir: StateDir = None, as_json: Json = False) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,3 +33,26 @@ def gateway_url(url: str | None, state_dir: Path | None) -> str:
     if state_dir is not None:
         raise StartError(f"nothing runs on {state_dir}; start it with: uniassist up --state-dir {state_dir}")
     return Reader(os.environ).http_url("GATEWAY_URL")
+
+
+def database_url(state_dir: Path | None = None) -> str:
+    """The first of: DATABASE_URL, the database of the system that `up` runs on the state directory."""
+    reader = Reader(os.environ)
+    if state_dir is None and reader.optional("DATABASE_URL"):
+        return reader.database_url().reveal()
+    state = StateDirectory(state_dir or DEFAULT_DIRECTORY).read()
+    if state is not None:
+        return state.database_url
+    raise SettingsError("DATABASE_URL: required, since no `uniassist up` runs here; expected a URL of Postgres")
+
+
+def own_command() -> str:
+    """How to call us from here: `uniassist` where the PATH has it, else by its path."""
+    found = shutil.which("uniassist")
+    own = Path(sys.executable).parent / "uniassist"
+    if found is not None and Path(found) == own:
+        return "uniassist"
+    try:
+        return str(own.relative_to(Path.cwd()))
+    except ValueError:
+        return str(own)

@@ -81,7 +81,8 @@ def show(console: Console, state: RunState, seen: list[Seen], directory: str) ->
     console.print(f"state     {directory} (logs in logs/), process {state.pid}, since {since}", soft_wrap=True)
 
 
-def show_next(console: Console, state: RunState, *, attached: bool, state_option: str) -> None:
+def show_next(console: Console, state: RunState, *, attached: bool, command: str, state_option: str) -> None:
+    """`command`: how our executable is called from here; `state_option`: the option that names this system."""
     gateway = next(service.url for service in state.services if service.name == "gateway")
     body = {
         "schemaVersion": "v0",
@@ -102,10 +103,10 @@ def show_next(console: Console, state: RunState, *, attached: bool, state_option
         f"  {curl}",
         f"  curl -s '{gateway}/v0/timeline?sessionId=first'",
         "or, shorter:",
-        f'  uniassist send "帮我做一个周末的计划" --session first{state_option}',
-        f"  uniassist timeline first --follow{state_option}",
-        f"API: {gateway}/docs    more: uniassist status, uniassist outbox stats, uniassist doctor",
-        "Ctrl-C drains and stops it." if attached else f"Stop it with: uniassist down{state_option}",
+        f'  {command} send "帮我做一个周末的计划" --session first{state_option}',
+        f"  {command} timeline first --follow{state_option}",
+        f"API: {gateway}/docs    more: {command} status, outbox stats, doctor, --help",
+        "Ctrl-C drains and stops it." if attached else f"Stop it with: {command} down{state_option}",
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -20,6 +20,8 @@ State = Literal["ok", "failing"]
 
 INTERVAL_SECONDS = 1.0
 STALE_SECONDS = 4.0
+# At a start the others are still starting: only what goes on failing is worth a warning.
+STARTING_LOOKS = 5
 
 
 class Health(Wire, frozen=True):
@@ -95,6 +97,9 @@ class _Probe:
         self._deadline_seconds = deadline_seconds
         self._seen: State | None = None
         self._seen_at = 0.0
+        self._looks = 0
+        self._was_ok = False
+        self._warned = False
 
     def state(self) -> State:
         fresh = asyncio.get_running_loop().time() - self._seen_at <= STALE_SECONDS
@@ -112,7 +117,13 @@ class _Probe:
         return INTERVAL_SECONDS
 
     def _turn(self, state: State, reason: str | None) -> None:
-        if state != self._seen and (state == "failing" or self._seen is not None):
-            log.warning("health changed", check=self.name, state=state, reason=reason)
+        self._looks += 1
+        if state == "failing" and not self._warned and (self._was_ok or self._looks >= STARTING_LOOKS):
+            self._warned = True
+            log.warning("health check failing", check=self.name, reason=reason)
+        elif state == "ok" and self._warned:
+            self._warned = False
+            log.warning("health check ok again", check=self.name)
+        self._was_ok |= state == "ok"
         self._seen = state
         self._seen_at = asyncio.get_running_loop().time()
