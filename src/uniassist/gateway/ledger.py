@@ -28,8 +28,14 @@ MAX_BATCH = 256
 MAX_TRIES = 4
 MAX_LOOKS = 8
 ANSWER_SECONDS = 15.0
-# Faults of the way to Postgres, not of what was written.
-OUTAGE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+# Faults of the way to Postgres, not of what was written. InternalClientError: a connection cut off in mid-sentence.
+OUTAGE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+)
 _SERVER_OUTAGE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
