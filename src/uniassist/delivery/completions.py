@@ -35,7 +35,7 @@ class _Published:
 
 
 class Completions:
-    """`published` by the relay, `seen` by the consumer. Bounded by `room` on both sides."""
+    """`published` by the relay, `seen` by the consumer, each of which waits for room before it brings more."""
 
     def __init__(self, pool: Pool, group: Group, figures: Figures, *, worker: str, bound: int) -> None:
         self._pool = pool
@@ -45,10 +45,11 @@ class Completions:
         self._bound = bound
         self._awaiting: dict[str, _Published] = {}
         self._seen: list[Read] = []
-        self._room = asyncio.Event()
-        self._room.set()
+        self._may_publish = asyncio.Event()
+        self._may_read = asyncio.Event()
         self._writing = asyncio.Lock()
         self.loop = Loop("complete", self._write_once)
+        self._note_room()
 
     def published(self, rows: Sequence[tuple[str, int]], epoch: str) -> None:
         """(event id, row id) of what is on the streams now; `epoch` as it was before the append."""
@@ -64,9 +65,13 @@ class Completions:
         self._note_room()
         self.loop.wake()
 
-    async def room(self) -> None:
-        """Until there is room: whoever publishes or reads faster than can be written waits here."""
-        await self._room.wait()
+    async def room_to_publish(self) -> None:
+        """Until fewer than the bound are unconfirmed."""
+        await self._may_publish.wait()
+
+    async def room_to_read(self) -> None:
+        """Until fewer than the bound are seen and unwritten; what is unconfirmed only gets fewer by reading."""
+        await self._may_read.wait()
 
     def forget(self) -> None:
         """A new epoch: what was published in the old one is claimed and published again."""
@@ -130,7 +135,8 @@ class Completions:
         self._note_room()
 
     def _note_room(self) -> None:
-        if len(self._awaiting) < self._bound and len(self._seen) < self._bound:
-            self._room.set()
-        else:
-            self._room.clear()
+        for room, taken in ((self._may_publish, len(self._awaiting)), (self._may_read, len(self._seen))):
+            if taken < self._bound:
+                room.set()
+            else:
+                room.clear()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import structlog
 from redis.exceptions import ResponseError
 
+from uniassist.delivery.batches import BatchSize
 from uniassist.delivery.completions import Completions
 from uniassist.delivery.figures import Figures
 from uniassist.lifecycle import Loop
-from uniassist.streams.group import Group, is_no_group
+from uniassist.streams.group import Group, Read, is_no_group
 
 log = structlog.get_logger()
 
 CLAIM_IDLE_MS = 5_000
 CLAIM_EVERY_SECONDS = 2.0
+CLAIM_COUNT = 100
 CLAIM_LIMIT = 10_000
 
 
@@ -26,7 +28,7 @@ class Consumer:
         self._group = group
         self._completions = completions
         self._figures = figures
-        self._count = count
+        self._size = BatchSize(count)
         self._block_ms = block_ms
         # Own pending entries are read again from here; None: none are left.
         self._own_after: bytes | None = b"0-0"
@@ -34,12 +36,12 @@ class Consumer:
         self.claiming = Loop("claim-idle", self._claim_once)
 
     async def _read_once(self) -> float:
-        await self._completions.room()
+        await self._completions.room_to_read()
         try:
             if self._own_after is not None:
                 await self._read_own(self._own_after)
             else:
-                self._completions.seen(await self._group.read_new(count=self._count, block_ms=self._block_ms))
+                self._saw(await self._group.read_new(count=self._size.now, block_ms=self._block_ms))
         except ResponseError as error:
             if not is_no_group(error):
                 raise
@@ -50,6 +52,10 @@ class Consumer:
             raise
         return 0.0
 
+    @property
+    def group_name(self) -> str:
+        return self._group.name
+
     async def recover(self) -> None:
         """Make sure that the group is there; count it when it was not."""
         if await self._group.ensure():
@@ -58,13 +64,17 @@ class Consumer:
         self._own_after = b"0-0"
 
     async def _read_own(self, after: bytes) -> None:
-        found = await self._group.read_own_pending(after=after, count=self._count)
-        self._completions.seen(found)
+        found = await self._group.read_own_pending(after=after, count=self._size.now)
+        self._saw(found)
         self._own_after = found[-1].entry_id if found else None
+
+    def _saw(self, found: list[Read]) -> None:
+        self._size.saw(len(found), sum(entry.payload_bytes for entry in found))
+        self._completions.seen(found)
 
     async def _claim_once(self) -> float:
         try:
-            claimed = await self._group.claim_idle(idle_ms=CLAIM_IDLE_MS, count=self._count, limit=CLAIM_LIMIT)
+            claimed = await self._group.claim_idle(idle_ms=CLAIM_IDLE_MS, count=CLAIM_COUNT, limit=CLAIM_LIMIT)
         except ResponseError as error:
             if not is_no_group(error):
                 raise

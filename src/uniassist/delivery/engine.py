@@ -18,6 +18,7 @@ from uniassist.delivery.relay import Backoff, Relay
 from uniassist.delivery.shares import Shares
 from uniassist.delivery.upkeep import Upkeep
 from uniassist.lifecycle import Loop
+from uniassist.store.delivery import Beat
 from uniassist.store.pool import Pool
 from uniassist.streams import epoch as epochs
 from uniassist.streams.append import Appender
@@ -56,7 +57,7 @@ class Engine:
     def __init__(self, pool: Pool, redis: Redis, reader: Redis, settings: EngineSettings, *, worker: str) -> None:
         self._redis = redis
         self._global_key = settings.global_key
-        self._probed_at = float("-inf")
+        self._probed_at = self._beaten_at = float("-inf")
         self._probed = asyncio.Event()
         self._stopping = False
         self.figures = figures = Figures()
@@ -87,8 +88,7 @@ class Engine:
             batch_size=settings.batch_size,
             backoff=settings.backoff,
         )
-        self._shares.on_beat = self._relay.saw_beat
-        self._shares.on_surplus = self._relay.give_away
+        self._shares.on_beat = self._saw_beat
         self._upkeep = Upkeep(pool, group, figures, worker=worker, retention_hours=settings.retention_hours)
         self._listener = Listener(redis, settings.prefix, self._relay.loop.wake)
         self._probe = Loop("probe", self._probe_once)
@@ -117,16 +117,16 @@ class Engine:
     async def stop(self, deadline_seconds: float) -> None:
         """Stop claiming, let what is under way be confirmed, give the leases back."""
         self._stopping = True
-        end = time.monotonic() + deadline_seconds
         self._shares.stop_taking()
-        await asyncio.gather(*(loop.stop(1.0) for loop in (self._listening, *self._upkeep.loops)))
-        await self._relay.loop.stop(deadline_seconds / 2)
         try:
-            async with asyncio.timeout(max(0.5, end - time.monotonic())):
+            async with asyncio.timeout(deadline_seconds):
+                await self._relay.loop.stop(deadline_seconds / 2)
                 await self._relay.give_away(None)
         except Exception as error:  # its lease expires anyway
             log.warning("leases not given back", error=repr(error))
         rest = (
+            self._listening,
+            *self._upkeep.loops,
             self._consumer.loop,
             self._consumer.claiming,
             self._completions.loop,
@@ -137,25 +137,45 @@ class Engine:
         await self._listener.close()
 
     async def check_postgres(self) -> None:
-        _check_recent(self._shares.beat_at, "Postgres")
+        _check_recent(self._beaten_at, "Postgres", self._shares.loop)
 
     async def check_redis(self) -> None:
-        _check_recent(self._probed_at, "Redis")
+        _check_recent(self._probed_at, "Redis", self._probe)
 
     async def check_loops(self) -> None:
         dead = [loop.name for loop in self._loops if not loop.alive]
         if dead and not self._stopping:
             raise RuntimeError(f"loops ended: {', '.join(dead)}")
 
+    def _saw_beat(self, beat: Beat) -> None:
+        if _is_silent(self._beaten_at):
+            self._wake_all()
+        self._beaten_at = time.monotonic()
+        self._relay.saw_beat(beat)
+
     async def _probe_once(self) -> float:
         async with asyncio.timeout(2.0):
             found = await epochs.read(self._redis, self._global_key)
+        was_silent = _is_silent(self._probed_at)
         self._probed_at = time.monotonic()
         self._probed.set()
         self._relay.saw_epoch(found)
+        if was_silent:
+            self._wake_all()
         return PROBE_SECONDS
 
+    def _wake_all(self) -> None:
+        """A server is back: nobody sits out the pause that its absence had earned."""
+        for loop in self._loops:
+            loop.wake()
 
-def _check_recent(at: float, what: str) -> None:
-    if time.monotonic() - at > SILENT_SECONDS:
+
+def _is_silent(at: float) -> bool:
+    return time.monotonic() - at > SILENT_SECONDS
+
+
+def _check_recent(at: float, what: str, asking: Loop) -> None:
+    """Raises when the server is silent, and has it asked again now, however long the loop meant to wait."""
+    if _is_silent(at):
+        asking.wake()
         raise ConnectionError(f"{what} has not answered for more than {SILENT_SECONDS:.0f} s")

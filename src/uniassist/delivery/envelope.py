@@ -107,7 +107,6 @@ def _own(row: Claimed, keys: Keys) -> Entry:
         payload=row.payload.encode(),
         seq=event.seq,
         replay=row.replay_token or "",
-        again=row.claims > 1,
         other_global_key=other or "",
     )
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from uniassist.delivery import envelope
+from uniassist.delivery.batches import BatchSize, append_all
 from uniassist.delivery.completions import Completions
 from uniassist.delivery.consumer import Consumer
 from uniassist.delivery.envelope import Keys, Undeliverable
 from uniassist.delivery.figures import Figures
 from uniassist.delivery.retry import backoff_ms
-from uniassist.delivery.shares import LEASE_SECONDS, Shares
+from uniassist.delivery.shares import Shares
 from uniassist.lifecycle import Loop
 from uniassist.store import delivery as store
 from uniassist.store.delivery import Beat, Claimed, Failure
@@ -30,12 +30,14 @@ from uniassist.store.pool import Pool
 from uniassist.streams import epoch as epochs
 from uniassist.streams.append import Appender, Entry, EpochChanged
 from uniassist.streams.epoch import Epoch
-from uniassist.streams.outage import is_outage, is_outage_code
+from uniassist.streams.outage import is_outage_code
 
 log = structlog.get_logger()
 
 IDLE_SECONDS = 60.0  # the beat wakes it when something waits
 ERROR_LENGTH = 500
+# Longer than any call of ours may take: what is in processing after that was forgotten.
+ROW_LEASE_SECONDS = 10.0
 
 
 class Outage(Exception):
@@ -49,7 +51,7 @@ class Backoff:
 
 
 class Relay:
-    """`turn` is held while a batch is under way: whoever gives shards away takes it first."""
+    """One loop: only it claims, publishes and gives shards away, so none of these overtakes another."""
 
     def __init__(
         self,
@@ -75,18 +77,15 @@ class Relay:
         self._figures = figures
         self._worker = worker
         self._keys = keys
-        self._batch_size = batch_size
+        self._size = BatchSize(batch_size)
         self._backoff = backoff
         self._epoch: Epoch | None = None
         self._known: str | None = None
         self._ahead: list[Claimed] = []
-        self._turn = asyncio.Lock()
         self.loop = Loop("relay", self._relay_once)
 
     def saw_beat(self, beat: Beat) -> None:
-        if beat.stale:
-            self._epoch = None
-        if beat.pending or beat.due or beat.stale or self._epoch is None:
+        if beat.pending or beat.due or self._shares.surplus or self._ahead or self._epoch is None:
             self.loop.wake()
 
     def saw_epoch(self, found: Epoch | None) -> None:
@@ -99,37 +98,44 @@ class Relay:
             self.loop.wake()
 
     async def give_away(self, shards: list[int] | None) -> None:
-        """Finish what is under way, write it down, give the shards back (None: all, the worker leaves)."""
-        async with self._turn:
-            await self._release(self._ahead)
-            self._ahead = []
-            await self._completions.settle()
-            await store.leave(self._pool, self._worker, shards)
+        """Write down what is published, give the shards back (None: all, the worker leaves and its loop ended)."""
+        await self._let_go()
+        await self._completions.settle()
+        await store.leave(self._pool, self._worker, shards)
+        self._shares.gave(shards)
         log.info("gave shards away", shards="all" if shards is None else len(shards))
 
     async def _relay_once(self) -> float:
-        async with self._turn:
+        try:
+            if self._shares.surplus:
+                await self.give_away(self._shares.surplus)
             if not self._shares.may_publish:
+                await self._let_go()
                 return IDLE_SECONDS
-            try:
-                if self._epoch is None:
-                    self._epoch = await self._settle()
-                await self._completions.room()
-                batch, self._ahead = self._ahead or await self._claim(), []
-                if not batch:
-                    return IDLE_SECONDS
-                await self._publish_claiming_ahead(batch, self._epoch)
-            except EpochChanged:
-                self._epoch, self._ahead = None, []
-            except BaseException:
-                self._epoch, self._ahead = None, []
-                raise
+            if self._epoch is None:
+                self._epoch = await self._settle()
+            await self._completions.room_to_publish()
+            batch, self._ahead = self._ahead or await self._claim(), []
+            if not batch:
+                return IDLE_SECONDS
+            await self._publish_claiming_ahead(batch, self._epoch)
+        except EpochChanged:
+            self._epoch, self._ahead = None, []
+        except BaseException:
+            self._epoch, self._ahead = None, []
+            raise
         return 0.0
 
+    async def _let_go(self) -> None:
+        """What was claimed ahead isn't kept while nothing may be published: paused, or the lease in doubt."""
+        ahead, self._ahead = self._ahead, []
+        await self._release(ahead)
+
     async def _settle(self) -> Epoch:
-        found = await epochs.begin(self._redis, self._keys.global_key)
+        found = await epochs.begin(self._redis, self._keys.global_key, group=self._consumer.group_name)
         await self._consumer.recover()
         self._completions.forget()
+        self._ahead = []  # claimed in the epoch before; what goes back to pending isn't ours any more
         returned = await store.settle(self._pool, self._worker, epoch=str(found))
         self._shares.epoch = str(found)
         if self._known is not None and self._known != str(found):
@@ -140,18 +146,21 @@ class Relay:
         return found
 
     async def _claim(self) -> list[Claimed]:
-        return await store.claim(self._pool, self._worker, limit=self._batch_size, lease_seconds=LEASE_SECONDS)
+        return await store.claim(
+            self._pool, self._worker, self._shares.held, limit=self._size.now, lease_seconds=ROW_LEASE_SECONDS
+        )
 
     async def _publish_claiming_ahead(self, batch: list[Claimed], epoch: Epoch) -> None:
         # A full batch means that more waits: Postgres looks for it while Redis takes this one.
-        claiming = asyncio.create_task(self._claim()) if len(batch) >= self._batch_size else None
+        is_full = len(batch) >= self._size.now
+        claiming = asyncio.create_task(self._claim()) if is_full else None
         try:
             broken = await self._publish(batch, epoch)
         finally:
+            # After a failure too: a claim that commits behind the settling's back would be forgotten.
             ahead = await claiming if claiming is not None else []
         held = [row for row in ahead if row.session_id in broken]
-        if held:
-            await self._release(held)
+        await self._release(held)
         self._ahead = [row for row in ahead if row.session_id not in broken]
 
     async def _publish(self, batch: Sequence[Claimed], epoch: Epoch) -> set[str]:
@@ -160,7 +169,8 @@ class Relay:
             await self._release(batch)
             return {row.session_id for row in batch}
         rows, entries, failures, broken = self._entries(batch)
-        outcomes = await self._append(entries, epoch) if entries else []
+        self._size.saw(len(batch), sum(len(entry.payload) for entry in entries))
+        outcomes = await append_all(self._appender, entries, epoch)
         done: list[tuple[str, int]] = []
         for row, outcome in zip(rows, outcomes, strict=True):
             if outcome in ("published", "present"):
@@ -197,24 +207,6 @@ class Relay:
             else:
                 rows.append(row)
         return rows, entries, failures, broken
-
-    async def _append(self, entries: Sequence[Entry], epoch: Epoch) -> list[str]:
-        try:
-            return await self._appender.append(entries, epoch)
-        except ResponseError as error:
-            if is_outage(error):
-                raise
-            if len(entries) == 1:
-                return [f"error: {error}"]
-        # One of them breaks the call: halves find it.
-        middle = len(entries) // 2
-        first = await self._append(entries[:middle], epoch)
-        failed = {
-            e.session_id for e, outcome in zip(entries[:middle], first, strict=True) if outcome[:5] == "error"
-        }
-        free = [entry for entry in entries[middle:] if entry.session_id not in failed]
-        rest = iter(await self._append(free, epoch) if free else [])
-        return first + ["held" if entry.session_id in failed else next(rest) for entry in entries[middle:]]
 
     async def _write_failures(
         self, batch: Sequence[Claimed], done: set[str], failures: list[tuple[Claimed, str]]

@@ -1,15 +1,16 @@
 """Which sessions are this worker's: shards of their hash space, leased, kept alive by a beat each second.
 
-One statement renews the lease, takes free shards up to a fair share, rescues what dead owners left in them, and
-says whether anything waits, so that an idle worker asks Postgres about once a second. What a worker does between
-two beats is right only while its lease holds; `may_publish` says so by the worker's own clock, with a margin.
+One statement renews the lease, takes free shards up to a fair share, and says whether anything waits, so that an
+idle worker asks Postgres about once a second. Before a shard just taken counts as held, what its former owner left
+in it is rescued. What a worker does between two beats is right only while its lease holds; `may_publish` says so by
+the worker's own clock, with a margin.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
@@ -27,7 +28,7 @@ MARGIN_SECONDS = 1.0
 
 
 class Shares:
-    """`on_beat` hears each beat; `on_surplus` gives shards away when another worker has come."""
+    """`on_beat` hears each beat. `surplus`: shards to give away, now that another worker has come."""
 
     def __init__(self, pool: Pool, figures: Figures, *, worker: str, beat_seconds: float) -> None:
         self._pool = pool
@@ -36,13 +37,13 @@ class Shares:
         self._beat_seconds = min(beat_seconds, LEASE_SECONDS / 4)
         self._taking = True
         self.held: frozenset[int] = frozenset()
+        self.surplus: list[int] = []
+        self._just_given: set[int] = set()
         self.paused = False
         self.epoch: str | None = None
         self._good_until = 0.0
-        self.beat_at = float("-inf")
         self.answered = asyncio.Event()
         self.on_beat: Callable[[Beat], None] = lambda _beat: None
-        self.on_surplus: Callable[[list[int]], Awaitable[None]] | None = None
         self.loop = Loop("beat", self._beat_once)
 
     @property
@@ -52,21 +53,33 @@ class Shares:
     def stop_taking(self) -> None:
         self._taking = False
 
+    def gave(self, shards: list[int] | None) -> None:
+        """They are another worker's from now on; None: all."""
+        given = self.held if shards is None else frozenset(shards)
+        self.held -= given
+        self.surplus = []
+        self._just_given |= given  # a beat under way may have seen them as kept
+
     async def _beat_once(self) -> float:
         began = time.monotonic()
+        self._just_given.clear()
         beat = await store.beat(
             self._pool, self._worker, lease_seconds=LEASE_SECONDS, epoch=self.epoch, take=self._taking
         )
-        self.beat_at = time.monotonic()
         self.answered.set()
+        if beat.taken or beat.strays:
+            await self._rescue(beat)
         self._good_until = began + LEASE_SECONDS - MARGIN_SECONDS
         self._note(beat)
-        surplus = fair_surplus(beat.kept, others=beat.others)
-        if surplus and self.on_surplus is not None:
-            await self.on_surplus(surplus)
-            self.held -= set(surplus)
         self.on_beat(beat)
         return self._beat_seconds
+
+    async def _rescue(self, beat: Beat) -> None:
+        found = await store.rescue(self._pool, self._worker, beat.kept + beat.taken, epoch=self.epoch)
+        self._figures.rescued.inc(found.rescued)
+        self._figures.republished.inc(found.republished)
+        if found.rescued or found.republished:
+            log.info("rescued events", of_workers_gone=found.rescued, of_another_epoch=found.republished)
 
     def _note(self, beat: Beat) -> None:
         lost = self.held - set(beat.kept)
@@ -75,16 +88,13 @@ class Shares:
             log.warning(
                 "lease lost", shards=sorted(lost), hint="this worker was stopped, or Postgres away, too long"
             )
-        if beat.rescued or beat.republished:
-            self._figures.rescued.inc(beat.rescued)
-            self._figures.republished.inc(beat.republished)
-            log.info("rescued events of a worker that is gone", events=beat.rescued + beat.republished)
         if beat.taken:
             log.info("took shards", taken=len(beat.taken), held=len(beat.kept) + len(beat.taken))
         if beat.paused != self.paused:
             log.warning("delivery paused" if beat.paused else "delivery resumed")
         self.paused = beat.paused
-        self.held = frozenset(beat.kept) | frozenset(beat.taken)
+        self.held = frozenset(beat.kept + beat.taken) - self._just_given
+        self.surplus = fair_surplus(sorted(self.held), others=beat.others)
         self._figures.shards.set(len(self.held))
         self._figures.paused.set(beat.paused)
 

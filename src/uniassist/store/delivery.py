@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -18,17 +18,23 @@ COUNTED_UP_TO = 1_000_000
 
 @dataclass(frozen=True)
 class Beat:
-    """Shards kept and taken; `others`: live workers besides this one; `stale`: rows of another epoch are there."""
+    """Shards kept and taken; `others`: live workers besides this one; `strays`: there is something to rescue."""
 
     kept: list[int]
     taken: list[int]
     others: int
-    rescued: int
-    republished: int
     paused: bool
     pending: bool
     due: bool
-    stale: bool
+    strays: bool
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """Rows returned to pending: from a worker that is gone, and from another epoch."""
+
+    rescued: int
+    republished: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,6 @@ class Claimed:
     payload: str | None
     attempts: int
     replay_token: str | None
-    claims: int
     trace_id: str | None
     user_id: str | None
     provider_id: str | None
@@ -92,11 +97,18 @@ async def create_pool(url: str) -> asyncpg.Pool:
 
 
 async def beat(pool: Pool, worker: str, *, lease_seconds: float, epoch: str | None, take: bool) -> Beat:
-    """Keep the lease of this worker's shards, take free ones up to its share, rescue what their owner left."""
+    """Keep the lease of this worker's shards, take free ones up to its share; rescue before claiming from those."""
     lease = dt.timedelta(seconds=lease_seconds)
     row = await pool.fetchrow(load("delivery")["beat"], worker, lease, epoch, take, timeout=5)
     assert row is not None, "it always answers"
     return Beat(**dict(row))
+
+
+async def rescue(pool: Pool, worker: str, shards: Sequence[int], *, epoch: str | None) -> Rescued:
+    """Return to pending what nobody answers for in `shards`, which this worker holds."""
+    row = await pool.fetchrow(load("delivery")["rescue"], worker, shards, epoch, timeout=60)
+    assert row is not None, "an aggregate gives a row"
+    return Rescued(**dict(row))
 
 
 async def leave(pool: Pool, worker: str, shards: Sequence[int] | None = None) -> int:
@@ -105,10 +117,12 @@ async def leave(pool: Pool, worker: str, shards: Sequence[int] | None = None) ->
     return given
 
 
-async def claim(pool: Pool, worker: str, *, limit: int, lease_seconds: float) -> list[Claimed]:
-    """At most `limit` events that are due, in id order, leased to this worker."""
+async def claim(
+    pool: Pool, worker: str, shards: Collection[int], *, limit: int, lease_seconds: float
+) -> list[Claimed]:
+    """At most `limit` events of `shards` that are due, in id order, leased to this worker."""
     lease = dt.timedelta(seconds=lease_seconds)
-    rows = await pool.fetch(load("delivery")["claim"], worker, limit, lease)
+    rows = await pool.fetch(load("delivery")["claim"], worker, limit, lease, list(shards))
     return sorted((Claimed(*row.values()) for row in rows), key=lambda row: row.id)  # RETURNING has no order
 
 

@@ -1,17 +1,22 @@
 -- Appends events to their session streams and to the global stream, all in one step.
 -- KEYS: 1 the epoch's sentinel, 2 the global stream, then each row's session stream.
 -- ARGV: 1 sentinel expected, 2 run id expected, 3 length cap of a session stream, 4 its expiry in seconds, then for
--- each row: explicit seq ('' for a bare row, 'again' for one that may be there already), eventId, sessionId, seq shown, payload, replay token, other global key.
+-- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key.
 -- Returns {'epoch'} when this isn't the Redis that the caller knows (nothing is written then), else for each row:
 -- 'published', 'present' (was there before), 'held' (an earlier one of its session failed), 'error: <reason>'.
 -- Layout: one Redis primary, no Cluster: the streams hash to different slots.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'epoch'} end
 if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[2] then return {'epoch'} end
-local kind = redis.call('TYPE', KEYS[2]).ok
-if kind ~= 'stream' and kind ~= 'none' then
+
+local function type_of(key) return redis.call('TYPE', key).ok end
+
+local kind = type_of(KEYS[2])
+if kind == 'none' then return {'epoch'} end
+if kind ~= 'stream' then
   return redis.error_reply('MISCONF the global stream ' .. KEYS[2] .. ' is a ' .. kind)
 end
 
+local REMEMBERED_SECONDS = 3600
 local cap, expiry = ARGV[3], ARGV[4]
 local failed, expires = {}, {}
 
@@ -20,6 +25,10 @@ local function is_error(answer) return type(answer) == 'table' and answer.err ~=
 -- Redis 6.2 puts the script's own line before the code.
 local function reason(answer) return 'error: ' .. (string.gsub(answer.err, '^@[^:]*:%s*%d+:%s*%-', '')) end
 
+local function wrong_type(key)
+  local found = type_of(key)
+  if found ~= 'stream' and found ~= 'none' then return 'error: WRONGTYPE ' .. key .. ' is a ' .. found end
+end
 
 local function position(key)
   if redis.call('EXISTS', key) == 0 then return '0-0', nil end
@@ -38,22 +47,17 @@ local function above(last)
   return ms .. '-' .. string.format('%.0f', tonumber(n) + 1)
 end
 
--- A row without a seq of its own can be told apart from its repetition only by looking.
-local function is_recent(key, event)
-  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 64)) do
-    if entry[2][2] == event then return true end
-  end
-  return false
-end
-
 local function add_above(key, last, fields)
   local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, above(last), unpack(fields))
   if is_error(added) then return reason(added) end
   return 'published'
 end
 
-local function add_refused(key, seq, event, replay, fields)
+local function add_explicit(key, seq, event, replay, fields)
   local id = seq .. '-0'
+  if not is_error(redis.pcall('XADD', key, 'MAXLEN', '~', cap, id, unpack(fields))) then return 'published' end
+  local wrong = wrong_type(key)
+  if wrong then return wrong end
   local there = redis.call('XRANGE', key, id, id)[1]
   if there and there[2][2] == event then return 'present' end
   local last, first = position(key)
@@ -62,34 +66,37 @@ local function add_refused(key, seq, event, replay, fields)
   return add_above(key, last, fields)
 end
 
-local function add_to_session(key, seq, event, replay, fields)
-  local explicit = seq ~= '' and seq ~= 'again'
-  if explicit then
-    if not is_error(redis.pcall('XADD', key, 'MAXLEN', '~', cap, seq .. '-0', unpack(fields))) then
-      return 'published'
-    end
-  end
-  local kind = redis.call('TYPE', key).ok
-  if kind ~= 'stream' and kind ~= 'none' then return 'error: WRONGTYPE ' .. key .. ' is a ' .. kind end
-  if explicit then return add_refused(key, seq, event, replay, fields) end
-  if seq == 'again' and kind == 'stream' and is_recent(key, event) then return 'present' end
+-- No id of its own tells a bare row from its repetition, so its publishing is remembered, within this epoch's data.
+local function add_bare(key, event, replay, fields)
+  local wrong = wrong_type(key)
+  if wrong then return wrong end
+  local memory = KEYS[1] .. ':' .. event .. ':' .. replay
+  if not redis.call('SET', memory, '', 'NX', 'EX', REMEMBERED_SECONDS) then return 'present' end
   local last = position(key)
-  return add_above(key, last, fields)
+  local outcome = add_above(key, last, fields)
+  if outcome ~= 'published' then redis.call('DEL', memory) end
+  return outcome
 end
 
 local function append(key, at)
   local seq, event, session, shown, payload, replay, other = unpack(ARGV, at, at + 6)
   if failed[session] then return 'held' end
+  if other == key then other = '' end
   local fields = {'eventId', event, 'sessionId', session, 'seq', shown, 'payload', payload}
   if replay ~= '' then fields[9] = 'replay'; fields[10] = replay end
-  local outcome = 'published'
-  if key ~= KEYS[2] then
-    outcome = add_to_session(key, seq, event, replay, fields)
-    if string.sub(outcome, 1, 5) == 'error' then
-      failed[session] = true
-      return outcome
+  local outcome = other ~= '' and wrong_type(other) or 'published'
+  if outcome == 'published' and key ~= KEYS[2] then
+    if seq ~= '' then
+      outcome = add_explicit(key, seq, event, replay, fields)
+    else
+      outcome = add_bare(key, event, replay, fields)
     end
     expires[key] = true
+  end
+  if string.sub(outcome, 1, 5) == 'error' then
+    failed[session] = true
+    expires[key] = nil
+    return outcome
   end
   fields[#fields + 1] = 'streamKey'
   fields[#fields + 1] = key

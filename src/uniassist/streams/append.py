@@ -19,7 +19,6 @@ class EpochChanged(Exception):
 class Entry:
     """`explicit_seq`: only for rows written by the gateway; None for all others.
 
-    `again`: it was claimed before and may be there.
     `other_global_key`: a further global stream that the row itself names.
     """
 
@@ -30,7 +29,6 @@ class Entry:
     seq: int | None = None
     explicit_seq: int | None = None
     replay: str = ""
-    again: bool = False
     other_global_key: str = ""
 
 
@@ -51,8 +49,7 @@ class Appender:
         arguments: list[str | bytes | int] = [epoch.sentinel, epoch.run_id, *self._limits]
         keys = [sentinel_key(self._global_key), self._global_key]
         for entry in entries:
-            bare = "again" if entry.again else ""
-            explicit = bare if entry.explicit_seq is None else entry.explicit_seq
+            explicit = "" if entry.explicit_seq is None else entry.explicit_seq
             shown = "" if entry.seq is None else entry.seq
             keys.append(entry.stream_key)
             arguments += (

@@ -21,6 +21,7 @@ class Read:
 
     entry_id: bytes
     event_id: str | None
+    payload_bytes: int
 
 
 @dataclass(frozen=True)
@@ -109,20 +110,23 @@ class Group:
         return False
 
     async def trim(self) -> Trimmed:
-        """Drop what every group has consumed: below the lowest pending, else up to the last delivered entry."""
+        """Drop what every group has consumed: below the lowest pending, else up to the last delivered entry.
+
+        Nothing while the own group is missing: whoever creates it anew reads from the beginning.
+        """
         if not await self._redis.exists(self.key):
             return Trimmed(0, [])
-        keep_from: list[tuple[int, int]] = []
+        keep_from: dict[str, tuple[int, int]] = {}
         idle_groups: list[str] = []
         for group in await self._redis.xinfo_groups(self.key):
             name = group["name"].decode("utf-8", "replace")
             if name != self.name and await self._is_idle(name, group["last-delivered-id"]):
                 idle_groups.append(name)
                 continue
-            keep_from.append(await self._needed_from(name, group["last-delivered-id"]))
-        if not keep_from:
+            keep_from[name] = await self._needed_from(name, group["last-delivered-id"])
+        if self.name not in keep_from:
             return Trimmed(0, idle_groups)
-        ms, number = min(keep_from)
+        ms, number = min(keep_from.values())
         removed: int = await self._redis.xtrim(self.key, minid=f"{ms}-{number}", approximate=True)
         return Trimmed(removed, idle_groups)
 
@@ -143,15 +147,15 @@ class Group:
 
     def _shaped(self, answer: object) -> list[Read]:
         streams = cast("list[tuple[bytes, _Entries]]", answer or [])
-        return [Read(entry_id, _event_id(fields)) for _, entries in streams for entry_id, fields in entries]
+        return [_read(entry_id, fields or {}) for _, entries in streams for entry_id, fields in entries]
 
 
-def _event_id(fields: dict[bytes, bytes] | None) -> str | None:
-    found = fields.get(b"eventId") if fields else None
+def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Read:
     try:
-        return found.decode("utf-8") if found else None
+        event_id = fields.get(b"eventId", b"").decode("utf-8") or None
     except UnicodeDecodeError:
-        return None
+        event_id = None
+    return Read(entry_id, event_id, len(fields.get(b"payload", b"")))
 
 
 def _number(entry_id: bytes) -> tuple[int, int]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from redis import exceptions
 
-# Codes of the protocol that say something of the server and nothing of the event.
+# Codes of the protocol that say something of the server and nothing of the event. Those of a Cluster are among
+# them: it can't take our script (see append.lua), which is no event's fault either.
 _CODES = frozenset(
     {
+        "ASK",
         "BUSY",
         "CLUSTERDOWN",
+        "CROSSSLOT",
         "LOADING",
         "MASTERDOWN",
         "MISCONF",
+        "MOVED",
         "NOAUTH",
         "NOPERM",
         "NOREPLICAS",

@@ -33,7 +33,7 @@ async def redis(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 async def epoch(redis: Redis) -> Epoch:
-    return await epochs.begin(redis, GLOBAL)
+    return await epochs.begin(redis, GLOBAL, group="g")
 
 
 def entry(event_id: str, seq: int | None = None, key: str = "t:s", session: str = "s", replay: str = "") -> Entry:
@@ -72,9 +72,23 @@ async def test_a_bare_row_and_a_reused_seq_go_just_above_the_last_entry(redis: R
 
 
 async def test_a_bare_row_published_twice_is_recognised(redis: Redis, epoch: Epoch) -> None:
-    again = Entry("t:s", "bare", "s", b"{}", again=True)
-    assert await appender(redis).append([entry("bare"), again], epoch) == ["published", "present"]
-    assert await ids(redis, "t:s") == [b"0-1"]
+    assert await appender(redis).append([entry("bare"), entry("next")], epoch) == ["published"] * 2
+    assert await appender(redis).append([entry("bare")], epoch) == ["present"]
+    assert await ids(redis, "t:s") == [b"0-1", b"0-2"]
+
+
+async def test_a_replay_of_a_bare_row_arrives_again_once(redis: Redis, epoch: Epoch) -> None:
+    rows = [entry("bare"), entry("bare", replay="t"), entry("bare", replay="t")]
+    assert await appender(redis).append(rows, epoch) == ["published", "published", "present"]
+    assert await ids(redis, "t:s") == [b"0-1", b"0-2"]
+
+
+async def test_a_bare_row_that_failed_is_not_remembered(redis: Redis, epoch: Epoch) -> None:
+    await redis.set("t:s", "x")
+    [outcome] = await appender(redis).append([entry("bare")], epoch)
+    assert outcome.startswith("error: WRONGTYPE")
+    await redis.delete("t:s")
+    assert await appender(redis).append([entry("bare")], epoch) == ["published"]
 
 
 async def test_what_was_trimmed_away_does_not_come_back_behind_its_successors(redis: Redis, epoch: Epoch) -> None:
@@ -108,6 +122,22 @@ async def test_nothing_is_written_in_another_epoch(redis: Redis, epoch: Epoch) -
     assert await redis.keys() == []
 
 
+async def test_nothing_is_written_after_the_global_stream_was_deleted_until_another_epoch_begins(
+    redis: Redis, epoch: Epoch
+) -> None:
+    await redis.delete(GLOBAL)
+    assert await epochs.read(redis, GLOBAL) is None
+    with pytest.raises(EpochChanged):
+        await appender(redis).append([entry("a", 1)], epoch)
+    began = await epochs.begin(redis, GLOBAL, group="g")
+    assert began.sentinel != epoch.sentinel
+    assert await appender(redis).append([entry("a", 1)], began) == ["published"]
+
+
+async def test_everyone_begins_the_same_epoch(redis: Redis, epoch: Epoch) -> None:
+    assert await epochs.begin(redis, GLOBAL, group="g") == epoch == await epochs.read(redis, GLOBAL)
+
+
 async def test_nothing_is_written_to_another_process_with_the_same_data(redis: Redis, epoch: Epoch) -> None:
     with pytest.raises(EpochChanged):
         await appender(redis).append([entry("a", 1)], Epoch(epoch.sentinel, "0" * 40))
@@ -128,6 +158,23 @@ async def test_a_full_server_is_an_outage_and_no_fault_of_the_event(redis: Redis
     await redis.config_set("maxmemory", "0")
     assert is_outage_code(outcome.removeprefix("error: ")), outcome
     assert await redis.exists("t:s") == 0
+
+
+async def test_a_row_that_names_its_own_stream_as_the_global_one_has_it_there_once(
+    redis: Redis, epoch: Epoch
+) -> None:
+    row = Entry("x:all", "a", "s", b"{}", other_global_key="x:all")
+    assert await appender(redis).append([row], epoch) == ["published"]
+    assert (await redis.xlen("x:all"), await redis.xlen(GLOBAL)) == (1, 1)
+
+
+async def test_another_global_stream_of_another_type_fails_the_event_before_it_is_anywhere(
+    redis: Redis, epoch: Epoch
+) -> None:
+    await redis.set("x:all", "x")
+    row = Entry("x:s", "a", "s", b"{}", seq=1, explicit_seq=1, other_global_key="x:all")
+    assert await appender(redis).append([row], epoch) == ["error: WRONGTYPE x:all is a string"]
+    assert (await redis.exists("x:s"), await redis.xlen(GLOBAL)) == (0, 0)
 
 
 async def test_a_row_that_names_another_global_stream_is_there_and_on_ours(redis: Redis, epoch: Epoch) -> None:

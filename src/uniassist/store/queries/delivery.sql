@@ -5,6 +5,8 @@
 
 -- name: beat
 -- $1 worker, $2 lease, $3 Redis epoch (null: not known), $4 whether to take more shards.
+-- `strays`: rows of shards kept that nobody alive answers for. Those of shards just taken need a statement of their
+-- own (rescue): this one's snapshot may be older than the last claim of their former owner.
 WITH me AS (
     INSERT INTO delivery_workers (worker, expires_at) VALUES ($1, now() + $2::interval)
     ON CONFLICT (worker) DO UPDATE SET expires_at = EXCLUDED.expires_at
@@ -23,33 +25,43 @@ WITH me AS (
         LIMIT greatest(0, ceil(32.0 / (1 + (SELECT n FROM others)))::integer - (SELECT count(*) FROM kept))
         FOR UPDATE SKIP LOCKED)
     RETURNING shard
-), mine AS (
-    SELECT shard FROM kept UNION ALL SELECT shard FROM taken
-), rescued AS (
-    -- Nobody else may hold a row of my shards: whoever does is dead, or late.
-    UPDATE outbox_events SET status = 'pending', locked_by = NULL, locked_at = NULL, lease_expires_at = NULL,
-        updated_at = now()
-    WHERE status = 'processing' AND locked_by IS DISTINCT FROM $1
-      AND (hashtext(session_id) & 31) IN (SELECT shard FROM mine)
-    RETURNING id
-), republished AS (
-    -- Of a shard just taken: what was published before Redis lost its data comes first again.
-    UPDATE outbox_events SET status = 'pending', delivered_at = NULL, updated_at = now()
-    WHERE status = 'delivered' AND $3::text IS NOT NULL AND epoch IS DISTINCT FROM $3
-      AND (hashtext(session_id) & 31) IN (SELECT shard FROM taken)
-    RETURNING id
 )
 SELECT ARRAY(SELECT shard FROM kept ORDER BY shard) AS kept,
        ARRAY(SELECT shard FROM taken ORDER BY shard) AS taken,
        (SELECT n FROM others) AS others,
-       (SELECT count(*) FROM rescued) AS rescued,
-       (SELECT count(*) FROM republished) AS republished,
        (SELECT paused_at IS NOT NULL FROM delivery_control) AS paused,
        EXISTS (SELECT FROM outbox_events WHERE status = 'pending') AS pending,
        EXISTS (SELECT FROM outbox_events WHERE status = 'failed' AND next_retry_at <= now()) AS due,
-       $3::text IS NOT NULL AND EXISTS (
+       EXISTS (SELECT FROM outbox_events
+               WHERE status = 'processing' AND (locked_by IS DISTINCT FROM $1 OR lease_expires_at < now())
+                 AND (hashtext(session_id) & 31) IN (SELECT shard FROM kept))
+       OR $3::text IS NOT NULL AND EXISTS (
            SELECT FROM outbox_events WHERE status = 'delivered' AND (epoch < $3 OR epoch > $3 OR epoch IS NULL)
-               AND (hashtext(session_id) & 31) IN (SELECT shard FROM kept)) AS stale;
+               AND (hashtext(session_id) & 31) IN (SELECT shard FROM kept)) AS strays;
+
+-- name: rescue
+-- $1 worker, $2 shards that it holds, $3 Redis epoch (null: not known). What is in processing there belongs to a
+-- worker that is gone or late, or to this one, which forgot it (Postgres lost its last commits in a crash). What was
+-- published in another epoch may be gone from the streams, and comes first again.
+WITH stray AS MATERIALIZED (
+    SELECT id, status FROM outbox_events
+    WHERE status = 'processing' AND (locked_by IS DISTINCT FROM $1 OR lease_expires_at < now())
+      AND (hashtext(session_id) & 31) = ANY ($2::integer[])
+    UNION ALL
+    SELECT id, status FROM outbox_events
+    WHERE status = 'delivered' AND (epoch < $3 OR epoch > $3 OR epoch IS NULL) AND $3::text IS NOT NULL
+      AND (hashtext(session_id) & 31) = ANY ($2::integer[])
+), returned AS (
+    UPDATE outbox_events SET status = 'pending', delivered_at = NULL, locked_by = NULL, locked_at = NULL,
+        lease_expires_at = NULL, updated_at = now()
+    WHERE id = ANY (ARRAY(SELECT id FROM stray ORDER BY id))
+      AND (status = 'processing' AND (locked_by IS DISTINCT FROM $1 OR lease_expires_at < now())
+           OR status = 'delivered' AND epoch IS DISTINCT FROM $3)
+    RETURNING id
+)
+SELECT count(*) FILTER (WHERE status = 'processing') AS rescued,
+       count(*) FILTER (WHERE status = 'delivered') AS republished
+FROM stray JOIN returned USING (id);
 
 -- name: leave
 -- Give back shards, all when $2 is null; the last one out leaves nothing behind.
@@ -62,9 +74,11 @@ WITH given AS (
 SELECT count(*) FROM given;
 
 -- name: claim
--- $1 worker, $2 how many, $3 lease. A failed event holds back what comes after it in its session.
+-- $1 worker, $2 how many, $3 lease, $4 shards. A failed event holds back what comes after it in its session.
+-- The shards' rows are locked, so that nobody takes a shard over while its claim is not committed.
 WITH mine AS MATERIALIZED (
-    SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now()
+    SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now() AND shard = ANY ($4::integer[])
+    FOR KEY SHARE
 ), waiting AS MATERIALIZED (
     SELECT o.id FROM outbox_events o
     WHERE o.status = 'pending' AND (hashtext(o.session_id) & 31) IN (SELECT shard FROM mine)
@@ -81,9 +95,9 @@ WITH mine AS MATERIALIZED (
     SELECT id FROM (SELECT id FROM waiting UNION ALL SELECT id FROM due) AS both_kinds ORDER BY id LIMIT $2
 ), claimed AS (
     UPDATE outbox_events SET status = 'processing', locked_by = $1, locked_at = now(),
-        lease_expires_at = now() + $3::interval, claims = claims + 1, updated_at = now()
+        lease_expires_at = now() + $3::interval, updated_at = now()
     WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status IN ('pending', 'failed')
-    RETURNING id, event_id, session_id, payload, attempts, replay_token, claims
+    RETURNING id, event_id, session_id, payload, attempts, replay_token
 )
 SELECT c.*, t.trace_id, t.user_id, t.provider_id, t.run_id, t.seq, t.timestamp_ms, t.kind, t.extension_kind,
        t.render_schema_ref, t.payload AS event_payload
@@ -145,11 +159,12 @@ WHERE id = ANY (ARRAY(SELECT id FROM wanted ORDER BY id))
 -- name: overdue
 -- Delivered long ago while the group has nothing left to read: their entries are gone.
 UPDATE outbox_events SET status = 'pending', delivered_at = NULL, updated_at = now()
-WHERE id IN (SELECT id FROM outbox_events
-             WHERE status = 'delivered' AND delivered_at < now() - $2::interval
-               AND (hashtext(session_id) & 31) IN
-                   (SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now())
-             ORDER BY id LIMIT 5000);
+WHERE status = 'delivered' AND id = ANY (ARRAY(
+    SELECT id FROM outbox_events
+    WHERE status = 'delivered' AND delivered_at < now() - $2::interval
+      AND (hashtext(session_id) & 31) IN
+          (SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now())
+    ORDER BY id LIMIT 5000));
 
 -- name: backlog
 -- Bounded by design: beyond $1 rows of a state it says only "that many or more".

@@ -22,11 +22,15 @@ WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR session_id = $2
 ORDER BY id LIMIT $3;
 
 -- name: replay_select
--- Those that this token moved before don't take a place of the limit.
-SELECT o.id, o.event_id FROM outbox_events o
-WHERE o.status = 'dead_letter' AND ($1::text IS NULL OR o.event_id = $1) AND ($2::text IS NULL OR o.session_id = $2)
-ORDER BY EXISTS (SELECT FROM outbox_replay_log l WHERE l.replay_token = $4 AND l.event_id = o.event_id), o.id
-LIMIT $3 FOR UPDATE;
+-- Those that this token moved before don't take a place of the limit. Locked in id order, as everyone does.
+SELECT id, event_id FROM outbox_events
+WHERE status = 'dead_letter' AND id = ANY (ARRAY(
+    SELECT o.id FROM outbox_events o
+    WHERE o.status = 'dead_letter' AND ($1::text IS NULL OR o.event_id = $1)
+      AND ($2::text IS NULL OR o.session_id = $2)
+    ORDER BY EXISTS (SELECT FROM outbox_replay_log l WHERE l.replay_token = $4 AND l.event_id = o.event_id), o.id
+    LIMIT $3))
+ORDER BY id FOR UPDATE;
 
 -- name: replay_log
 INSERT INTO outbox_replay_log (replay_token, event_id, session_id, previous_status, previous_attempts, note)

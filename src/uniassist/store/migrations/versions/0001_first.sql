@@ -105,7 +105,6 @@ CREATE TABLE outbox_events (
     lease_expires_at timestamptz,
     epoch            text,              -- the Redis epoch it was published in
     replay_token     text,              -- the last replay that moved it, shown on the stream
-    claims           integer NOT NULL DEFAULT 0,   -- above 1: it may be on a stream already
     traceparent      text,
     created_at       timestamptz NOT NULL DEFAULT now(),
     delivered_at     timestamptz,
