@@ -44,6 +44,13 @@ _SCOPES = Parameter(
     "Comma or space separated; narrows what the token grants.",
     schema={"type": "string"},
 )
+_PROFILE = Parameter(
+    "profileRef",
+    "path",
+    "profile:<userId>",
+    required=True,
+    schema={"type": "string", "pattern": "^profile:", "minLength": len("profile:") + 1, "maxLength": 256},
+)
 _LAST_EVENT_ID = Parameter("Last-Event-ID", "header", "Beats cursor.", schema={"type": "string"})
 
 
@@ -108,7 +115,7 @@ def operations(routes: Routes, overview: Overview) -> list[Operation]:
             routes.user_context,
             "What is known of a user",
             UserContext,
-            parameters=(Parameter("profileRef", "path", "profile:<userId>", required=True), _SCOPES),
+            parameters=(_PROFILE, _SCOPES),
             problems=(InvalidProviderToken, MissingScope, Unavailable),
             tags=("provider",),
             bearer=True,
