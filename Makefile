@@ -4,13 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
+BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test lint typecheck schemas env-example lock clean
+.PHONY: help setup up down status test lint typecheck bench schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## Install into .venv (up and test do it themselves)
+set$(BENCH_STAMP): requirements/bench.txt $(STAMP)
+	@echo "installing the benchmarks' peers…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+up: $(STAMP) ## Install into .venv (up and test do it themselves)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
@@ -25,6 +31,11 @@ $(STAMP): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN
 $(TEST_STAMP): requirements/test.txt $(STAMP)
 	@echo "installing what the tests need…"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(BENCH_STAMP): requirements/bench.txt $(STAMP)
+	@echo "installing the benchmarks' peers…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 up: $(STAMP) ## Start the whole system; Ctrl-C drains and stops it
@@ -47,6 +58,9 @@ typecheck: $(TEST_STAMP) ## mypy --strict over everything
 test: lint ## Lint, then all tests, against servers that they start
 	@$(BIN)/python -m pytest
 
+bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
+	@$(BIN)/python -m bench --short
+
 schemas: $(STAMP) ## Write the JSON Schemas anew from the types
 	@$(BIN)/python -m uniassist.contracts.schemas
 
@@ -54,7 +68,7 @@ env-example: $(STAMP) ## Write ops/deploy/staging/env.example anew from the sett
 	@$(BIN)/python -m uniassist.settings.example ops/deploy/staging/env.example
 
 lock: $(TEST_STAMP) ## Lock requirements/*.in with the hashes of all platforms
-	@cd requirements && for name in build runtime test; do \
+	@cd requirements && for name in build runtime test bench; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
 

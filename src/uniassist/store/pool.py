@@ -34,6 +34,7 @@ async def create_pool(
         timeout=5.0,
         command_timeout=command_timeout_seconds,
         max_inactive_connection_lifetime=300.0,
+        reset=_keep_as_it_is,
         server_settings={"application_name": application_name, "synchronous_commit": "on", **(settings or {})},
     )
 
@@ -44,3 +45,7 @@ async def require_schema(pool: asyncpg.Pool) -> None:
         found = await connection.fetchval("SELECT to_regclass('outbox_events')")
     if found is None:
         raise StartError("the database has no schema: run `uniassist db migrate`")
+
+
+async def _keep_as_it_is(_connection: Connection) -> None:
+    """Nothing here leaves session state behind, and the driver's own reset is one more round trip for each use."""

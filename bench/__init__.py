@@ -1,0 +1,1 @@
+"""Benchmarks: each figure with a reference from the same run on the same machine."""

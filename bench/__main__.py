@@ -1,0 +1,67 @@
+"""`python -m bench [--short] [--only NAME]`: run, print, keep the last results as JSON, table and plot."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import delivery, ingest, report
+from bench.stage import stage
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="under five minutes in all")
+    parser.add_argument("--only", choices=["drain", "latency", "recovery", "idle", "ingest"], action="append")
+    chosen = parser.parse_args()
+    wanted = chosen.only or ["drain", "latency", "recovery", "idle", "ingest"]
+    kept = RESULTS / "latest.json"
+    results: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    with stage() as built:
+        for name in wanted:
+            began = time.monotonic()
+            say(f"{name}…")
+            results[name] = {
+                **asyncio.run(run(name, built, short=chosen.short)),
+                "form": "short" if chosen.short else "long",
+                "at": time.strftime("%Y-%m-%d %H:%M"),
+                "took_seconds": round(time.monotonic() - began),
+            }
+            say(json.dumps(results[name], ensure_ascii=False))
+    results["machine"] = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    RESULTS.mkdir(exist_ok=True)
+    kept.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    (RESULTS / "README.md").write_text(report.table(results), "utf-8")
+    report.plot(results, RESULTS / "drain.svg")
+    say(report.table(results))
+
+
+async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
+    if name == "drain":
+        return await delivery.drain(
+            built, events=100_000, peer_jobs=30_000 if short else 100_000, rounds=1 if short else 3
+        )
+    if name == "latency":
+        return await delivery.latency(built, idle_events=100, steady_seconds=15 if short else 60)
+    if name == "recovery":
+        return await delivery.recovery(built, events=100_000)
+    if name == "idle":
+        return await delivery.idle(built, seconds=15 if short else 60)
+    return await ingest.measure(built, seconds=6 if short else 20)
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

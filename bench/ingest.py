@@ -1,0 +1,142 @@
+"""The gateway's ingest: rate and latency over HTTP, beside pgbench doing the same writes without any service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import random
+import subprocess
+import time
+from typing import Any
+
+from bench.stage import Stage, percentile
+from uniassist.devstack.postgres import binaries
+
+CONNECTIONS = (1, 16, 64, 256)
+PACED_RATE = 300
+SESSIONS = 2000
+
+# What one input of builtin chat writes, as one transaction a client: session, four events with their outbox rows,
+# a run. pgbench does the same without HTTP, decoding, routing or grouping.
+PGBENCH = """\\set s random(1, {sessions})
+\\set r random(1, 9000000000000000)
+BEGIN;
+INSERT INTO sessions (session_id, user_id) VALUES ('p' || :s, 'u') ON CONFLICT (session_id)
+    DO UPDATE SET seq = sessions.seq + 4, last_activity_at = now() RETURNING seq \\gset
+INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)
+    SELECT :r || '-' || g, 't', 'p' || :s, 'u', :seq + 4 + g, 0, 'inbound', '{payload}'
+    FROM generate_series(1, 4) g ON CONFLICT DO NOTHING;
+INSERT INTO outbox_events (event_id, session_id) SELECT :r || '-' || g, 'p' || :s FROM generate_series(1, 4) g;
+INSERT INTO provider_runs (run_id, trace_id, session_id, user_id, provider_id, mode, routing_mode, idempotency_key,
+    status) VALUES (:r::text, 't', 'p' || :s, 'u', 'builtin_chat', 'sync', 'fallback', 't', 'completed');
+END;
+"""
+
+
+async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
+    """Points at several numbers of connections, each with pgbench's before it; then latency at a steady rate."""
+    points = []
+    for connections in CONNECTIONS:
+        reference = _pgbench(stage, connections, seconds)
+        _, gateway = stage.start("gateway", stage.fresh_database("ingest"))
+        rates, latencies = await asyncio.to_thread(_load, gateway, connections, seconds, None)
+        stage.stop_services()
+        points.append(
+            {
+                "connections": connections,
+                "per_second": round(rates),
+                "p50_ms": round(percentile(latencies, 0.5), 2),
+                "p99_ms": round(percentile(latencies, 0.99), 2),
+                "pgbench_per_second": round(reference),
+                "ratio_to_pgbench": round(rates / reference, 2),
+            }
+        )
+    _, gateway = stage.start("gateway", stage.fresh_database("ingest"))
+    _, latencies = await asyncio.to_thread(_load, gateway, 32, seconds, PACED_RATE)
+    stage.stop_services()
+    paced = {
+        "rate": PACED_RATE,
+        "p50_ms": round(percentile(latencies, 0.5), 2),
+        "p99_ms": round(percentile(latencies, 0.99), 2),
+    }
+    return {"points": points, "paced": paced}
+
+
+def _pgbench(stage: Stage, clients: int, seconds: int) -> float:
+    url = stage.fresh_database("reference")
+    script = stage.directory / "ingest.pgbench"
+    payload = json.dumps({"input": {"text": "x" * 200}})
+    script.write_text(PGBENCH.format(sessions=SESSIONS, payload=payload), "utf-8")
+    command = [str(binaries() / "pgbench"), "-n", "-f", str(script), "-c", str(min(clients, 100)), "-j", "2"]
+    command += ["-T", str(seconds), "-M", "prepared", url]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"pgbench: {done.stderr[-500:]}")
+    return float(next(line for line in done.stdout.splitlines() if line.startswith("tps")).split()[2])
+
+
+def _load(url: str, connections: int, seconds: int, rate: int | None) -> tuple[float, list[float]]:
+    """From a process of its own: inputs a second answered with 200, and their latencies in ms."""
+    context = multiprocessing.get_context("spawn")
+    out: Any = context.Queue()
+    process = context.Process(target=_load_process, args=(url, connections, seconds, rate, out))
+    process.start()
+    answer: tuple[float, list[float]] = out.get(timeout=seconds + 60)
+    process.join(10)
+    return answer
+
+
+def _load_process(url: str, connections: int, seconds: int, rate: int | None, out: Any) -> None:
+    import uvloop
+
+    out.put(uvloop.run(_run_load(url, connections, seconds, rate)))
+
+
+async def _run_load(url: str, connections: int, seconds: int, rate: int | None) -> tuple[float, list[float]]:
+    host, port = url.removeprefix("http://").split(":")
+    latencies: list[float] = []
+    end = time.monotonic() + seconds
+
+    async def client(number: int) -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        turn = 0
+        while time.monotonic() < end:
+            if rate is not None:
+                due = end - seconds + (turn * connections + number) / rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            began = time.monotonic()
+            writer.write(_request(f"s{random.randrange(SESSIONS)}", f"t{number}-{turn}"))
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(head.decode())
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            latencies.append((time.monotonic() - began) * 1000)
+            turn += 1
+        writer.close()
+
+    await asyncio.gather(*(client(number) for number in range(connections)))
+    return len(latencies) / seconds, latencies
+
+
+def _request(session: str, trace: str) -> bytes:
+    body = json.dumps(
+        {
+            "schemaVersion": "v0",
+            "traceId": trace,
+            "userId": "u-" + session,
+            "sessionId": session,
+            "source": "app",
+            "timestampMs": int(time.time() * 1000),
+            "text": "hello " + "x" * 180,
+        }
+    ).encode()
+    head = b"POST /v0/ingest HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % len(body) + body

@@ -1,0 +1,121 @@
+"""The results as a table and a plot that people look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def table(results: dict[str, Any]) -> str:
+    lines = [
+        "# Last results",
+        "",
+        f"Machine: {results.get('machine', '?')}; Postgres (fsync on), Redis, the services and the load share it.",
+        "Run with `make bench` (short form) or `python -m bench`. Times in seconds or milliseconds as named.",
+        "",
+        "| figure | measured | at least | aim | when, form |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rows in _ROWS.items():
+        found = results.get(name)
+        if found is None:
+            continue
+        for what, value, least, aim in rows(found):
+            lines.append(f"| {what} | {value} | {least} | {aim} | {found['at']}, {found['form']} |")
+    return "\n".join([*lines, "", "![drain](drain.svg)", ""])
+
+
+def _drain(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            f"drain {r['events']:,} events of 512 B, pending → consumed, one worker",
+            f"**{r['per_second']:,}/s** = {r['ratio_to_pgqueuer']} × PgQueuer ({r['pgqueuer_per_second']:,}/s); "
+            f"procrastinate {r['procrastinate_per_second']:,}/s; "
+            f"pgbench row by row {r['pgbench_updates_per_second']:,}/s",
+            "1.1 ×",
+            "1.5 ×",
+        )
+    ]
+
+
+def _latency(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            "commit → consumed, idle, p50 / p99",
+            f"{r['idle_p50_ms']} / {r['idle_p99_ms']} ms",
+            "10 / 40 ms",
+            "4 / 12 ms",
+        ),
+        (
+            f"200 events/s for {r['steady_seconds']} s, commit → consumed p50 / p99",
+            f"{r['steady_p50_ms']} / {r['steady_p99_ms']} ms",
+            "p99 30 ms",
+            "p99 15 ms",
+        ),
+    ]
+
+
+def _recovery(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        ("worker SIGKILLed under load → all consumed", f"{r['killed_to_consumed_seconds']} s", "10 s", "3 s"),
+        (
+            f"FLUSHALL with {r['flushed_events']:,} unconsumed",
+            f"{r['lost']} lost, noticed in {r['noticed_seconds']} s, drained in {r['flush_to_consumed_seconds']} s",
+            "0 lost, 2 s",
+            "15 s",
+        ),
+    ]
+
+
+def _idle(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            "idle worker: CPU / Postgres transactions",
+            f"{r['cpu_percent']} % / {r['transactions_per_second']} per s",
+            "1 % / 2 per s",
+            "0.3 % / 1 per s",
+        )
+    ]
+
+
+def _ingest(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    rows = [
+        (
+            f"ingest, {point['connections']} connections, builtin chat",
+            f"{point['per_second']:,}/s, p50 {point['p50_ms']} ms, p99 {point['p99_ms']} ms; "
+            f"{point['ratio_to_pgbench']} of pgbench ({point['pgbench_per_second']:,}/s)",
+            "3,000/s and 0.33 at 64" if point["connections"] == 64 else "",
+            "0.5" if point["connections"] == 64 else "",
+        )
+        for point in r["points"]
+    ]
+    paced = r["paced"]
+    rows.append(
+        (f"ingest at {paced['rate']}/s, p50 / p99", f"{paced['p50_ms']} / {paced['p99_ms']} ms", "p99 40 ms", "")
+    )
+    return rows
+
+
+_ROWS = {"drain": _drain, "latency": _latency, "recovery": _recovery, "idle": _idle, "ingest": _ingest}
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    found = results.get("drain")
+    if found is None:
+        return
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 2.6))
+    names = ["uniassist, both streams\nand confirmed", "PgQueuer, no-op jobs", "procrastinate, no-op jobs"]
+    rates = [found["per_second"], found["pgqueuer_per_second"], found["procrastinate_per_second"]]
+    bars = axes.barh(names, rates, color=["#2f6f4f", "#9aa5b1", "#9aa5b1"])
+    axes.bar_label(bars, [f"{rate:,}/s" for rate in rates], padding=4)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(rates) * 1.2)
+    axes.set_xlabel("events a second, one worker, same machine and minutes")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})

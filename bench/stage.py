@@ -1,0 +1,113 @@
+"""The stage of a benchmark: durable embedded servers of its own, and our services as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import psutil
+import psycopg
+
+from uniassist.devstack.postgres import EmbeddedPostgres
+from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.server import ServerProcess, free_port
+from uniassist.devstack.supervisor import answers
+from uniassist.store import migrate
+
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+
+
+class Stage:
+    """Postgres with fsync on, a Redis, and a directory that goes when the benchmark ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.postgres = EmbeddedPostgres(directory / "postgres", durable=True)
+        self.redis = EmbeddedRedis(directory / "redis")
+        self._services: list[ServerProcess] = []
+
+    def fresh_database(self, name: str, *, migrated: bool = True) -> str:
+        with psycopg.connect(self.postgres.url_for("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.execute(f'CREATE DATABASE "{name}"')
+        url = self.postgres.url_for(name)
+        if migrated:
+            migrate.upgrade(url)
+        return url
+
+    def start(self, service: str, database_url: str, **settings: str) -> tuple[ServerProcess, str]:
+        """A service of ours, ready. Returns it with its URL."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        process = ServerProcess(service, self.directory / f"{service}-{port}.log")
+        env = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        env |= {
+            "UNIASSIST_ENV": "test",
+            "UNIASSIST_LOG_LEVEL": "warning",
+            "PORT": str(port),
+            "DATABASE_URL": database_url,
+            "REDIS_URL": self.redis.url,
+            "UNIASSIST_ADAPTER_SECRET": "bench-secret-0123456789",
+            "UNIASSIST_PROVIDER_CONTEXT_TOKEN": "bench-token-0123456789",
+            "WECHAT_TOKEN": "bench",
+            **settings,
+        }
+        process.spawn([sys.executable, "-m", "uniassist.cli.main", service], env=env)
+        process.wait_ready(lambda: answers(f"{url}/health"))
+        self._services.append(process)
+        return process, url
+
+    def stop_services(self) -> None:
+        for process in self._services:
+            process.stop()
+        self._services.clear()
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    directory = Path(tempfile.mkdtemp(prefix="uniassist-bench-"))
+    directory.chmod(0o755)
+    built = Stage(directory)
+    try:
+        built.postgres.start()
+        built.redis.start()
+        yield built
+    finally:
+        built.stop_services()
+        built.redis.process.kill()
+        built.postgres.process.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def until(
+    condition: Callable[[], Awaitable[bool]], deadline_seconds: float, *, every_seconds: float = 0.05
+) -> float:
+    """Seconds until the condition held. TimeoutError after the deadline."""
+    began = time.monotonic()
+    async with asyncio.timeout(deadline_seconds):
+        while not await condition():
+            await asyncio.sleep(every_seconds)
+    return time.monotonic() - began
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(url)
+
+
+def cpu_seconds(process: ServerProcess) -> float:
+    assert process.pid is not None
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
