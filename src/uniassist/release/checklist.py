@@ -42,25 +42,10 @@ class Checklist:
         self, name: str, check: Callable[[], Awaitable[str | None]], *, deadline_seconds: float = CHECK_SECONDS
     ) -> bool:
         """Run one check; what it returns is its measurement. True unless it failed."""
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                detail = await check() or ""
-            result = "ok"
-        except Skipped as reason:
-            result, detail = "skipped", str(reason)
-        except TimeoutError:
-            result, detail = "failed", f"not within {deadline_seconds:.0f} s"
-        except (CheckFailed, CallFailed, SettingsError, StartError) as error:
-            result, detail = "failed", str(error)
-        except UniAssistError as error:
-            result, detail = "failed", error.detail
-        except Exception as error:  # a check that breaks is a check that failed
-            result, detail = "failed", repr(error)
-        outcome = Outcome(name, result, round(time.monotonic() - began, 3), detail)
+        outcome = await attempt(name, check, deadline_seconds)
         self.outcomes.append(outcome)
         self.say(line_of(outcome))
-        return result != "failed"
+        return outcome.result != "failed"
 
     @property
     def failed(self) -> list[Outcome]:
@@ -79,6 +64,28 @@ class Checklist:
             "ok": not self.failed and bool(self.outcomes),
             "checks": [asdict(outcome) for outcome in self.outcomes],
         }
+
+
+async def attempt(name: str, check: Callable[[], Awaitable[str | None]], deadline_seconds: float) -> Outcome:
+    """One check within its deadline. Whatever it raises is a failure of what it looks at."""
+    began = time.monotonic()
+    deadline = asyncio.timeout(deadline_seconds)
+    try:
+        async with deadline:
+            detail = await check() or ""
+        result = "ok"
+    except Skipped as reason:
+        result, detail = "skipped", str(reason)
+    except TimeoutError as error:
+        late = f"not within {deadline_seconds:.0f} s"
+        result, detail = "failed", late if deadline.expired() else str(error) or "a call timed out"
+    except (CheckFailed, CallFailed, SettingsError, StartError) as error:
+        result, detail = "failed", str(error)
+    except UniAssistError as error:
+        result, detail = "failed", error.detail
+    except Exception as error:  # a check that breaks is a check that failed
+        result, detail = "failed", repr(error)
+    return Outcome(name, result, round(time.monotonic() - began, 3), detail)
 
 
 def line_of(outcome: Outcome) -> str:

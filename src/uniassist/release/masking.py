@@ -1,0 +1,66 @@
+"""Secrets out of every text that leaves the tool: raw, URL-encoded, escaped and base64."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+MASK = "***"
+_USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s/@'\"]+@", re.IGNORECASE)
+_SHORT = 16
+# As passwords these can't be told from the product's own words; they are masked inside URLs only.
+_PUBLIC_WORDS = frozenset({"postgres", "postgresql", "redis", "uniassist", "password", "staging", "test", "true"})
+
+
+class Masker:
+    """`secrets`: values of secret variables; of a URL only the password is secret."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: list[re.Pattern[str]] = []
+        forms = {form for secret in secrets for part in _secret_parts(secret) for form in _forms(part)}
+        for form in sorted(forms, key=len, reverse=True):  # the longest first: one may hold another
+            pattern = re.escape(form)
+            # A short one could be a part of any word.
+            self._forms.append(re.compile(rf"(?<!\w){pattern}(?!\w)" if len(form) < _SHORT else pattern))
+
+    def __call__(self, text: str) -> str:
+        masked = _USERINFO.sub(rf"\1:{MASK}@", text)
+        for form in self._forms:
+            masked = form.sub(MASK, masked)
+        return masked
+
+
+def _secret_parts(value: str) -> Iterator[str]:
+    parts = None
+    if "://" in value:
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            parts = None
+    found = [parts.password or "", unquote(parts.password or "")] if parts is not None else [value]
+    return (part for part in found if len(part) >= 3 and part.lower() not in _PUBLIC_WORDS)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    raw = secret.encode("utf-8", "surrogateescape")
+    for before in range(3):  # as a part of something longer it starts at one of three positions
+        encoded = _inner_base64(raw, before)
+        if len(encoded) >= 6:
+            yield encoded
+            yield encoded.replace("+", "-").replace("/", "_")
+
+
+def _inner_base64(raw: bytes, before: int) -> str:
+    """The characters that `raw` alone decides when `before` bytes (mod 3) come ahead of it."""
+    encoded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+    first = -(-before * 8 // 6)
+    last = (before + len(raw)) * 8 // 6
+    return encoded[first:last]

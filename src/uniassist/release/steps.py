@@ -1,0 +1,165 @@
+"""The steps of a runbook section: one line each, what failed, one command to copy next and the safe alternative."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from uniassist.release.checklist import attempt
+
+WIDTH = 80
+_INDENT = "      "
+
+
+@dataclass(frozen=True)
+class Advice:
+    """For when a step fails. `next` is one command to copy, `safe` what to do instead."""
+
+    next: str
+    safe: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """`result`: ok, failed, skipped or not run. `runbook` names the section and the number there."""
+
+    number: int
+    name: str
+    result: str
+    seconds: float
+    started_at: str
+    detail: str
+    runbook: str
+    next: str = ""
+    safe: str = ""
+
+
+@dataclass
+class Steps:
+    """`say` gets finished lines; `began` what is under way, for a terminal."""
+
+    total: int
+    say: Callable[[str], None]
+    began: Callable[[str], None] = lambda _line: None
+    steps: list[Step] = field(default_factory=list)
+    under_way: str | None = None
+
+    async def run(
+        self,
+        name: str,
+        check: Callable[[], Awaitable[str | None]],
+        *,
+        runbook: str,
+        deadline_seconds: float,
+        advice: Advice,
+    ) -> bool:
+        """Run one; what it returns is its measurement. True unless it failed."""
+        self.under_way = name
+        self.began(f"[{len(self.steps) + 1}/{self.total}] {name} …")
+        started_at = now()
+        outcome = await attempt(name, check, deadline_seconds)
+        self.under_way = None
+        failed = outcome.result == "failed"
+        self._add(
+            Step(
+                len(self.steps) + 1,
+                name,
+                outcome.result,
+                outcome.seconds,
+                started_at,
+                outcome.detail,
+                runbook,
+                advice.next if failed else "",
+                advice.safe if failed else "",
+            )
+        )
+        return not failed
+
+    def not_run(self, name: str, why: str, *, runbook: str) -> None:
+        """A step that an earlier one made pointless."""
+        self._add(Step(len(self.steps) + 1, name, "not run", 0.0, now(), why, runbook))
+
+    @property
+    def failed(self) -> list[Step]:
+        return [step for step in self.steps if step.result == "failed"]
+
+    @property
+    def skipped(self) -> list[Step]:
+        return [step for step in self.steps if step.result == "skipped"]
+
+    @property
+    def ok(self) -> bool:
+        """Every step there is was run or skipped, and none failed."""
+        return len(self.steps) == self.total and not self.failed and all(s.result != "not run" for s in self.steps)
+
+    def document(self) -> list[dict[str, Any]]:
+        return [
+            {key: value for key, value in camel(asdict(step)).items() if value not in ("", None)}
+            for step in self.steps
+        ]
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        for line in lines_of(step, self.total):
+            self.say(line)
+
+
+def lines_of(step: Step, total: int) -> list[str]:
+    """`[2/3] conformance  ok in 12.1 s  (runbook: Pre-release gate 2)`, then its detail, indented."""
+    said = {
+        "ok": f"ok in {step.seconds:.1f} s",
+        "failed": f"FAILED after {step.seconds:.1f} s",
+        "skipped": "skipped",
+        "not run": "not run",
+    }[step.result]
+    line, reference = f"[{step.number}/{total}] {step.name}  {said}", f"(runbook: {step.runbook})"
+    lines = [f"{line}  {reference}"]
+    if len(lines[0]) > WIDTH:
+        lines = [line, _INDENT + reference]
+    for paragraph in step.detail.splitlines():
+        lines += _wrapped(paragraph)
+    if step.next:
+        lines += [f"{_INDENT}next: {step.next}"]  # never wrapped: it is to be copied
+    if step.safe:
+        lines += _wrapped(f"safe: {step.safe}")
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    leading = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(
+        text.strip(),
+        WIDTH,
+        initial_indent=_INDENT + leading,
+        subsequent_indent=_INDENT + leading + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def now() -> str:
+    """UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def stamp() -> str:
+    """For file names: sorts by time, unique with the process's own suffix."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def seconds_since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
+
+
+def camel(document: dict[str, Any]) -> dict[str, Any]:
+    """Keys as JSON has them everywhere else in this project."""
+
+    def renamed(name: str) -> str:
+        first, *rest = name.split("_")
+        return first + "".join(part.capitalize() for part in rest)
+
+    return {renamed(key): value for key, value in document.items()}
