@@ -17,20 +17,22 @@ CONNECTIONS = (1, 16, 64, 256)
 PACED_RATE = 300
 SESSIONS = 2000
 
-# What one input of builtin chat writes, as one transaction a client: session, four events with their outbox rows,
-# a run. pgbench does the same without HTTP, decoding, routing or grouping.
+# What one input of builtin chat writes, as one statement and one commit: session, four events with their outbox
+# rows, a run. pgbench does it without HTTP, decoding, routing, locking out others or grouping.
 PGBENCH = """\\set s random(1, {sessions})
 \\set r random(1, 9000000000000000)
-BEGIN;
-INSERT INTO sessions (session_id, user_id) VALUES ('p' || :s, 'u') ON CONFLICT (session_id)
-    DO UPDATE SET seq = sessions.seq + 4, last_activity_at = now() RETURNING seq \\gset
-INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)
-    SELECT :r || '-' || g, 't', 'p' || :s, 'u', :seq + 4 + g, 0, 'inbound', '{payload}'
-    FROM generate_series(1, 4) g ON CONFLICT DO NOTHING;
-INSERT INTO outbox_events (event_id, session_id) SELECT :r || '-' || g, 'p' || :s FROM generate_series(1, 4) g;
+WITH s AS (
+    INSERT INTO sessions (session_id, user_id, seq) VALUES ('p' || :s, 'u', 4) ON CONFLICT (session_id)
+    DO UPDATE SET seq = sessions.seq + 4, last_activity_at = now() RETURNING seq
+), t AS (
+    INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)
+    SELECT :r || '-' || g, 't', 'p' || :s, 'u', s.seq - 4 + g, 0, 'inbound', '{payload}'
+    FROM s, generate_series(1, 4) g
+), o AS (
+    INSERT INTO outbox_events (event_id, session_id) SELECT :r || '-' || g, 'p' || :s FROM generate_series(1, 4) g
+)
 INSERT INTO provider_runs (run_id, trace_id, session_id, user_id, provider_id, mode, routing_mode, idempotency_key,
     status) VALUES (:r::text, 't', 'p' || :s, 'u', 'builtin_chat', 'sync', 'fallback', 't', 'completed');
-END;
 """
 
 
