@@ -32,6 +32,7 @@ class Consumer:
         self._block_ms = block_ms
         # Own pending entries are read again from here; None: none are left.
         self._own_after: bytes | None = b"0-0"
+        self._has_read = False
         self.loop = Loop("consume", self._read_once)
         self.claiming = Loop("claim-idle", self._claim_once)
 
@@ -57,8 +58,8 @@ class Consumer:
         return self._group.name
 
     async def recover(self) -> None:
-        """Make sure that the group is there; count it when it was not."""
-        if await self._group.ensure():
+        """Make sure that the group is there; count it when it was there before."""
+        if await self._group.ensure() and self._has_read:
             self._figures.group_recoveries.inc()
             log.warning("consumer group created, reading from the beginning", group=self._group.name)
         self._own_after = b"0-0"
@@ -69,6 +70,7 @@ class Consumer:
         self._own_after = found[-1].entry_id if found else None
 
     def _saw(self, found: list[Read]) -> None:
+        self._has_read = True
         self._size.saw(len(found), sum(entry.payload_bytes for entry in found))
         self._completions.seen(found)
 

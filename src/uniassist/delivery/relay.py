@@ -112,13 +112,13 @@ class Relay:
             if not self._shares.may_publish:
                 await self._let_go()
                 return IDLE_SECONDS
-            if self._epoch is None:
-                self._epoch = await self._settle()
             await self._completions.room_to_publish()
+            # The probe may forget it while this claims; the append then refuses the old one.
+            epoch = self._epoch = self._epoch or await self._settle()
             batch, self._ahead = self._ahead or await self._claim(), []
             if not batch:
                 return IDLE_SECONDS
-            await self._publish_claiming_ahead(batch, self._epoch)
+            await self._publish_claiming_ahead(batch, epoch)
         except EpochChanged:
             self._epoch, self._ahead = None, []
         except BaseException:
