@@ -33,6 +33,9 @@ from uniassist.gateway.providers import Catalogue
 from uniassist.gateway.similarity import similarity, tells_enough
 from uniassist.store.ledger import RunFacts, RunRow
 
+# What a session keeps of the last text; of both texts the same length is compared, or a long one is unlike itself.
+TOPIC_CHARACTERS = 2000
+
 
 @dataclass(frozen=True)
 class Ingest:
@@ -197,11 +200,11 @@ class Ingest:
                     ],
                 )
             )
-        text = self.message.text or ""
+        text = (self.message.text or "")[:TOPIC_CHARACTERS]
         told = text if tells_enough(text) else ""
         before = memory.last_text
         alike = similarity(before, told) if before and told else None
-        memory, drifted = routing.after_text(memory, alike=alike, text=told[:2000])
+        memory, drifted = routing.after_text(memory, alike=alike, text=told)
         if drifted:
             advice.append(
                 Card(

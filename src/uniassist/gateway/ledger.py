@@ -231,7 +231,7 @@ class Ledger:
 
 def _last_locked(sessions: Mapping[str, Session], session_id: str) -> Session:
     session = sessions[session_id]
-    while session.successor_id in sessions:  # ends: a line of sessions has no ring
+    while session.successor_id is not None and session.successor_id in sessions:  # ends: a line has no ring
         session = sessions[session.successor_id]
     return session
 

@@ -35,6 +35,9 @@ def test_it_answers_as_it_declares(shared_process: ServiceProcess, mode: Generat
         def answers(case: Any) -> None:
             if mode.is_positive:
                 case.body = _with_plain_integers(case.body)
+            if mode.is_positive and case.path == "/v0/interact":
+                # A session that an earlier example opened has no such run: 400, and the schema can't say it.
+                case.body["sessionId"] = "never opened"
             case.call_and_validate(timeout=20)
 
         if mode.is_positive or operation.body or operation.query:

@@ -1,0 +1,100 @@
+"""Likeness of texts, also without spaces; counting a drift of topic."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uniassist.gateway import routing
+from uniassist.gateway.routing import Memory
+from uniassist.gateway.similarity import similarity, tells_enough
+
+texts = st.text(max_size=60) | st.text(alphabet="我你他想要去北京上海旅游计划明天", max_size=30)
+
+
+@given(texts, texts)
+def test_likeness_is_symmetric_and_between_0_and_1(one: str, other: str) -> None:
+    assert 0.0 <= similarity(one, other) == similarity(other, one) <= 1.0
+
+
+@given(texts)
+def test_a_text_is_like_itself(text: str) -> None:
+    assert similarity(text, text) == 1.0
+
+
+@given(texts)
+def test_case_width_and_punctuation_make_no_difference(text: str) -> None:
+    assert similarity(f"{text}!", f" {text}。") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("帮我安排明天的会议", "帮我安排后天的会议"),
+        ("我想去北京旅游三天", "北京旅游三天怎么安排"),
+        ("Please plan my week in Berlin", "plan my next week in Berlin please"),
+        ("ＡＢＣ计划书怎么写", "abc计划书怎么写"),
+    ],
+)
+def test_the_same_topic_is_alike(one: str, other: str) -> None:
+    assert similarity(one, other) >= routing.DRIFT_BELOW
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("帮我安排明天的会议", "红烧肉要炖多长时间"),
+        ("我想去北京旅游三天", "这个季度的财务报表在哪里"),
+        ("Please plan my week in Berlin", "how do I boil an egg"),
+    ],
+)
+def test_another_topic_is_not(one: str, other: str) -> None:
+    assert similarity(one, other) < routing.DRIFT_BELOW
+
+
+@pytest.mark.parametrize(
+    ("text", "enough"),
+    [("", False), ("好的", False), ("好的，谢谢！", False), ("......!!!!", False), ("一二三四五六", True)],
+)
+def test_only_letters_and_digits_count_as_length(text: str, enough: bool) -> None:
+    assert tells_enough(text) is enough
+
+
+def count(likenesses: list[float | None]) -> list[int]:
+    """The turns at which the card was due."""
+    memory, due = Memory(), []
+    for turn, alike in enumerate(likenesses, start=1):
+        memory, drifted = routing.after_text(memory, alike=alike, text="some text")
+        due += [turn] if drifted else []
+    return due
+
+
+def test_two_unlike_texts_in_a_row_are_a_drift() -> None:
+    assert count([None, 0.29, 0.0]) == [3]
+    assert count([None, 0.1, 0.3, 0.1]) == []
+
+
+def test_a_text_too_short_to_tell_neither_counts_nor_interrupts() -> None:
+    assert count([None, 0.1, None, 0.1]) == [4]
+
+
+def test_one_card_in_five_turns_is_enough() -> None:
+    assert count([0.0] * 14) == [2, 7, 12]
+
+
+def test_a_short_text_is_not_compared_with_later() -> None:
+    memory, _ = routing.after_text(Memory(last_text="before"), alike=None, text="")
+    assert memory.last_text == "before"
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=40))
+def test_cards_are_rare_and_have_a_reason(likenesses: list[float | None]) -> None:
+    due = count(likenesses)
+    assert all(later - earlier >= routing.DRIFT_CARD_EVERY for earlier, later in pairwise(due))
+    for turn in due:
+        told = [alike for alike in likenesses[:turn] if alike is not None]
+        assert all(alike < routing.DRIFT_BELOW for alike in told[-2:])
+        assert len(told) >= 2
