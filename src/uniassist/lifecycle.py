@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 log = structlog.get_logger()
 
 MAX_PAUSE_SECONDS = 5.0
+SAY_AGAIN_SECONDS = 30.0
 
 
 class Loop:
@@ -26,6 +28,7 @@ class Loop:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self.failures_in_a_row = 0
+        self._said_at = 0.0
 
     def start(self) -> None:
         assert self._task is None, "a loop starts once"
@@ -50,16 +53,34 @@ class Loop:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def _note_success(self) -> None:
+        if self.failures_in_a_row:
+            log.info("loop works again", loop=self.name, failures=self.failures_in_a_row)
+        self.failures_in_a_row = 0
+
+    def _note_failure(self, error: Exception) -> float:
+        """Returns the pause. Said at once, then now and then: an outage doesn't fill the log."""
+        self.failures_in_a_row += 1
+        pause_seconds = min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(self.failures_in_a_row, 10))
+        now = time.monotonic()
+        if self.failures_in_a_row == 1 or now - self._said_at >= SAY_AGAIN_SECONDS:
+            self._said_at = now
+            log.warning(
+                "loop failed, trying on",
+                loop=self.name,
+                error=f"{type(error).__name__}: {error}",
+                failures=self.failures_in_a_row,
+            )
+        return pause_seconds
+
     async def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
             try:
                 pause_seconds = await self._run_once()
-                self.failures_in_a_row = 0
+                self._note_success()
             except Exception as error:
-                self.failures_in_a_row += 1
-                pause_seconds = min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(self.failures_in_a_row, 10))
-                log.warning("loop failed", loop=self.name, error=repr(error), retry_in_seconds=pause_seconds)
+                pause_seconds = self._note_failure(error)
             if pause_seconds > 0 and not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), pause_seconds)

@@ -10,6 +10,9 @@ import urllib.request
 from collections.abc import Callable
 from types import FrameType
 
+from redis import Redis
+from redis.exceptions import RedisError
+
 from uniassist.devstack import plan as plans
 from uniassist.devstack.child import Child, Program, wait_or_raise
 from uniassist.devstack.logs import LogTail
@@ -18,6 +21,7 @@ from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port, port_is_taken
 from uniassist.devstack.state import RunState, ServiceState, StateDirectory
+from uniassist.errors import StartError
 from uniassist.store import migrate
 
 LOOK_SECONDS = 0.2
@@ -111,7 +115,9 @@ class Supervisor:
             server.start()
             self._database_url = server.url
             self._say(f"postgres  ready on port {port} (embedded)")
-        if self._plan.redis_url is None:
+        if self._plan.redis_url is not None:
+            check_redis(self._plan.redis_url)
+        else:
             port = self._free("redis")
             redis = EmbeddedRedis(self._directory.path / "redis", port=port)
             self._servers.append(Child("redis", redis, self._say))
@@ -160,6 +166,15 @@ class Supervisor:
             for program, child in zip(self._programs, self._services, strict=False)
         ]
         return RunState(os.getpid(), self._since, ready, self._database_url, self._redis_url, services)
+
+
+def check_redis(url: str) -> None:
+    """StartError when the given Redis doesn't answer: better now than from four services."""
+    try:
+        with Redis.from_url(url, socket_connect_timeout=3.0, socket_timeout=3.0) as redis:
+            redis.ping()
+    except (RedisError, OSError) as error:
+        raise StartError(f"REDIS_URL: can't connect: {error}") from None
 
 
 def answers(url: str, deadline_seconds: float = 2.0) -> bool:
