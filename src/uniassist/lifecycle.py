@@ -61,7 +61,7 @@ class Loop:
     def _note_failure(self, error: Exception) -> float:
         """Returns the pause. Said at once, then now and then: an outage doesn't fill the log."""
         self.failures_in_a_row += 1
-        pause_seconds = min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(self.failures_in_a_row, 10))
+        pause_seconds: float = min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(self.failures_in_a_row, 10))
         now = time.monotonic()
         if self.failures_in_a_row == 1 or now - self._said_at >= SAY_AGAIN_SECONDS:
             self._said_at = now
