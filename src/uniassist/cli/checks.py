@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
-from typing import Annotated
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
 
 import typer
 
-from uniassist.release import throwaway
+from uniassist.release import interrupts, throwaway
 from uniassist.release.checklist import Checklist
 from uniassist.release.conformance import Targets, check_all
+from uniassist.release.exit_codes import ExitCode
 from uniassist.release.smoke import smoke
 from uniassist.release.throwaway import System
 from uniassist.settings import Reader
@@ -39,20 +41,16 @@ def _smoke(
     as_json: Json = False,
 ) -> None:
     checklist = _checklist("smoke", as_json=as_json)
-    asyncio.run(_run_smoke(checklist, gateway_url))
+    _run(_run_smoke(checklist, gateway_url))
     _report(checklist, as_json=as_json)
 
 
 async def _run_smoke(checklist: Checklist, gateway_url: str | None) -> None:
-    reader = Reader(os.environ)
     if gateway_url is not None:
-        await smoke(checklist, _running(reader, gateway_url.rstrip("/")))
+        await smoke(checklist, _running(Reader(os.environ), gateway_url.rstrip("/")))
         return
-    database_url, redis_url = reader.optional("DATABASE_URL"), reader.optional("REDIS_URL")
-    checklist.say("starting a system of its own…")
-    async with throwaway.system(database_url=database_url, redis_url=redis_url) as system:
+    async with _own_system(checklist) as system:
         await smoke(checklist, system)
-        checklist.say("stopping and removing it…")
 
 
 def _running(reader: Reader, gateway_url: str) -> System:
@@ -89,13 +87,12 @@ def _conformance(
         wechat_token=os.environ.get("WECHAT_TOKEN") or None,
     )
     own = not any((gateway_url, provider_url, wechat_url, worker_url))
-    asyncio.run(_run_own_conformance(checklist) if own else check_all(checklist, given))
+    _run(_run_own_conformance(checklist) if own else check_all(checklist, given))
     _report(checklist, as_json=as_json)
 
 
 async def _run_own_conformance(checklist: Checklist) -> None:
-    checklist.say("starting a system of its own…")
-    async with throwaway.system() as system:
+    async with _own_system(checklist) as system:
         targets = Targets(
             gateway=system.urls["gateway"],
             provider=system.urls["provider-plan"],
@@ -106,7 +103,30 @@ async def _run_own_conformance(checklist: Checklist) -> None:
             wechat_token=system.wechat_token,
         )
         await check_all(checklist, targets)
+
+
+@asynccontextmanager
+async def _own_system(checklist: Checklist) -> AsyncIterator[System]:
+    """On the Postgres and the Redis of the environment, aside from all that is there; else on embedded ones."""
+    reader = Reader(os.environ)
+    database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
+    redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
+    where = [
+        f"{name} {'given, aside from what is there' if url else 'embedded'}"
+        for name, url in (("Postgres", database_url), ("Redis", redis_url))
+    ]
+    checklist.say(f"starting a system of its own ({'; '.join(where)})…")
+    async with throwaway.system(database_url=database_url, redis_url=redis_url) as system:
+        yield system
         checklist.say("stopping and removing it…")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        interrupts.run(work, lambda line: print(line, file=sys.stderr, flush=True))
+    except interrupts.Interrupted:
+        print("interrupted; nothing is left behind", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _checklist(title: str, *, as_json: bool) -> Checklist:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the work under way is cancelled once and cleans up, however often one asks."""
+"""Ctrl-C, SIGTERM, a closed terminal: the work under way is cancelled once and cleans up, however often asked."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from uniassist.release.checklist import CheckFailed, Checklist, equal, expect
 from uniassist.release.talk import Service, new_session, user_input
 from uniassist.release.throwaway import System, run_command
 from uniassist.store import outbox
+from uniassist.store.release import session_states
 from uniassist.web.client import JsonClient
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ STEP_SECONDS = 30.0
 
 
 class Smoke:
-    """Everything it writes is under sessions of its own, and removed at the end."""
+    """Everything it writes is under a session of its own."""
 
     def __init__(self, system: System, connection: asyncpg.Connection, redis: Redis, gateway: Service) -> None:
         self._system = system
@@ -33,7 +34,6 @@ class Smoke:
         self._redis = redis
         self._gateway = gateway
         self._session = new_session()
-        self._events: list[str] = []
 
     async def message(self) -> str:
         """Ingest → timeline → both streams → consumed."""
@@ -78,16 +78,14 @@ class Smoke:
         return f"replayed → consumed in {seconds:.2f} s, again: updated: 0"
 
     async def nothing_left(self) -> str:
-        """At the end no event is on its way."""
-
-        async def by_state() -> dict[str, int]:
-            return {row["status"]: row["events"] for row in await outbox.stats(self._connection)}
+        """At the end no event of it is on its way."""
 
         async def is_empty() -> bool:
-            return set(await by_state()) == {"consumed"}
+            return set(await session_states(self._connection, self._session)) == {"consumed"}
 
         await until("every event is consumed", is_empty)
-        return f"{(await by_state())['consumed']} events, all consumed"
+        states = await session_states(self._connection, self._session)
+        return f"{states['consumed']} events, all consumed"
 
     async def _inject(self, status: str, *, attempts: int = 0) -> str:
         event_id = f"smoke-{uuid.uuid4()}"

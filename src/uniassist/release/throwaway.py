@@ -1,32 +1,36 @@
-"""A whole system for the length of a check: started with `uniassist up --detach`, stopped and removed after it.
+"""A whole system for the length of a check: `uniassist up` as a child, stopped and removed after it.
 
-Given a Postgres or a Redis it uses those, in a database of its own and under stream names of its own, so that it
-neither takes events from a worker that runs there nor gives it any.
+Given a Postgres or a Redis it uses those, in a database (or, where none may be created, a schema) of its own and
+under stream names of its own, so that it neither takes events from a worker that runs there nor gives it any.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
+import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from uniassist.devstack.server import free_port
+from uniassist.devstack.server import ServerProcess, free_port
+from uniassist.devstack.state import RunState
 from uniassist.errors import StartError
+from uniassist.store.aside import own_database
 
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 STOP_SECONDS = 40.0
+# What a child needs of our own environment; settings are never passed on by accident.
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "PYTHONPATH")
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,61 @@ async def system(
 ) -> AsyncIterator[System]:
     """StartError with the reason when it doesn't start. Everything of it is gone afterwards, also after Ctrl-C."""
     name = f"uniassist_check_{secrets.token_hex(6)}"
-    directory = _directory()
-    own_database = await _create_database(database_url, name) if database_url else None
-    env = _environment(name, own_database, redis_url) | dict(extra or {})
-    try:
-        await _command(env, START_SECONDS, "up", "--detach", "--state-dir", str(directory))
-        try:
-            status = json.loads(await _command(env, 20.0, "status", "--json", "--state-dir", str(directory)))
-            yield _described(status, env)
-        finally:
-            await asyncio.shield(_command(env, STOP_SECONDS, "down", "--state-dir", str(directory)))
-    finally:
-        if redis_url is not None:
-            await _remove_streams(redis_url, env)
+    async with AsyncExitStack() as stack:
+        directory = _directory()
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        own = None
         if database_url is not None:
-            await _drop_database(database_url, name)
-        shutil.rmtree(directory, ignore_errors=True)
+            own = await stack.enter_async_context(own_database(database_url, name))
+        if redis_url is not None:
+            await _check_redis(redis_url)
+            stack.push_async_callback(remove_keys, redis_url, name)
+        env = _environment(name, own, redis_url) | dict(extra or {})
+        process = ServerProcess("uniassist up", directory / "up.log")
+        stack.push_async_callback(asyncio.to_thread, process.stop, signal.SIGTERM, STOP_SECONDS)
+        command = [sys.executable, "-m", "uniassist.cli.main", "up", "--state-dir", str(directory)]
+        process.spawn(command, env=env, death_signal=signal.SIGTERM)
+        yield _described(await _ready(process, directory), env)
+
+
+def inherited() -> dict[str, str]:
+    """The part of our environment that any child gets."""
+    return {key: os.environ[key] for key in _INHERITED if key in os.environ}
+
+
+async def run_command(env: Mapping[str, str], deadline_seconds: float, *arguments: str) -> tuple[int, str, str]:
+    """Our own executable as a process: its exit code, output and error output. It ends with us."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "uniassist.cli.main",
+        *arguments,
+        env=dict(env),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is ours to answer
+    )
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise StartError(f"uniassist {arguments[0]}: not done within {deadline_seconds:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+
+async def remove_keys(url: str, name: str) -> int:
+    """Delete every key whose name holds `name`; returns how many there were."""
+    removed = 0
+    async with Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0) as redis:
+        keys = [key async for key in redis.scan_iter(match=f"*{name}*", count=1000)]
+        for at in range(0, len(keys), 500):
+            removed += await redis.delete(*keys[at : at + 500])
+    return removed
 
 
 def _directory() -> Path:
@@ -76,9 +119,8 @@ def _directory() -> Path:
 
 
 def _environment(name: str, database_url: str | None, redis_url: str | None) -> dict[str, str]:
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
     ports = ("GATEWAY_PORT", "ADAPTER_WECHAT_PORT", "WORKER_PORT", "PROVIDER_PLAN_PORT")
-    env = kept | {port: str(free_port()) for port in ports}
+    env = inherited() | {port: str(free_port()) for port in ports}
     env |= {
         "UNIASSIST_ENV": "test",
         "UNIASSIST_ADAPTER_SECRET": secrets.token_urlsafe(24),
@@ -96,13 +138,33 @@ def _environment(name: str, database_url: str | None, redis_url: str | None) -> 
     return env
 
 
-def _described(status: dict[str, object], env: Mapping[str, str]) -> System:
-    services = status["services"]
-    assert isinstance(services, list)
+async def _ready(process: ServerProcess, directory: Path) -> RunState:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while True:  # ends: ready, or the process ended, or the deadline
+                if not process.running:
+                    raise StartError(f"the system didn't start:\n{process.last_lines()}")
+                # Not by the state directory's lock: looking at that takes it for a moment, from `up` itself.
+                state = _state(directory / "state.json")
+                if state is not None and state.ready:
+                    return state
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise StartError(f"the system was not ready in {START_SECONDS:.0f} s:\n{process.last_lines()}") from None
+
+
+def _state(path: Path) -> RunState | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunState)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _described(state: RunState, env: Mapping[str, str]) -> System:
     return System(
-        urls={service["name"]: service["url"] for service in services if "url" in service},
-        database_url=str(status["databaseUrl"]),
-        redis_url=str(status["redisUrl"]),
+        urls={service.name: service.url for service in state.services},
+        database_url=state.database_url,
+        redis_url=state.redis_url,
         prefix=env["UNIASSIST_STREAM_PREFIX"],
         global_key=env["UNIASSIST_STREAM_GLOBAL_KEY"],
         group=env["UNIASSIST_STREAM_GROUP"],
@@ -113,68 +175,9 @@ def _described(status: dict[str, object], env: Mapping[str, str]) -> System:
     )
 
 
-async def run_command(env: Mapping[str, str], deadline_seconds: float, *arguments: str) -> tuple[int, str, str]:
-    """Our own executable as a process: its exit code, output and error output."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "uniassist.cli.main",
-        *arguments,
-        env=dict(env),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def _check_redis(url: str) -> None:
     try:
-        async with asyncio.timeout(deadline_seconds):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise StartError(f"uniassist {arguments[0]}: not done within {deadline_seconds:.0f} s") from None
-    assert process.returncode is not None
-    return process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
-
-
-async def _command(env: Mapping[str, str], deadline_seconds: float, *arguments: str) -> str:
-    code, out, err = await run_command(env, deadline_seconds, *arguments)
-    if code != 0:
-        raise StartError(f"uniassist {' '.join(arguments[:2])} ended with {code}:\n{(err or out).strip()[-2000:]}")
-    return out
-
-
-async def _create_database(url: str, name: str) -> str:
-    connection = await _connect(url)
-    try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
-    except asyncpg.InsufficientPrivilegeError:
-        raise StartError(
-            "DATABASE_URL: this check needs a database of its own and its user may not create one; "
-            "grant it CREATEDB, or leave DATABASE_URL out to use an embedded Postgres"
-        ) from None
-    finally:
-        await connection.close()
-    return urlsplit(url)._replace(path=f"/{name}").geturl()
-
-
-async def _drop_database(url: str, name: str) -> None:
-    connection = await _connect(url)
-    try:
-        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    finally:
-        await connection.close()
-
-
-async def _connect(url: str) -> asyncpg.Connection:
-    try:
-        return await asyncpg.connect(url, timeout=5.0, command_timeout=30.0)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StartError(f"DATABASE_URL: can't connect: {error}") from None
-
-
-async def _remove_streams(url: str, env: Mapping[str, str]) -> None:
-    async with Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0) as redis:
-        keys = [key async for key in redis.scan_iter(match=f"{env['UNIASSIST_STREAM_PREFIX']}*", count=1000)]
-        keys.append(f"uniassist-epoch:{env['UNIASSIST_STREAM_GLOBAL_KEY']}".encode())
-        for at in range(0, len(keys), 500):
-            await redis.delete(*keys[at : at + 500])
+        async with Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0) as redis:
+            await redis.ping()
+    except (RedisError, OSError) as error:
+        raise StartError(f"REDIS_URL: can't connect: {error}") from None

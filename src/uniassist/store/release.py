@@ -1,0 +1,100 @@
+"""What the release tooling asks of a database: its server, the state of given events, and a drill's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from uniassist.store.pool import Connection
+from uniassist.store.queries import load
+
+
+@dataclass(frozen=True)
+class Server:
+    """`version` as Postgres counts: 140005 is 14.5."""
+
+    version: int
+    shown: str
+    is_standby: bool
+    database: str
+    role: str
+
+
+class _RollBack(Exception):
+    """Ends a transaction that was only to be tried."""
+
+
+async def server(connection: Connection) -> Server:
+    row = await connection.fetchrow(load("release")["server"])
+    assert row is not None, "settings always have a value"
+    return Server(**dict(row))
+
+
+async def try_to_write(connection: Connection) -> None:
+    """Make a table and write to it, in a transaction that is rolled back. Postgres's own errors are raised."""
+    try:
+        async with connection.transaction():
+            await connection.execute(load("release")["write_table"])
+            await connection.execute(load("release")["write_row"])
+            raise _RollBack
+    except _RollBack:
+        return
+
+
+async def session_states(connection: Connection, session_id: str) -> dict[str, int]:
+    """How many of the session's events are in each state."""
+    rows = await connection.fetch(load("release")["session_states"], session_id)
+    return {row["status"]: row["events"] for row in rows}
+
+
+async def states_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
+    rows = await connection.fetch(load("release")["states_of"], list(event_ids))
+    return {row["status"]: row["events"] for row in rows}
+
+
+async def lock_drill(connection: Connection) -> bool:
+    """Whether no other drill runs on this database; held until the connection is closed."""
+    locked: bool = await connection.fetchval(load("release")["lock_drill"])
+    return locked
+
+
+async def live_workers(connection: Connection) -> list[str]:
+    """The workers that hold a lease now, each as `<consumer>:<process>:<incarnation>`."""
+    return [row["worker"] for row in await connection.fetch(load("release")["live_workers"])]
+
+
+async def last_id(connection: Connection) -> int:
+    found: int = await connection.fetchval(load("release")["last_id"])
+    return found
+
+
+async def unconfirmed(connection: Connection, up_to_id: int) -> int:
+    """Events on the streams that the consumer group has not confirmed."""
+    found: int = await connection.fetchval(load("release")["unconfirmed"], up_to_id)
+    return found
+
+
+async def dead_again(connection: Connection, event_id: str) -> None:
+    """Put a consumed event back among the dead letters."""
+    await connection.execute(load("release")["dead_again"], event_id)
+
+
+async def events_like(connection: Connection, prefix: str) -> list[str]:
+    return [row["event_id"] for row in await connection.fetch(load("release")["events_like"], prefix)]
+
+
+async def remove_events(connection: Connection, event_ids: Sequence[str]) -> int:
+    """Delete those that no worker has in its hands."""
+    answer = await connection.execute(load("release")["remove_events"], list(event_ids))
+    return int(answer.rsplit(" ", 1)[1])
+
+
+async def count_events(connection: Connection, event_ids: Sequence[str]) -> int:
+    found: int = await connection.fetchval(load("release")["count_events"], list(event_ids))
+    return found
+
+
+async def remove_replays(connection: Connection, prefix: str) -> int:
+    """Delete the replay log's rows of events whose id starts with `prefix`."""
+    answer = await connection.execute(load("release")["remove_replays"], prefix)
+    return int(answer.rsplit(" ", 1)[1])
