@@ -1,0 +1,206 @@
+"""The platform's double against the platform's published vectors, and against its own rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from tests.wechat_simulator.api import SEND, TOKEN, Fault
+from tests.wechat_simulator.pushes import NOTICE, Format, Mode
+from tests.wechat_simulator.sealing import Seal, sign
+from tests.wechat_simulator.simulator import APP_ID, APP_SECRET, WechatSimulator
+
+KEY = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR"
+TOKEN_ASKED: dict[str, object] = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
+
+
+@pytest.fixture
+def simulator() -> Iterator[WechatSimulator]:
+    with WechatSimulator(token="AAAAA", aes_key=KEY) as started:
+        yield started
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def post(
+    http: aiohttp.ClientSession, simulator: WechatSimulator, path: str, body: dict[str, object], token: str = ""
+) -> dict[str, object]:
+    async with http.post(f"{simulator.url}{path}", params={"access_token": token}, json=body) as answer:
+        read: dict[str, object] = await answer.json()
+        return read
+
+
+async def token_of(http: aiohttp.ClientSession, simulator: WechatSimulator, **changed: object) -> str:
+    return str((await post(http, simulator, TOKEN, TOKEN_ASKED | changed)).get("access_token", "none"))
+
+
+def text_to(openid: str, text: str = "好") -> dict[str, object]:
+    return {"touser": openid, "msgtype": "text", "text": {"content": text}}
+
+
+def test_signatures_are_those_of_the_published_vectors() -> None:
+    assert sign("AAAAA", "1714036504", "1514711492") == "f464b24fc39322e44b38aa78f5edd27bd1441696"
+    assert sign("test", "1410685589", "test") == "f21891de399b4e33a1a93c9a7b8a8fffb5a443ff"
+
+
+def test_sealing_is_that_of_the_published_vectors() -> None:
+    sealed = Seal("A" * 43, "wxba5fad812f8e6fb9").close(b'{"demo_resp":"good luck"}', b"707722b803182950")
+    assert sealed == ("ELGduP2YcVatjqIS+eZbp80MNLoAUWvzzyJxgGzxZO/5sAvd070Bs6qrLARC9nVHm48Y4hyRbtzve1L32tmxSQ==")
+    assert sign("AAAAA", "1713424427", "415670741", sealed) == "1b9339964ed2e271e7c7b6ff2b0ef902fc94dea1"
+    with pytest.raises(ValueError, match="sealed for"):
+        Seal("A" * 43, "wx-other").open(sealed)
+
+
+async def test_one_token_for_every_caller_until_five_minutes_before_its_end(
+    simulator: WechatSimulator, http: aiohttp.ClientSession
+) -> None:
+    first = await token_of(http, simulator)
+    assert len(first) == 512
+    assert await token_of(http, simulator) == first
+    simulator.clock.advance(7200 - 299)
+    second = await token_of(http, simulator)
+    assert second != first
+    simulator.account.wrote("o")
+    assert (await post(http, simulator, SEND, text_to("o"), first))["errcode"] == 0
+    simulator.clock.advance(301)
+    assert (await post(http, simulator, SEND, text_to("o"), first))["errcode"] == 42001
+    assert (await post(http, simulator, SEND, text_to("o"), second))["errcode"] == 0
+
+
+async def test_forced_refreshes_have_their_limits(simulator: WechatSimulator, http: aiohttp.ClientSession) -> None:
+    first = await token_of(http, simulator)
+    forced = await token_of(http, simulator, force_refresh=True)
+    assert forced not in (first, "none")
+    assert await token_of(http, simulator, force_refresh=True) == "none"
+    for _ in range(19):
+        simulator.clock.advance(31)
+        assert await token_of(http, simulator, force_refresh=True) != "none"
+    simulator.clock.advance(31)
+    assert await token_of(http, simulator, force_refresh=True) == "none"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"), [({"appid": "wx"}, 40013), ({"secret": "x"}, 40125), ({"grant_type": "x"}, 40002)]
+)
+async def test_a_wrong_caller_gets_no_token(
+    simulator: WechatSimulator, http: aiohttp.ClientSession, changed: dict[str, object], code: int
+) -> None:
+    assert (await post(http, simulator, TOKEN, TOKEN_ASKED | changed))["errcode"] == code
+    simulator.account.ip_is_allowed = False
+    assert (await post(http, simulator, TOKEN, TOKEN_ASKED))["errcode"] == 40164
+
+
+async def test_five_sends_in_forty_eight_hours_and_three_in_a_minute(
+    simulator: WechatSimulator, http: aiohttp.ClientSession
+) -> None:
+    token = await token_of(http, simulator)
+
+    async def send() -> object:
+        return (await post(http, simulator, SEND, text_to("o"), token))["errcode"]
+
+    assert await send() == 40003
+    simulator.account.wrote("o")
+    assert [await send() for _ in range(6)] == [0, 0, 0, 0, 0, 45047]
+    simulator.account.acted("o")
+    assert [await send() for _ in range(4)] == [0, 0, 0, 45047]
+    simulator.account.wrote("o")
+    assert await send() == 0
+    simulator.clock.advance(48 * 3600 + 1)
+    token = await token_of(http, simulator)
+    assert await send() == 45015
+    assert len(simulator.screen("o")) == 9
+
+
+async def test_faults_come_in_their_order_and_a_dropped_send_may_have_arrived(
+    simulator: WechatSimulator, http: aiohttp.ClientSession
+) -> None:
+    token = await token_of(http, simulator)
+    simulator.account.wrote("o")
+    simulator.faults.add(SEND, Fault("code", 45009), Fault("accepted_then_dropped"), Fault("dropped"))
+    assert (await post(http, simulator, SEND, text_to("o", "1"), token))["errcode"] == 45009
+    for number in ("2", "3"):
+        with pytest.raises(aiohttp.ClientError):
+            await post(http, simulator, SEND, text_to("o", number), token)
+    assert simulator.texts("o") == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [("success", []), ("", []), ("<xml/>", [NOTICE]), ("<html>oops", [NOTICE]), ('{"a": 1}', [NOTICE])],
+)
+async def test_anything_but_a_reply_or_silence_puts_the_account_out_of_service(
+    simulator: WechatSimulator, answer: str, seen: list[str]
+) -> None:
+    async with _webhook(lambda _request: web.Response(text=answer)) as url:
+        simulator.pusher.webhook = url
+        await simulator.say("o", "在吗")
+    assert simulator.texts("o") == seen
+
+
+async def test_without_an_answer_there_are_three_pushes_with_fresh_nonces_then_the_notice(
+    simulator: WechatSimulator,
+) -> None:
+    queries: list[tuple[str, str]] = []
+
+    def refuse(request: web.Request) -> web.Response:
+        queries.append((request.query["nonce"], request.query["msg_signature"]))
+        return web.Response(status=500)
+
+    async with _webhook(refuse) as url:
+        simulator.pusher.webhook = url
+        pushed = await simulator.say("o", "在吗")
+    assert pushed.tries == ["status 500"] * 3
+    assert len(set(queries)) == 3
+    assert simulator.texts("o") == [NOTICE]
+
+
+@pytest.mark.parametrize("mode", ["plain", "compatible", "safe"])
+@pytest.mark.parametrize("form", ["xml", "json"])
+async def test_each_mode_and_format_carries_the_message_as_it_should(
+    simulator: WechatSimulator, mode: Mode, form: Format
+) -> None:
+    bodies: list[bytes] = []
+
+    async def keep(request: web.Request) -> web.Response:
+        bodies.append(await request.read())
+        return web.Response(text="success")
+
+    simulator.pusher.mode, simulator.pusher.format = mode, form
+    async with _webhook(keep) as url:
+        simulator.pusher.webhook = url
+        await simulator.say("o", "密语")
+    (body,) = bodies
+    assert ("密语".encode() in body) == (mode != "safe")
+    assert (b"Encrypt" in body) == (mode != "plain")
+    assert body.startswith(b"{" if form == "json" else b"<")
+
+
+class _webhook:
+    """An account's server that answers as told."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    async def __aenter__(self) -> str:
+        app = web.Application()
+        app.router.add_post("/", self._respond)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        assert callable(self._answer)
+        answered = self._answer(request)
+        response = await answered if not isinstance(answered, web.Response) else answered
+        assert isinstance(response, web.Response)
+        return response

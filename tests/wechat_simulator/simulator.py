@@ -1,0 +1,145 @@
+"""The simulator as tests use it: a server in a thread of its own, people who write, and their screens."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from tests.wechat_simulator.account import Account, Clock, Medium, Shown
+from tests.wechat_simulator.api import Api, Call, Faults
+from tests.wechat_simulator.pushes import Pushed, Pusher
+
+T = TypeVar("T")
+
+APP_ID, APP_SECRET = "wxba5fad812f8e6fb9", "0f3e8f0d6a5b4c7d9e1f2a3b4c5d6e7f"
+
+
+class WechatSimulator:
+    """`with WechatSimulator(token="AAAAA") as wechat`; `aes_key` None: plain mode."""
+
+    def __init__(self, *, token: str, aes_key: str | None = None, port: int = 0) -> None:
+        self.account = Account(APP_ID, APP_SECRET)
+        self.api = Api(self.account)
+        self.pusher = Pusher(self.account, token=token, aes_key=aes_key)
+        self.port = port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> WechatSimulator:
+        self._thread.start()
+        self._call(self._start())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def clock(self) -> Clock:
+        return self.account.clock
+
+    @property
+    def faults(self) -> Faults:
+        return self.api.faults
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The adapter's, for this account."""
+        return {
+            "WECHAT_APP_ID": APP_ID,
+            "WECHAT_APP_SECRET": APP_SECRET,
+            "WECHAT_API_BASE_URL": self.url,
+        }
+
+    def watch(self, adapter_url: str) -> None:
+        self.pusher.webhook = f"{adapter_url}/wechat/webhook"
+
+    async def say(self, openid: str, text: str, *, lose: int = 0) -> Pushed:
+        """`openid` writes; returns once the platform is done with the push."""
+        return await self.send(openid, "text", lose=lose, Content=text)
+
+    async def send(self, openid: str, kind: str, *, lose: int = 0, **fields: Any) -> Pushed:
+        self.account.wrote(openid)
+        return await self._away(self.pusher.push(self.pusher.message(openid, kind, **fields), lose=lose))
+
+    async def send_medium(self, openid: str, kind: str, media_id: str, content: bytes, mime: str) -> Pushed:
+        self.account.media[media_id] = Medium(content, mime, self.clock.now())
+        return await self.send(openid, kind, MediaId=media_id)
+
+    async def act(self, openid: str, event: str, **fields: Any) -> Pushed:
+        """A follow, a scan, a click, or what leaves no right to write."""
+        if event in ("subscribe", "SCAN", "CLICK"):
+            self.account.acted(openid)
+        self.account.people[openid].follows = event != "unsubscribe"
+        return await self._away(self.pusher.push(self.pusher.event(openid, event, **fields)))
+
+    async def again(self, pushed: Pushed) -> Pushed:
+        """The platform repeats itself, as on its worst days."""
+        return await self._away(self.pusher.push(pushed.fields))
+
+    async def handshake(self) -> bool:
+        return await self._away(self.pusher.handshake())
+
+    def screen(self, openid: str) -> list[Shown]:
+        return list(self.account.people[openid].screen)
+
+    def texts(self, openid: str) -> list[str]:
+        return [shown.text for shown in self.screen(openid)]
+
+    def calls(self, path: str) -> list[Call]:
+        return [call for call in list(self.api.calls) if call.path == path]
+
+    async def _away(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _start(self) -> None:
+        self.pusher.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        app = web.Application()
+        app.add_routes(self.api.routes())
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _stop(self) -> None:
+        assert self.pusher.session is not None
+        await self.pusher.session.close()
+        await self._runner.cleanup()
+
+
+async def talk(simulator: WechatSimulator, openid: str) -> None:
+    """By hand: lines of the keyboard are messages, what the person sees is printed."""
+    seen = 0
+    loop = asyncio.get_running_loop()
+    line = loop.run_in_executor(None, input)
+    while True:  # ends: with the keyboard's end
+        await asyncio.wait([line], timeout=0.2)
+        for shown in simulator.screen(openid)[seen:]:
+            print(f"  [{shown.via} {time.strftime('%H:%M:%S')}]\n{shown.text}\n")
+            seen += 1
+        if line.done():
+            try:
+                text = line.result().strip()
+            except EOFError:
+                return
+            if text:
+                asyncio.ensure_future(simulator.say(openid, text)).add_done_callback(lambda done: done.result())
+            line = loop.run_in_executor(None, input)
