@@ -61,6 +61,17 @@ async def test_the_printed_curl_line_works_and_its_message_goes_all_the_way_thro
         assert client.xlen(f"uniassist:timeline:{session}") == len(timeline(gateway, session))
 
 
+def test_the_printed_commands_work_as_printed(running: System) -> None:
+    send, follow = re.findall(r"^  (\S*uniassist .*)$", running.said(), re.MULTILINE)
+    bare = running.env | {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", send], env=bare, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    once = follow.replace(" --follow", "")
+    done = subprocess.run(["bash", "-c", once], env=bare, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "计划" in done.stdout
+
+
 def test_a_second_up_says_who_runs_and_leaves_it_alone(running: System) -> None:
     before = running.pids()
     for arguments in (("up",), ("up", "--detach")):
