@@ -46,6 +46,9 @@ log = structlog.get_logger()
 
 KEYS_KEPT = dt.timedelta(days=3)
 PRUNE_SECONDS = 30.0
+PRUNE_AGAIN_SECONDS = 0.5
+LOCK_TIMEOUT = "2s"
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 DRAIN_SECONDS = 10
 
 
@@ -62,7 +65,17 @@ async def run() -> None:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
     async with AsyncExitStack() as stack:
-        pool = await create_pool(settings.database_url.reveal(), application_name="uniassist-gateway", max_size=20)
+        pool = await create_pool(
+            settings.database_url.reveal(),
+            application_name="uniassist-gateway",
+            max_size=20,
+            # A session that someone holds costs its own inputs their answer, not all others; a gateway that was
+            # stopped in mid-transaction (SIGSTOP, a frozen host) loses its locks.
+            settings={
+                "lock_timeout": LOCK_TIMEOUT,
+                "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT,
+            },
+        )
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
         redis = Redis.from_url(
             settings.redis_url.reveal(),
@@ -148,8 +161,8 @@ def _closing(hub: Hub) -> Callable[[], Awaitable[None]]:
 
 
 async def _prune(pool: Pool) -> float:
-    await stored_calls.prune(pool, keys_older_than=KEYS_KEPT)
-    return PRUNE_SECONDS
+    more = await stored_calls.prune(pool, keys_older_than=KEYS_KEPT)
+    return PRUNE_AGAIN_SECONDS if more else PRUNE_SECONDS
 
 
 def _catalogue(settings: GatewaySettings) -> Catalogue:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import asyncpg
 import msgspec
 import structlog
 
@@ -21,7 +22,7 @@ from uniassist.errors import Unavailable
 from uniassist.gateway.answers import Answer, request_of
 from uniassist.gateway.batch import CallLost
 from uniassist.gateway.breaker import Breaker
-from uniassist.gateway.ledger import Ledger
+from uniassist.gateway.ledger import OUTAGE, Ledger
 from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.providers import Catalogue, Provider
 from uniassist.gateway.turns import Turn
@@ -70,18 +71,20 @@ class Calls:
             loop.start()
 
     async def stop(self, deadline_seconds: float) -> None:
-        """Let calls finish for a while; what doesn't is taken over by another gateway, or by the next start."""
+        """Let calls finish for a while; what doesn't is free for another gateway, or for the next start."""
         await self._loops[1].stop()
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=deadline_seconds)
-        for task in list(self._under_way.values()):
-            task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         await self._loops[0].stop()
-
-    @property
-    def alive(self) -> bool:
-        return all(loop.alive for loop in self._loops)
+        left = dict(self._under_way)
+        for task in left.values():
+            task.cancel()
+        await asyncio.gather(*left.values(), return_exceptions=True)
+        if left:
+            try:
+                await store.release(self._pool, list(left), owner=self._owner)
+            except (*OUTAGE, asyncpg.PostgresError) as error:
+                log.warning("calls are left to their leases", calls=len(left), error=repr(error))
 
     def dispatch(self, calls: Sequence[CallRow], attempt: int = 1) -> None:
         """Start the calls. Beyond the bound they are left to their lease's expiry: durable, only later."""

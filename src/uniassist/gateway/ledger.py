@@ -137,6 +137,9 @@ class Ledger:
             try:
                 if live:
                     await self._commit(live)
+            except Exception as error:  # whatever it is, the next batch needs a writer
+                log.error("the ledger failed", exc_info=error)
+                _refuse(live, error)
             finally:
                 for _ in batch:
                     self._queue.task_done()
@@ -149,6 +152,9 @@ class Ledger:
             log.warning("not committed: Postgres is away", error=repr(error), turns=len(batch))
             # Whether a commit under way went through isn't known, so "nothing was written" would be a guess.
             _refuse(batch, Unavailable("the database is away; try again, with the same key if there is one"))
+        except asyncpg.LockNotAvailableError:
+            self.errors += 1
+            await self._commit_around_locks(batch, tries)
         except Exception as error:
             self.errors += 1
             await self._commit_after(error, batch, tries)
@@ -175,6 +181,19 @@ class Ledger:
         else:
             log.error("a turn can't be committed", error=repr(error), session=batch[0].turn.session_id)
             _fail(batch[0], error)
+
+    async def _commit_around_locks(self, batch: list[_Waiting], tries: int) -> None:
+        """Someone (an operator's open transaction, say) holds a session for long: only its own turns suffer."""
+        async with self._pool.acquire(timeout=5.0) as connection:
+            free = await store.unlocked_sessions(connection, {waiting.turn.session_id for waiting in batch})
+        busy = [waiting for waiting in batch if waiting.turn.session_id not in free]
+        rest = [waiting for waiting in batch if waiting.turn.session_id in free]
+        log.warning("not committed: sessions are locked", turns=len(busy) or len(batch))
+        if tries >= MAX_TRIES:
+            busy, rest = batch, []
+        _refuse(busy, Unavailable("the session is locked by someone else; try again"))
+        if rest:
+            await self._commit(rest, tries + 1)
 
     async def _transaction(self, waiting: Sequence[_Waiting]) -> _Outcome:
         async with self._pool.acquire(timeout=5.0) as connection, connection.transaction():
@@ -236,7 +255,7 @@ def _last_locked(sessions: Mapping[str, Session], session_id: str) -> Session:
     return session
 
 
-def _refuse(batch: Sequence[_Waiting], error: UniAssistError) -> None:
+def _refuse(batch: Sequence[_Waiting], error: Exception) -> None:
     for waiting in batch:
         _fail(waiting, error)
 

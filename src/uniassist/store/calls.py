@@ -9,6 +9,8 @@ from uniassist.store.ledger import CallRow
 from uniassist.store.pool import Pool
 from uniassist.store.queries import load
 
+PRUNED_AT_ONCE = 5000
+
 
 async def renew(pool: Pool, call_ids: Sequence[str], *, owner: str, lease_seconds: float) -> None:
     """Keep the leases of the calls under way; one that went to another gateway stays there."""
@@ -24,7 +26,13 @@ async def take_over(pool: Pool, *, owner: str, lease_seconds: float, limit: int)
     return [(CallRow(**{name: row[name] for name in names}), row["attempt"]) for row in rows]
 
 
-async def prune(pool: Pool, *, keys_older_than: dt.timedelta) -> None:
-    """Forget expired nonces and old idempotency keys, some thousands at a time."""
-    await pool.execute(load("gateway")["prune_nonces"], timeout=10)
-    await pool.execute(load("gateway")["prune_keys"], keys_older_than, timeout=10)
+async def release(pool: Pool, call_ids: Sequence[str], *, owner: str) -> None:
+    """Let any gateway take these calls over at once."""
+    await pool.execute(load("gateway")["renew_calls"], call_ids, owner, dt.timedelta(0), timeout=2)
+
+
+async def prune(pool: Pool, *, keys_older_than: dt.timedelta) -> bool:
+    """Forget expired nonces and old idempotency keys, some thousands at a time; True when there may be more."""
+    nonces = await pool.fetchval(load("gateway")["prune_nonces"], PRUNED_AT_ONCE, timeout=10)
+    keys = await pool.fetchval(load("gateway")["prune_keys"], keys_older_than, PRUNED_AT_ONCE, timeout=10)
+    return bool(PRUNED_AT_ONCE in (nonces, keys))

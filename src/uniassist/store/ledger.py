@@ -154,6 +154,13 @@ async def newest_sessions(connection: Connection, session_ids: Iterable[str]) ->
     return {row["origin"]: row["session_id"] for row in rows}
 
 
+async def unlocked_sessions(connection: Connection, session_ids: Iterable[str]) -> set[str]:
+    """Those that nobody holds a lock on right now, and those that don't exist."""
+    wanted = set(session_ids)
+    rows = await connection.fetch(load("ledger")["locked_sessions"], list(wanted))
+    return wanted - {row["session_id"] for row in rows}
+
+
 async def forget_sessions(connection: Connection, session_ids: Sequence[str]) -> None:
     """Undo the opening of sessions that this transaction locked and then didn't use."""
     await connection.execute(load("ledger")["forget_sessions"], session_ids)

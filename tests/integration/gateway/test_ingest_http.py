@@ -19,8 +19,14 @@ from tests.integration.gateway.client import (
 )
 
 from uniassist.contracts import codec
-from uniassist.contracts.inputs import IngestAck
-from uniassist.contracts.timeline import TimelinePage
+from uniassist.contracts.inputs import IngestAck, RoutingDecision
+from uniassist.contracts.timeline import (
+    InboundPayload,
+    InteractionPayload,
+    ProviderRunPayload,
+    TimelineEvent,
+    TimelinePage,
+)
 
 
 async def test_what_is_acknowledged_is_in_the_database(
@@ -106,6 +112,32 @@ async def test_a_provider_without_an_address_routes_and_says_so(gateway: Gateway
     events = await gateway.settled(sent["sessionId"], run_id)
     assert ack["runs"][0]["providerId"] == "reminder"
     assert "reminder 尚未接入" in str(interactions(events))
+
+
+PAYLOADS: dict[str, type] = {
+    "inbound": InboundPayload,
+    "routing_decision": RoutingDecision,
+    "provider_run": ProviderRunPayload,
+    "interaction": InteractionPayload,
+}
+
+
+async def test_every_event_has_the_contracts_payload(gateway: GatewayClient) -> None:
+    sent = message("项目计划提醒", attachments=[{"id": "a", "type": "image", "width": 3}])
+    ack = await gateway.ingest(sent)
+    for run in ack["runs"]:
+        events = await gateway.settled(sent["sessionId"], run["runId"])
+    assert {event["kind"] for event in events} == set(PAYLOADS)
+    for event in events:
+        assert codec.convert(event, TimelineEvent).kind == event["kind"]
+        codec.decode(codec.encode(event["payload"]), PAYLOADS[event["kind"]])
+        assert event["userId"] == "user-1"
+    runs = [event for event in events if event["kind"] == "provider_run"]
+    assert {event["payload"]["idempotency_key"] for event in runs} == {
+        f"{sent['traceId']}:plan",
+        f"{sent['traceId']}:work",
+    }
+    assert events[1]["payload"] == ack["routing"]
 
 
 async def test_the_timeline_is_read_in_pages_by_cursor(gateway: GatewayClient) -> None:

@@ -128,6 +128,47 @@ async def test_a_postgres_that_dies_under_load_loses_nothing_acknowledged(
     assert sorted(trace_id for (trace_id,) in rows) == sorted(each["traceId"] for each in sent)
 
 
+async def test_a_session_that_someone_locks_holds_up_no_other(
+    gateway: GatewayClient, shared_database_url: str
+) -> None:
+    locked, free = message("你好"), [message("你好") for _ in range(20)]
+    await gateway.ingest(locked)
+    with psycopg.connect(shared_database_url) as operator:
+        operator.execute("UPDATE sessions SET user_id = user_id WHERE session_id = %s", (locked["sessionId"],))
+        waiting = [
+            asyncio.create_task(gateway.post("/v0/ingest", message("等等", sessionId=locked["sessionId"])))
+            for _ in range(3)
+        ]
+        began = time.monotonic()
+        answers = await asyncio.gather(*(gateway.post("/v0/ingest", each) for each in free))
+        assert {answer.status for answer in answers} == {200}
+        assert time.monotonic() - began < 8
+        for answer in await asyncio.gather(*waiting):
+            refused(answer, 503, "UNAVAILABLE", "locked")
+            assert answer.headers["retry-after"]
+    assert len(await gateway.timeline(locked["sessionId"])) == 4
+    await gateway.ingest(message("好了", sessionId=locked["sessionId"]))
+
+
+async def test_a_full_queue_is_said_and_what_was_taken_is_there(
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+) -> None:
+    client = connect(
+        service("gateway", DATABASE_URL=database_url, REDIS_URL=shared_redis_url, GATEWAY_INGEST_QUEUE_SIZE="1")
+    )
+    sent = [message("你好", sessionId=f"queue-{n % 3}") for n in range(80)]
+    answers = await asyncio.gather(*(client.post("/v0/ingest", each) for each in sent))
+    turned_away = [answer for answer in answers if answer.status != 200]
+    assert turned_away
+    for answer in turned_away:
+        refused(answer, 503, "UNAVAILABLE", "wait")
+        assert int(answer.headers["retry-after"]) >= 1
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT trace_id FROM timeline_events WHERE kind = 'inbound'").fetchall()
+    taken = [each["traceId"] for each, answer in zip(sent, answers, strict=True) if answer.status == 200]
+    assert sorted(trace_id for (trace_id,) in rows) == sorted(taken)
+
+
 async def test_redis_away_is_degraded_and_inputs_go_on(
     service: Start, connect: Connect, database_url: str, own_redis: EmbeddedRedis
 ) -> None:

@@ -152,6 +152,27 @@ async def test_a_gateway_that_stops_hands_its_calls_on(
     assert owed == (0,)
 
 
+async def test_a_gateway_that_stops_leaves_its_hung_calls_to_another(
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+) -> None:
+    """At once, not when the lease runs out."""
+    with fake_provider() as provider:
+        env = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": shared_redis_url,
+            "UNIASSIST_PLAN_PROVIDER_BASE_URL": provider.base_url("hung"),
+            "GATEWAY_PROVIDER_TIMEOUT_MS": "30000",
+        }
+        leaving, staying = service("gateway", **env), connect(service("gateway", **env))
+        sent = message("帮我做个计划")
+        run_id = (await connect(leaving).ingest(sent))["runs"][0]["runId"]
+        await eventually(lambda: provider.calls(run_id), "the provider was called")
+        assert await asyncio.get_running_loop().run_in_executor(None, leaving.stop)
+        await eventually(lambda: len(provider.calls(run_id)) == 2, "the call went on", deadline_seconds=4)
+        provider.let_go.set()
+        _answered_once(provider, await staying.settled(sent["sessionId"], run_id), run_id)
+
+
 async def test_a_killed_gateway_loses_nothing_it_acknowledged(
     service: Start, connect: Connect, database_url: str, shared_redis_url: str
 ) -> None:

@@ -35,9 +35,17 @@ ON CONFLICT (profile_ref) DO UPDATE SET snapshot = EXCLUDED.snapshot, ttl_expire
 RETURNING (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms;
 
 -- name: prune_nonces
-DELETE FROM signature_nonces WHERE nonce IN
-    (SELECT nonce FROM signature_nonces WHERE expires_at < now() ORDER BY expires_at LIMIT 5000);
+WITH pruned AS (
+    DELETE FROM signature_nonces WHERE nonce IN
+        (SELECT nonce FROM signature_nonces WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
+    RETURNING 1
+)
+SELECT count(*) FROM pruned;
 
 -- name: prune_keys
-DELETE FROM idempotency_keys WHERE (scope, key) IN
-    (SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT 5000);
+WITH pruned AS (
+    DELETE FROM idempotency_keys WHERE (scope, key) IN
+        (SELECT scope, key FROM idempotency_keys WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT $2)
+    RETURNING 1
+)
+SELECT count(*) FROM pruned;

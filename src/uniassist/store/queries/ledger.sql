@@ -23,6 +23,13 @@ WITH RECURSIVE line AS (
 )
 SELECT origin, session_id FROM line WHERE successor_id IS NULL;
 
+-- name: locked_sessions
+WITH free AS (
+    SELECT session_id FROM sessions WHERE session_id = ANY ($1::text[]) FOR UPDATE SKIP LOCKED
+)
+SELECT session_id FROM sessions
+WHERE session_id = ANY ($1::text[]) AND session_id NOT IN (SELECT session_id FROM free);
+
 -- name: forget_sessions
 DELETE FROM sessions WHERE session_id = ANY ($1::text[]) AND seq = 0;
 
