@@ -79,6 +79,7 @@ class Account:
         self.ip_is_allowed = True
         self.people: dict[str, Person] = defaultdict(Person)
         self.media: dict[str, Medium] = {}
+        self.token_seconds = TOKEN_SECONDS
         self.tokens_issued = 0
         self.forced: list[float] = []
         self._tokens: dict[str, float] = {}
@@ -105,9 +106,9 @@ class Account:
         elif self._current in self._tokens:  # both are good for five minutes
             self._tokens[self._current] = min(self._tokens[self._current], now + 300)
         self._current = secrets.token_hex(256)
-        self._tokens[self._current] = now + TOKEN_SECONDS
+        self._tokens[self._current] = now + self.token_seconds
         self.tokens_issued += 1
-        return {"access_token": self._current, "expires_in": TOKEN_SECONDS}
+        return {"access_token": self._current, "expires_in": self.token_seconds}
 
     def revoke_tokens(self) -> None:
         """As when somebody resets the secret, or fetches a token in the old way: at once, and unannounced."""

@@ -78,8 +78,11 @@ class WechatSimulator:
         return await self._away(self.pusher.push(self.pusher.message(openid, kind, **fields), lose=lose))
 
     async def send_medium(self, openid: str, kind: str, media_id: str, content: bytes, mime: str) -> Pushed:
-        self.account.media[media_id] = Medium(content, mime, self.clock.now())
+        self.keep_medium(media_id, content, mime)
         return await self.send(openid, kind, MediaId=media_id)
+
+    def keep_medium(self, media_id: str, content: bytes, mime: str) -> None:
+        self.account.media[media_id] = Medium(content, mime, self.clock.now())
 
     async def act(self, openid: str, event: str, **fields: Any) -> Pushed:
         """A follow, a scan, a click, or what leaves no right to write."""
