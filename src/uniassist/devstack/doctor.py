@@ -62,7 +62,7 @@ def examine(directory: StateDirectory, environ: Mapping[str, str]) -> list[Findi
         findings.append(streams(plan.redis_url))
         findings.extend(ports(plan, directory))
     findings.append(state_directory(directory.path, embedded=plan is None or plan.database_url is None))
-    findings.append(disk_space(directory.path))
+    findings.append(disk_space(shutil.disk_usage(_nearest(directory.path)).free))
     findings.extend(earlier_run(directory))
     return findings
 
@@ -256,8 +256,8 @@ def _closed_to_others(path: Path) -> Path | None:
     return next((folder for folder in (path, *path.parents) if not folder.stat().st_mode & 0o001), None)
 
 
-def disk_space(path: Path) -> Finding:
-    free = shutil.disk_usage(_nearest(path)).free
+def disk_space(free: int) -> Finding:
+    """`free` in bytes, on the disk of the state directory."""
     shown = f"{free / 2**30:.1f} GB free"
     if free < FREE_BYTES_NEEDED:
         return Finding("disk", "fail", f"only {free // 2**20} MB free", "free some, or use --state-dir on another")
