@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
@@ -31,6 +32,16 @@ class Masker:
         for form in self._forms:
             masked = form.sub(MASK, masked)
         return masked
+
+    def document(self, value: Any) -> Any:
+        """The same of every text in a JSON document."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {key: self.document(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.document(item) for item in value]
+        return value
 
 
 def _secret_parts(value: str) -> Iterator[str]:

@@ -121,15 +121,16 @@ def lines_of(step: Step, total: int) -> list[str]:
     if len(lines[0]) > WIDTH:
         lines = [line, _INDENT + reference]
     for paragraph in step.detail.splitlines():
-        lines += _wrapped(paragraph)
+        lines += wrapped(paragraph)
     if step.next:
         lines += [f"{_INDENT}next: {step.next}"]  # never wrapped: it is to be copied
     if step.safe:
-        lines += _wrapped(f"safe: {step.safe}")
+        lines += wrapped(f"safe: {step.safe}")
     return lines
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
+    """Under a step's line, within the width; what can't be broken sticks out."""
     leading = text[: len(text) - len(text.lstrip())]
     return textwrap.wrap(
         text.strip(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -102,14 +103,19 @@ async def run_command(env: Mapping[str, str], deadline_seconds: float, *argument
     return process.returncode or 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
 
-async def remove_keys(url: str, name: str) -> int:
-    """Delete every key whose name holds `name`; returns how many there were."""
+async def remove_keys(url: str, pattern: str) -> int:
+    """Delete every key whose name holds `pattern` (Redis's globs); returns how many there were."""
     removed = 0
     async with Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=2.0) as redis:
-        keys = [key async for key in redis.scan_iter(match=f"*{name}*", count=1000)]
+        keys = [key async for key in redis.scan_iter(match=f"*{pattern}*", count=1000)]
         for at in range(0, len(keys), 500):
             removed += await redis.delete(*keys[at : at + 500])
     return removed
+
+
+def literally(text: str) -> str:
+    """As a part of a pattern."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
 
 def _directory() -> Path:

@@ -1,0 +1,121 @@
+"""The environment that a release command works on, and how each of them speaks and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from uniassist.errors import SettingsError, StartError
+from uniassist.release.env_file import read_env_file
+from uniassist.release.exit_codes import ExitCode, Refused
+from uniassist.release.interrupts import Interrupted
+from uniassist.release.masking import Masker
+from uniassist.settings import Reader
+from uniassist.settings.variables import VARIABLES
+
+Env = Annotated[str, typer.Option("--env", help="Which environment: staging or prod.")]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option("--env-file", metavar="FILE", help="Its variables; they win over those of the shell."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts; lines go to stderr.")]
+Rev = Annotated[str | None, typer.Option("--rev", metavar="TAG", help="The revision: a tag of this checkout.")]
+StateDir = Annotated[
+    Path | None,
+    typer.Option("--state-dir", metavar="DIR", help="Where records are kept; default .uniassist/release."),
+]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`values` are the shell's variables, with the file's over them."""
+
+    name: str
+    values: Mapping[str, str]
+    file: Path | None
+    mask: Masker
+
+    @classmethod
+    def load(cls, name: str, file: Path | None) -> Environment:
+        """SettingsError names the line of the file or the variable at fault."""
+        if name not in ("staging", "prod"):
+            raise SettingsError(f"--env: expected staging or prod, got {name!r}")
+        values = dict(os.environ)
+        if file is not None:
+            values |= read_env_file(file)
+        values.setdefault("UNIASSIST_ENV", name)
+        secrets = (values.get(variable.name, "") for variable in VARIABLES.values() if variable.secret)
+        return cls(name, values, file, Masker(secrets))
+
+    def reader(self) -> Reader:
+        return Reader(self.values)
+
+    @property
+    def is_prod(self) -> bool:
+        return "prod" in (self.name, self.values.get("UNIASSIST_ENV"))
+
+
+@dataclass
+class Screen:
+    """Finished lines to stdout (stderr beside --json), masked; what is under way only on a terminal."""
+
+    mask: Masker
+    as_json: bool
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        masked = self.mask(line)
+        self.lines.append(masked)
+        self._clear()
+        print(masked, file=self._out, flush=True)
+
+    def began(self, line: str) -> None:
+        if self._is_live:
+            width = shutil.get_terminal_size().columns
+            self._clear()
+            print(self.mask(line)[: width - 1], end="", file=self._out, flush=True)
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        if self.as_json:
+            print(json.dumps(self.mask.document(dict(document)), ensure_ascii=False), flush=True)
+
+    @property
+    def _out(self) -> Any:
+        return sys.stderr if self.as_json else sys.stdout
+
+    @property
+    def _is_live(self) -> bool:
+        return bool(self._out.isatty())
+
+    def _clear(self) -> None:
+        if self._is_live:
+            print("\r\x1b[K", end="", file=self._out)
+
+
+@contextmanager
+def ending(mask: Callable[[str], str] = str) -> Iterator[None]:
+    """Expected errors as one line and the documented exit code; anything else is a bug, with its trace."""
+    try:
+        yield
+    except Refused as refused:
+        raise _ended(mask(str(refused)), refused.code) from None
+    except SettingsError as error:
+        raise _ended(mask(str(error)), ExitCode.USAGE) from None
+    except StartError as error:
+        raise _ended(mask(str(error)), ExitCode.PREFLIGHT) from None
+    except Interrupted:
+        raise _ended("interrupted; nothing is left behind", ExitCode.INTERRUPTED) from None
+
+
+def _ended(message: str, code: ExitCode) -> typer.Exit:
+    print(f"uniassist: {message}", file=sys.stderr, flush=True)
+    return typer.Exit(int(code))

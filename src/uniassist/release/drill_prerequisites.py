@@ -1,0 +1,56 @@
+"""What must be so before a live drill touches anything: else it would test nothing, or somebody else's work."""
+
+from __future__ import annotations
+
+import asyncpg
+from redis.asyncio import Redis
+
+from uniassist.release.drill import Target
+from uniassist.release.entries import consumers, groups
+from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
+from uniassist.store import delivery
+from uniassist.store import release as store
+
+
+async def check(target: Target, connection: asyncpg.Connection, redis: Redis) -> None:
+    """Refused with the variable's name and what was found."""
+    try:
+        if not await store.lock_drill(connection):
+            raise Refused(ExitCode.LOCKED, "another drill runs on this database; wait until it has ended")
+        await _check_not_paused(connection)
+        await _check_group(target, connection, redis)
+    except asyncpg.UndefinedTableError as error:
+        raise UsageRefused(f"DATABASE_URL: this is no database of UniAssist ({error})") from None
+
+
+async def _check_not_paused(connection: asyncpg.Connection) -> None:
+    control = await delivery.control(connection)
+    if control is not None and control["paused_at"] is not None:
+        since, why = control["paused_at"].isoformat(timespec="seconds"), control["reason"] or "no reason given"
+        raise UsageRefused(
+            f"delivery is paused since {since} by {control['paused_by']} ({why}), so nothing would recover; "
+            "end the pause first: uniassist outbox resume"
+        )
+
+
+async def _check_group(target: Target, connection: asyncpg.Connection, redis: Redis) -> None:
+    there = await groups(redis, target.global_key)
+    if not there:
+        raise UsageRefused(
+            f"UNIASSIST_STREAM_GLOBAL_KEY: no consumer group reads {target.global_key} on this Redis; no worker "
+            "uses this stream, so the drill would test nothing"
+        )
+    used = await _groups_of_workers(target.global_key, there, connection, redis)
+    if target.group not in there or (used and target.group not in used):
+        right = used or there
+        raise UsageRefused(
+            f"UNIASSIST_STREAM_GROUP={target.group}: not the worker's consumer group, so the drill would test "
+            f"nothing; the worker of this database uses {' or '.join(right)}"
+            + (f": set UNIASSIST_STREAM_GROUP={right[0]}" if len(right) == 1 else "")
+        )
+
+
+async def _groups_of_workers(key: str, there: list[str], connection: asyncpg.Connection, redis: Redis) -> list[str]:
+    """The groups that hold a consumer of a worker that is alive in this database."""
+    alive = {worker.rsplit(":", 2)[0] for worker in await store.live_workers(connection)}
+    return [group for group in there if await consumers(redis, key, group) & alive]

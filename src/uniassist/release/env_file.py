@@ -1,0 +1,51 @@
+"""Files of environment variables, in the part of the shell's language that means the same everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from uniassist.errors import SettingsError
+
+_LINE = re.compile(
+    r"""^\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
+        (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\$`]|\\.)*)" | (?P<bare>[^\s'"\\$`;&|<>()#]*) )
+        \s*(?:\#.*)?$""",
+    re.VERBOSE,
+)
+# Names of the tool's own doing, not of the system that is deployed.
+_NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """SettingsError that names the line, never its value: it may be a secret."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
+        raise SettingsError(f"--env-file: can't read {path}: {reason}") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.match(line)
+        if match is None:
+            raise SettingsError(f"{path}, line {number}: expected NAME='value', without substitutions, on one line")
+        if match["name"] in found:
+            raise SettingsError(f"{path}, line {number}: {match['name']} is set a second time")
+        double = re.sub(r"\\([\\\"$`])", r"\1", match["double"]) if match["double"] is not None else None
+        found[match["name"]] = match["single"] or double or match["bare"] or ""
+    return found
+
+
+def digest(values: Mapping[str, str], names: Mapping[str, object]) -> str:
+    """Of the deployed variables among `names` that have a value; tells two env sets apart, and nothing more."""
+    kept = sorted(
+        (name, values[name])
+        for name in names
+        if values.get(name, "").strip() and not name.startswith(_NOT_DEPLOYED)
+    )
+    text = "".join(f"{name}={value}\0" for name, value in kept)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

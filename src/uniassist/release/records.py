@@ -1,0 +1,73 @@
+"""What the release tooling remembers between its commands, in a directory of its own: `.uniassist/release`.
+
+pins.json holds each tag's commit as first seen, `commits/` what is known of a commit, `runs/` what each run said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from uniassist.errors import StartError
+from uniassist.release.steps import stamp
+
+DEFAULT_DIRECTORY = Path(".uniassist") / "release"
+
+
+class Records:
+    """Texts arrive masked: nothing here knows a secret."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+
+    def pin(self, tag: str, commit: str) -> str:
+        """The commit that `tag` was first seen at, which is `commit` the first time."""
+        path = self.directory / "pins.json"
+        pins: dict[str, str] = self._read(path)
+        if tag not in pins:
+            self._write(path, json.dumps(pins | {tag: commit}, indent=2, sort_keys=True))
+        return pins.get(tag, commit)
+
+    def of_commit(self, commit: str) -> dict[str, Any]:
+        """What is known: `wheelSha256`, `gate`, `verified` and so on, as far as it is."""
+        return self._read(self._commit(commit))
+
+    def know(self, commit: str, **found: Any) -> None:
+        """Keep what was found out about a commit."""
+        known = self.of_commit(commit) | found
+        self._write(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
+
+    def keep_run(self, command: str, document: dict[str, Any], lines: list[str]) -> Path:
+        """One run's evidence: the document, and beside it the lines as they were shown. Returns the log's path."""
+        path = self.directory / "runs" / f"{stamp()}-{command}-{os.getpid()}.log"
+        self._write(path, "\n".join(lines) + "\n")
+        self._write(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False, indent=2))
+        return path
+
+    def _commit(self, commit: str) -> Path:
+        return self.directory / "commits" / f"{commit}.json"
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise StartError(f"{path} can't be read: {error}") from None
+
+    def _write(self, path: Path, text: str) -> None:
+        """Whole or not at all, on the disk before anything relies on it, for its owner's eyes only."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            with os.fdopen(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as out:
+                out.write(text)
+                out.flush()
+                os.fsync(out.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise StartError(f"{path} can't be written: {error.strerror}") from None

@@ -1,0 +1,113 @@
+"""What git knows: tags and their commits, a clean tree, an export of a commit. The only module that runs git."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+from uniassist.errors import StartError
+
+GIT_SECONDS = 60.0
+
+
+class GitMissing(StartError):
+    """There is no git, or no checkout."""
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What git prints. StartError with its own words when it refuses."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=GIT_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        raise GitMissing("git is not installed: without it no revision can be pinned or exported") from None
+    except subprocess.TimeoutExpired:
+        raise StartError(f"git {arguments[0]}: not done within {GIT_SECONDS:.0f} s") from None
+    if done.returncode != 0:
+        raise StartError(f"git {arguments[0]}: {done.stderr.strip() or f'ended with {done.returncode}'}")
+    return done.stdout.rstrip("\n")
+
+
+def checkout_root(here: Path) -> Path:
+    """The checkout that `here` is in; GitMissing when there is none."""
+    try:
+        return Path(git(here, "rev-parse", "--show-toplevel"))
+    except GitMissing:
+        raise
+    except StartError as error:
+        raise GitMissing(f"{here} is in no git checkout ({error})") from None
+
+
+def describe(here: Path) -> str:
+    """The commit of the checkout for evidence, with `-dirty` when it has changes; `unknown` without git."""
+    try:
+        root = checkout_root(here)
+        commit = git(root, "rev-parse", "HEAD")
+        return f"{commit}-dirty" if changes(root) else commit
+    except StartError:
+        return "unknown"
+
+
+def changes(root: Path, ignored: Path | None = None) -> list[str]:
+    """Files that differ from the commit or aren't in it, but for `ignored` (the env file)."""
+    names = [line[3:] for line in git(root, "status", "--porcelain", "--untracked-files=all").splitlines()]
+    return [name for name in names if ignored is None or (root / name).resolve() != ignored.resolve()]
+
+
+def tag_commit(root: Path, tag: str) -> str | None:
+    """The commit that a tag names; None when there is no such tag (a branch or a commit isn't one)."""
+    found = git(root, "for-each-ref", "--format=%(refname:strip=2) %(objectname) %(*objectname)", "refs/tags")
+    for line in found.splitlines():
+        name, _, objects = line.partition(" ")
+        if name == tag:
+            return objects.split()[-1]  # an annotated tag's second object is the commit
+    return None
+
+
+def commit_of(root: Path, revision: str) -> str:
+    """The full commit; StartError when there is no such revision."""
+    try:
+        return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    except GitMissing:
+        raise
+    except StartError:
+        raise StartError(f"{revision}: no such revision in {root}") from None
+
+
+def tag_at_head(root: Path) -> str | None:
+    """A tag of the commit that is checked out."""
+    tags = git(root, "tag", "--points-at", "HEAD", "--sort=-creatordate").splitlines()
+    return tags[0] if tags else None
+
+
+def earlier_tag(root: Path, commit: str) -> str | None:
+    """The nearest tag among a commit's ancestors: what is released now, as far as git knows."""
+    try:
+        return git(root, "describe", "--tags", "--abbrev=0", f"{commit}^")
+    except GitMissing:
+        raise
+    except StartError:
+        return None
+
+
+def commit_time(root: Path, commit: str) -> int:
+    """Unix seconds."""
+    return int(git(root, "show", "-s", "--format=%ct", commit))
+
+
+def export(root: Path, commit: str, into: Path) -> None:
+    """The commit's files, and nothing else of the checkout, in a new directory `into`."""
+    into.mkdir(parents=True)
+    archive = into.with_name(f"{into.name}.tar")
+    git(root, "archive", "--format=tar", f"--output={archive}", commit)
+    with tarfile.open(archive) as packed:
+        packed.extractall(into, filter="data")
+    archive.unlink()
+
+
+def files_at(root: Path, commit: str, folder: str) -> dict[str, str]:
+    """The text files under `folder` at a commit, by path; empty when there is none."""
+    names = git(root, "ls-tree", "-r", "--name-only", commit, "--", folder).splitlines()
+    return {name: git(root, "show", f"{commit}:{name}") for name in names}

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from tests.integration.release.commands import Command, everything
+from tests.integration.release.conftest import GLOBAL_KEY, GROUP
+from tests.processes import ServiceProcess
+from tests.waiting import eventually
+
+from uniassist.release.checklist import CheckFailed
+from uniassist.release.drill import PREFIX, Drill, Target
+from uniassist.release.drill_cleanup import clean_up
+from uniassist.release.entries import clock_ms, groups
+from uniassist.store import outbox
+
+WITHOUT_TRACE = "left: nothing"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as redis:
+        yield redis
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def worker(
+    service: Callable[..., ServiceProcess], live: dict[str, str], redis: Redis, connection: asyncpg.Connection
+) -> ServiceProcess:
+    """A worker that has delivered one event of its own."""
+    names = ("DATABASE_URL", "REDIS_URL", "UNIASSIST_STREAM_GROUP")
+    process = service("worker", **{name: live[name] for name in names})
+    await outbox.inject(connection, event_id="mine", session_id="mine")
+    await eventually(lambda: consumed(connection, "mine"), "the worker has delivered its own event")
+    return process
+
+
+async def consumed(connection: asyncpg.Connection, event_id: str) -> bool:
+    return await outbox.status_of(connection, event_id) == "consumed"
+
+
+def report_of(live: dict[str, str]) -> Any:
+    return json.loads(Path(live["WORKER_DRILL_OUTPUT_PATH"]).with_suffix(".json").read_text())
+
+
+async def test_a_live_drill_passes_and_leaves_no_trace(
+    command: Command, live: dict[str, str], worker: ServiceProcess, connection: asyncpg.Connection
+) -> None:
+    before = everything(live["DATABASE_URL"], live["REDIS_URL"])
+    leftover = f"{PREFIX}of-a-killed-one-1"
+    await outbox.inject(connection, event_id=leftover, session_id=leftover, status="dead_letter", attempts=12)
+
+    ended = command("drill", "worker", **live)
+
+    assert ended.code == 0, ended.said
+    assert [line[:5] for line in ended.out.splitlines() if "(runbook: Live drill steps" in line] == [
+        f"[{number}/4]" for number in (1, 2, 3, 4)
+    ]
+    assert "unconfirmed of others: 0 before, 0 after" in " ".join(ended.out.split())
+    assert everything(live["DATABASE_URL"], live["REDIS_URL"]) == before
+    path = Path(live["WORKER_DRILL_OUTPUT_PATH"])
+    assert path.read_text().startswith("# Worker reliability drill, mode live: passed\n")
+    assert "updated: 0" in path.read_text()
+    kept = list(path.parent.glob("drill-*-live-*.md"))
+    assert [copy.read_text() for copy in kept] == [path.read_text()]
+    assert kept[0].stat().st_mode & 0o222 == 0
+    password = live["DATABASE_URL"].partition("://")[2].partition("@")[0].partition(":")[2]
+    assert password not in ended.said + path.read_text() + path.with_suffix(".json").read_text()
+
+
+async def test_a_group_that_is_not_the_workers_is_refused(
+    command: Command, live: dict[str, str], worker: ServiceProcess, redis: Redis
+) -> None:
+    await redis.xgroup_create(GLOBAL_KEY, "somebody-elses", id="$")
+    before = everything(live["DATABASE_URL"], live["REDIS_URL"])
+
+    for group in ("ua-delivery-prod", "somebody-elses"):
+        ended = command("drill", "worker", **{**live, "UNIASSIST_STREAM_GROUP": group})
+        assert (ended.code, f"set UNIASSIST_STREAM_GROUP={GROUP}" in ended.err) == (2, True), ended.said
+
+    assert everything(live["DATABASE_URL"], live["REDIS_URL"]) == before
+    assert not Path(live["WORKER_DRILL_OUTPUT_PATH"]).exists()
+
+
+async def test_a_stream_that_nobody_reads_is_refused(command: Command, live: dict[str, str]) -> None:
+    ended = command("drill", "worker", **live)
+    assert (ended.code, "UNIASSIST_STREAM_GLOBAL_KEY" in ended.err) == (2, True), ended.said
+
+
+async def test_a_dead_worker_fails_the_drill_without_a_trace(
+    command: Command, live: dict[str, str], worker: ServiceProcess
+) -> None:
+    worker.stop()
+    before = everything(live["DATABASE_URL"], live["REDIS_URL"])
+
+    ended = command("drill", "worker", **{**live, "WORKER_DRILL_TIMEOUT_MS": "3000"})
+
+    assert ended.code == 40, ended.said
+    assert "No worker holds a lease" in " ".join(ended.out.split())
+    assert ended.out.count("not run") == 3
+    assert everything(live["DATABASE_URL"], live["REDIS_URL"]) == before
+
+
+async def test_without_the_nogroup_step_it_is_inconclusive(
+    command: Command, live: dict[str, str], worker: ServiceProcess
+) -> None:
+    ended = command("drill", "worker", **{**live, "WORKER_DRILL_ENABLE_NOGROUP": "false"})
+    assert ended.code == 41, ended.said
+    assert "[2/4] group destroyed  skipped" in ended.out
+
+
+async def test_ctrl_c_leaves_no_trace_and_a_report(
+    command: Command, live: dict[str, str], worker: ServiceProcess, connection: asyncpg.Connection
+) -> None:
+    before = everything(live["DATABASE_URL"], live["REDIS_URL"])
+
+    ended = command.interrupted("drill", "worker", when=lambda line: line.startswith("[1/4]"), **live)
+
+    assert ended.code == 130, ended.said
+    assert everything(live["DATABASE_URL"], live["REDIS_URL"]) == before
+    assert report_of(live)["result"] == "interrupted"
+    assert WITHOUT_TRACE in report_of(live)["cleanUp"]
+
+
+async def test_a_group_that_no_worker_makes_again_is_made_again_by_the_clean_up(
+    live: dict[str, str], worker: ServiceProcess, connection: asyncpg.Connection, redis: Redis
+) -> None:
+    worker.stop()
+    before = everything(live["DATABASE_URL"], live["REDIS_URL"])
+    target = Target(
+        mode="live",
+        database_url=live["DATABASE_URL"],
+        redis_url=live["REDIS_URL"],
+        prefix=live["UNIASSIST_STREAM_PREFIX"],
+        global_key=GLOBAL_KEY,
+        group=GROUP,
+        env=live,
+        step_seconds=2.0,
+        destroys_group=True,
+    )
+    drill, begun_ms = Drill(target, connection, redis), await clock_ms(redis)
+
+    with pytest.raises(CheckFailed, match="is there again"):
+        await drill.recover_group()
+    assert await groups(redis, GLOBAL_KEY) == []
+    cleaned = await clean_up(drill, begun_ms)
+
+    assert (cleaned.group_restored, cleaned.left) == (True, [])
+    assert await groups(redis, GLOBAL_KEY) == [GROUP]
+    assert everything(live["DATABASE_URL"], live["REDIS_URL"]) == before
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"WORKER_DRILL_MODE": ""}, "WORKER_DRILL_MODE: not set"),
+        ({"WORKER_DRILL_MODE": "lively"}, "WORKER_DRILL_MODE"),
+        ({"UNIASSIST_ENV": "prod"}, "refuses prod"),
+        ({"DATABASE_URL": "", "REDIS_URL": ""}, "DATABASE_URL, REDIS_URL: required"),
+        ({"WORKER_DRILL_TIMEOUT_MS": "soon"}, "WORKER_DRILL_TIMEOUT_MS"),
+        ({"WORKER_DRILL_OUTPUT_PATH": "/proc/nowhere/drill.md"}, "WORKER_DRILL_OUTPUT_PATH"),
+    ],
+)
+def test_wrong_usage_touches_nothing(
+    command: Command, live: dict[str, str], env: dict[str, str], named: str
+) -> None:
+    ended = command("drill", "worker", **{**live, **env})
+    assert (ended.code, named in ended.err) == (2, True), ended.said
