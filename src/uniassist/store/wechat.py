@@ -1,0 +1,316 @@
+"""What adapter-wechat keeps: people, the platform's pushes, replies on their way, and what became of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from uniassist.store.pool import Connection, Pool
+from uniassist.store.queries import load
+
+MAX_EVENTS = 500
+MAX_OPEN = 500
+
+Opens = Literal["message", "event"] | None
+State = Literal["waiting", "sending", "sent", "parked", "refused", "unknown"]
+Result = Literal["sent", "parked", "refused", "unknown"]
+
+
+@dataclass(frozen=True)
+class Push:
+    """A push as the platform last repeated it. `reply` None: not answered yet; empty: answered with silence."""
+
+    pushes: int
+    decision: str | None
+    reply: str | None
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """`message_age`, `event_age`: seconds since what lets us write to them; None: never, or used up for good."""
+
+    openid: str
+    message_age: float | None
+    message_sends: int
+    event_age: float | None
+    event_sends: int
+    menu: str | None
+    replies: int
+    failures: int
+    lease_owner: str | None
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event of one of the person's timelines that is no reply yet. `payload` None: not an interaction."""
+
+    event_id: str
+    trace_id: str
+    session_id: str
+    run_id: str | None
+    provider_id: str | None
+    seq: int
+    payload: str | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`text` is what remains to be said of it, `in_flight` how many of its characters are being sent."""
+
+    event_id: str
+    position: int
+    session_id: str
+    trace_id: str
+    run_id: str | None
+    text: str
+    pieces: int
+    in_flight: int
+    choices: str | None
+    state: State
+
+
+@dataclass(frozen=True)
+class NewReport:
+    session_id: str
+    trace_id: str
+    run_id: str | None
+    event_ids: tuple[str, ...]
+    outcome: Result
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    id: int
+    openid: str
+    session_id: str
+    trace_id: str
+    run_id: str | None
+    event_ids: list[str]
+    outcome: Result
+    detail: str
+    timestamp_ms: int
+
+
+@dataclass(frozen=True)
+class Due:
+    """When the sender is to look at the person next; None: when something new happens."""
+
+    in_seconds: float | None
+
+
+@dataclass
+class Changes:
+    """All that one look at a person changes, written at once. `lease`: (owner, seconds), renewed for that owner."""
+
+    person: Person
+    replies: list[Reply] = field(default_factory=list)
+    cursors: Mapping[str, int] = field(default_factory=dict)
+    reports: list[NewReport] = field(default_factory=list)
+    due: Due | None = None
+    closes_window: bool = False
+    ends_lease: bool = False
+    lease: tuple[str, float] | None = None
+    decision: str | None = None
+    reply: str | None = None
+
+
+@dataclass(frozen=True)
+class Medium:
+    openid: str
+    media_id: str
+    name: str
+    mime: str | None
+    size: int | None
+    sha256: str | None
+    state: Literal["waiting", "stored", "lost"]
+    attempts: int
+
+
+class Locked:
+    """A person under the lock of their row: nobody else changes anything of theirs until the transaction ends."""
+
+    def __init__(self, connection: Connection, person: Person, push_key: str | None, push: Push | None) -> None:
+        self._connection = connection
+        self._push_key = push_key
+        self.person = person
+        self.push = push
+
+    async def new_events(self) -> list[NewEvent]:
+        """In the order in which they are to be said; at most MAX_EVENTS."""
+        rows = await self._connection.fetch(load("wechat")["new_events"], self.person.openid, MAX_EVENTS)
+        return [NewEvent(*row.values()) for row in rows]
+
+    async def open_replies(self) -> list[Reply]:
+        rows = await self._connection.fetch(load("wechat")["open_replies"], self.person.openid, MAX_OPEN)
+        return [Reply(*row.values()) for row in rows]
+
+    async def held_seconds(self) -> float:
+        """For how long a push of theirs may still be answered."""
+        found = await self._connection.fetchval(load("wechat")["held_seconds"], self.person.openid)
+        return float(found or 0.0)
+
+    async def write(self, changes: Changes) -> None:
+        person, replies, reports = changes.person, changes.replies, changes.reports
+        owner, lease_seconds = changes.lease or (None, 0.0)
+        await self._connection.execute(
+            load("wechat")["write"],
+            person.openid,
+            person.message_sends,
+            person.event_sends,
+            person.menu,
+            person.replies,
+            person.failures,
+            changes.due is not None,
+            changes.due.in_seconds if changes.due is not None else None,
+            [reply.event_id for reply in replies],
+            [reply.position for reply in replies],
+            [reply.session_id for reply in replies],
+            [reply.trace_id for reply in replies],
+            [reply.run_id for reply in replies],
+            [reply.text for reply in replies],
+            [reply.pieces for reply in replies],
+            [reply.in_flight for reply in replies],
+            [reply.choices for reply in replies],
+            [reply.state for reply in replies],
+            list(changes.cursors),
+            list(changes.cursors.values()),
+            [report.session_id for report in reports],
+            [report.trace_id for report in reports],
+            [report.run_id for report in reports],
+            ["\n".join(report.event_ids) for report in reports],
+            [report.outcome for report in reports],
+            [report.detail for report in reports],
+            self._push_key,
+            changes.decision,
+            changes.reply,
+            changes.closes_window,
+            changes.ends_lease,
+            owner,
+            lease_seconds,
+        )
+
+
+@asynccontextmanager
+async def locked(pool: Pool, openid: str, push_key: str | None = None) -> AsyncIterator[Locked | None]:
+    """The person, locked; with `push_key`, that push as well. None: nobody we know. No network call inside."""
+    async with pool.acquire(timeout=5) as connection, connection.transaction():
+        row = await connection.fetchrow(load("wechat")["lock_person"], openid, timeout=10)
+        if row is None:
+            yield None
+            return
+        found = await connection.fetchrow(load("wechat")["push"], push_key) if push_key is not None else None
+        yield Locked(connection, Person(**dict(row)), push_key, Push(**dict(found)) if found is not None else None)
+
+
+async def receive(
+    pool: Pool, push_key: str, openid: str, *, hold_seconds: float, acted_at: dt.datetime, opens: Opens
+) -> Push:
+    """Note a push: who acted, what that lets us do, and whether it was here before."""
+    row = await pool.fetchrow(load("wechat")["receive"], push_key, openid, hold_seconds, acted_at, opens, timeout=5)
+    assert row is not None, "an upsert returns its row"
+    return Push(**dict(row))
+
+
+async def let_go(pool: Pool, push_key: str) -> None:
+    """The push is answered with silence; whatever comes is the sender's."""
+    await pool.execute(load("wechat")["let_go"], push_key, timeout=5)
+
+
+async def is_answered(pool: Pool, openid: str, trace_id: str) -> bool:
+    return bool(await pool.fetchval(load("wechat")["answered"], openid, trace_id, timeout=5))
+
+
+async def has_interacted(pool: Pool, openid: str, trace_id: str) -> bool:
+    return bool(await pool.fetchval(load("wechat")["interacted"], openid, trace_id, timeout=5))
+
+
+async def mark_due(pool: Pool, event_ids: Sequence[str]) -> int:
+    """People to whom these events have something to say; how many."""
+    return _count(await pool.execute(load("wechat")["mark_due"], event_ids, timeout=10))
+
+
+async def sweep(pool: Pool) -> int:
+    """Everybody to whom something is unsaid, whatever a stream told; how many."""
+    return _count(await pool.execute(load("wechat")["sweep"], timeout=60))
+
+
+async def claim_due(pool: Pool, owner: str, *, lease_seconds: float, limit: int) -> list[str]:
+    rows = await pool.fetch(load("wechat")["claim_due"], owner, lease_seconds, limit, timeout=10)
+    return [row["openid"] for row in rows]
+
+
+async def give_up_lease(pool: Pool, openid: str, owner: str, *, due_in_seconds: float) -> None:
+    await pool.execute(load("wechat")["give_up_lease"], openid, owner, due_in_seconds, timeout=5)
+
+
+async def reports(pool: Pool, limit: int) -> list[Report]:
+    return [Report(*row.values()) for row in await pool.fetch(load("wechat")["reports"], limit, timeout=10)]
+
+
+async def forget_reports(pool: Pool, ids: Sequence[int]) -> None:
+    await pool.execute(load("wechat")["forget_reports"], ids, timeout=10)
+
+
+async def backlog(pool: Pool) -> dict[State, int]:
+    """Replies that are not at their end, by state."""
+    return {row["state"]: row["replies"] for row in await pool.fetch(load("wechat")["backlog"], timeout=5)}
+
+
+async def prune(pool: Pool, limit: int) -> None:
+    await pool.execute(load("wechat")["prune"], limit, timeout=60)
+
+
+async def add_medium(pool: Pool, openid: str, media_id: str, name: str) -> None:
+    await pool.execute(load("wechat")["add_medium"], openid, media_id, name, timeout=5)
+
+
+async def medium(pool: Pool, openid: str, media_id: str) -> Medium | None:
+    row = await pool.fetchrow(load("wechat")["medium"], openid, media_id, timeout=5)
+    return Medium(**dict(row)) if row is not None else None
+
+
+async def claim_medium(pool: Pool, openid: str, media_id: str, *, lease_seconds: float) -> Medium | None:
+    """For whoever fetches it; None while somebody else does, and once it is fetched."""
+    row = await pool.fetchrow(load("wechat")["claim_medium"], openid, media_id, lease_seconds, timeout=5)
+    return Medium(**dict(row)) if row is not None else None
+
+
+async def claim_media(pool: Pool, *, lease_seconds: float, limit: int) -> list[Medium]:
+    rows = await pool.fetch(load("wechat")["claim_media"], lease_seconds, limit, timeout=10)
+    return [Medium(**dict(row)) for row in rows]
+
+
+async def store_medium(pool: Pool, found: Medium, *, mime: str, size: int, sha256: str) -> None:
+    await pool.execute(load("wechat")["store_medium"], found.openid, found.media_id, mime, size, sha256, timeout=5)
+
+
+async def lose_medium(pool: Pool, found: Medium) -> None:
+    await pool.execute(load("wechat")["lose_medium"], found.openid, found.media_id, timeout=5)
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What is left to remove elsewhere: files by name, streams by session."""
+
+    media: list[str]
+    session_ids: list[str]
+
+
+async def erase(pool: Pool, openid: str) -> Erased:
+    """Everything that `openid` said and was told, on the gateway's side too; timelines keep their numbering."""
+    async with pool.acquire(timeout=5) as connection, connection.transaction():
+        media = await connection.fetch(load("wechat")["media_of"], openid)
+        await connection.execute(load("wechat")["erase_person"], openid)
+        await connection.execute(load("wechat")["erase_runs"], openid)
+        await connection.execute(load("wechat")["erase_timeline"], openid)
+        sessions = await connection.fetch(load("wechat")["erase_traces"], openid)
+    return Erased([row["name"] for row in media], [row["session_id"] for row in sessions])
+
+
+def _count(answer: str) -> int:
+    return int(answer.rsplit(" ", 1)[1])
