@@ -1,20 +1,26 @@
-"""`uniassist outbox stats | list | replay`."""
+"""`uniassist outbox stats | list | show | watch | replay | pause | resume`."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import getpass
 import json
+import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
 
+from uniassist.cli import outbox_watch
+from uniassist.cli.outbox_lines import age, lines_of_event, lines_of_stats, stats_document, table
 from uniassist.cli.where import database_url
+from uniassist.delivery.states import State
 from uniassist.errors import StartError
-from uniassist.store import outbox
+from uniassist.store import delivery, outbox
 from uniassist.store.pool import Connection
 
 T = TypeVar("T")
@@ -23,40 +29,93 @@ EventId = Annotated[str | None, typer.Option("--event-id")]
 SessionId = Annotated[str | None, typer.Option("--session-id")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000)]
 
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The delivery outbox.", no_args_is_help=True)
-    group.command("stats", help="How many events are in each state, and since when.")(_stats)
+    group.command("stats", help="How many events are in each state, since when, how fast, and who delivers.")(
+        _stats
+    )
     group.command("list", help="Events, oldest first.")(_list)
+    group.command("show", help="One event with all that is known of it, and its replays.")(_show)
+    group.command("watch", help="States, ages and rates as they change, until Ctrl-C.")(_watch)
     group.command("replay", help="Move dead letters back to failed, due now; safe to repeat with one token.")(
         _replay
     )
+    group.command("pause", help="Stop delivery on all workers; what is on the streams is still confirmed.")(_pause)
+    group.command("resume", help="Go on with delivery.")(_resume)
     app.add_typer(group, name="outbox")
 
 
 def _stats(as_json: Json = False) -> None:
-    rows = [dict(row) for row in _query(outbox.stats)]
-    if as_json:
-        print(json.dumps(rows, default=str))
-        return
-    for row in rows:
-        print(f"{row['status']:<12} {row['events']:>10}  oldest {row['oldest']}")
+    async def ask(connection: Connection) -> dict[str, Any]:
+        return stats_document(
+            await outbox.stats(connection), await outbox.workers(connection), await delivery.control(connection)
+        )
+
+    found = _query(ask)
+    _print(found, as_json, lines_of_stats)
+
+
+def _duration(text: str) -> dt.timedelta:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _UNITS:
+        raise typer.BadParameter(f"expected a number and s, m, h or d, such as 10m; got {text!r}")
+    return dt.timedelta(**{_UNITS[unit]: int(number)})
 
 
 def _list(
-    status: Annotated[str | None, typer.Option("--status")] = None,
+    status: Annotated[State | None, typer.Option("--status")] = None,
     session_id: SessionId = None,
+    older_than: Annotated[
+        dt.timedelta | None, typer.Option("--older-than", parser=_duration, metavar="AGE", help="90s, 10m, 2h, 7d.")
+    ] = None,
     limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
-    rows = _query(lambda c: outbox.list_events(c, status=status, session_id=session_id, limit=limit))
+    rows = _query(
+        lambda c: outbox.list_events(c, status=status, session_id=session_id, older_than=older_than, limit=limit)
+    )
     if as_json:
         print(json.dumps([dict(row) for row in rows], default=str))
         return
-    for row in rows:
-        print(
-            f"{row['event_id']}  {row['session_id']}  {row['status']}  {row['attempts']}  {row['last_error'] or ''}"
+    cells = [
+        (
+            row["event_id"],
+            row["session_id"],
+            row["status"],
+            f"{row['attempts']}/{row['max_attempts']}",
+            age(row["age_seconds"]),
+            row["last_error"] or "",
         )
+        for row in rows
+    ]
+    for line in table(("event", "session", "status", "attempts", "age", "last error"), cells):
+        print(line)
+
+
+def _show(event_id: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+    row, replays = _query(lambda c: outbox.show(c, event_id))
+    if row is None:
+        raise StartError(f"no outbox event has the id {event_id!r}")
+    _print({**dict(row), "replays": [dict(replay) for replay in replays]}, as_json, lines_of_event)
+
+
+def _watch(
+    interval: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")] = 1.0,
+    for_seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+    as_json: Json = False,
+) -> None:
+    watching = outbox_watch.watch(
+        database_url(), interval_seconds=interval, for_seconds=for_seconds, as_json=as_json
+    )
+    try:
+        asyncio.run(watching)
+    except KeyboardInterrupt:
+        return
+    except (OSError, asyncpg.PostgresConnectionError) as error:
+        raise _unreachable(error) from None
 
 
 def _replay(
@@ -86,6 +145,40 @@ def _replay(
     print(f"selected: {done.selected}  inserted: {done.inserted}  updated: {done.updated}")
 
 
+def _pause(
+    reason: Annotated[str | None, typer.Option("--reason", help="Shown to whoever asks why.")] = None,
+    as_json: Json = False,
+) -> None:
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+
+    async def pause(connection: Connection) -> dict[str, Any]:
+        await delivery.pause(connection, who=who, reason=reason)
+        return await delivery.control(connection)
+
+    control = _query(pause)
+    _print(
+        dict(control) if control else {}, as_json, lambda c: [f"paused since {c['paused_at']} by {c['paused_by']}"]
+    )
+
+
+def _resume(as_json: Json = False) -> None:
+    async def resume(connection: Connection) -> dict[str, Any]:
+        before = await delivery.control(connection)
+        await delivery.resume(connection)
+        return before
+
+    was_paused = _query(resume)["paused_at"] is not None
+    _print({"wasPaused": was_paused}, as_json, lambda _: ["resumed" if was_paused else "was not paused"])
+
+
+def _print(found: dict[str, Any], as_json: bool, lines: Callable[[dict[str, Any]], list[str]]) -> None:
+    if as_json:
+        print(json.dumps(found, default=str, ensure_ascii=False))
+        return
+    for line in lines(found):
+        print(line)
+
+
 def _query(ask: Callable[[Connection], Awaitable[T]]) -> T:
     async def run() -> T:
         connection = await asyncpg.connect(url, timeout=5.0, command_timeout=30.0)
@@ -98,4 +191,8 @@ def _query(ask: Callable[[Connection], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except (OSError, asyncpg.PostgresConnectionError) as error:
-        raise StartError(f"DATABASE_URL: can't connect: {error}") from None
+        raise _unreachable(error) from None
+
+
+def _unreachable(error: Exception) -> StartError:
+    return StartError(f"DATABASE_URL: can't connect: {error}")

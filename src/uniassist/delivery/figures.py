@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -12,6 +14,8 @@ from uniassist.store.delivery import Lags
 
 # Upper ends in seconds of the buckets of commit → consumed.
 LAG_BOUNDS = (0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+RATE_SECONDS = 60.0
 
 
 class _LagHistogram(Collector):
@@ -39,11 +43,28 @@ class _LagHistogram(Collector):
         )
 
 
+class Rate:
+    """Events a second over the last minute, or since the start; asked for about once a second."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._looks: deque[tuple[float, int]] = deque(maxlen=1000)
+
+    def per_second(self) -> float:
+        now = time.monotonic()
+        while self._looks and self._looks[0][0] < now - RATE_SECONDS:
+            self._looks.popleft()
+        self._looks.append((now, self.count))
+        since, before = self._looks[0]
+        return (self.count - before) / (now - since) if now > since else 0.0
+
+
 class Figures:
     """Counters since the process's start, gauges as last looked at."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.consumption = Rate()
         self._lags = _LagHistogram()
         self.registry.register(self._lags)
         self.published = self._counter("published", "Events appended to the streams")
@@ -74,6 +95,7 @@ class Figures:
 
     def saw_consumed(self, lags: Lags) -> None:
         self.consumed.inc(lags.events)
+        self.consumption.count += lags.events
         self._lags.add(lags)
 
     def saw_backlog(self, row: Mapping[str, float]) -> None:

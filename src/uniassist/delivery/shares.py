@@ -64,7 +64,12 @@ class Shares:
         began = time.monotonic()
         self._just_given.clear()
         beat = await store.beat(
-            self._pool, self._worker, lease_seconds=LEASE_SECONDS, epoch=self.epoch, take=self._taking
+            self._pool,
+            self._worker,
+            lease_seconds=LEASE_SECONDS,
+            epoch=self.epoch,
+            take=self._taking,
+            per_second=self._figures.consumption.per_second(),
         )
         self.answered.set()
         if beat.taken or beat.strays:

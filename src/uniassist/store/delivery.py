@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
@@ -96,10 +97,12 @@ async def create_pool(url: str) -> asyncpg.Pool:
     )
 
 
-async def beat(pool: Pool, worker: str, *, lease_seconds: float, epoch: str | None, take: bool) -> Beat:
+async def beat(
+    pool: Pool, worker: str, *, lease_seconds: float, epoch: str | None, take: bool, per_second: float
+) -> Beat:
     """Keep the lease of this worker's shards, take free ones up to its share; rescue before claiming from those."""
     lease = dt.timedelta(seconds=lease_seconds)
-    row = await pool.fetchrow(load("delivery")["beat"], worker, lease, epoch, take, timeout=5)
+    row = await pool.fetchrow(load("delivery")["beat"], worker, lease, epoch, take, per_second, timeout=5)
     assert row is not None, "it always answers"
     return Beat(**dict(row))
 
@@ -168,9 +171,9 @@ async def overdue(pool: Pool, worker: str, *, older_than_seconds: float) -> int:
     return _count(await pool.execute(load("delivery")["overdue"], worker, older))
 
 
-async def backlog(pool: Pool) -> asyncpg.Record:
+async def backlog(connection: Pool | pools.Connection) -> asyncpg.Record:
     """`pending, processing, failed, delivered, dead_letter, oldest_seconds`, each count bounded."""
-    row = await pool.fetchrow(load("delivery")["backlog"], COUNTED_UP_TO, timeout=5)
+    row = await connection.fetchrow(load("delivery")["backlog"], COUNTED_UP_TO, timeout=5)
     assert row is not None, "an aggregate gives a row"
     return row
 
@@ -190,8 +193,11 @@ async def resume(connection: pools.Connection) -> None:
     await connection.execute(load("delivery")["resume"])
 
 
-async def control(connection: pools.Connection) -> asyncpg.Record | None:
-    return await connection.fetchrow(load("delivery")["control"])
+async def control(connection: pools.Connection) -> dict[str, Any]:
+    """`paused_at, paused_by, reason`, all None while delivery runs."""
+    row = await connection.fetchrow(load("delivery")["control"])
+    assert row is not None, "the migration wrote it"
+    return dict(row)
 
 
 def _count(answer: str) -> int:

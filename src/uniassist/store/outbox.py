@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
@@ -33,15 +35,32 @@ async def counts(pool: Pool) -> dict[str, int]:
     return {name: int(value) for name, value in row.items()}
 
 
-async def stats(connection: Connection) -> list[asyncpg.Record]:
-    """Rows of `status, events, oldest`. Counts the whole table: for a person, not for a scrape."""
-    return list(await connection.fetch(load("outbox")["stats"]))
+async def stats(connection: Connection) -> list[dict[str, Any]]:
+    """`status, events, oldest, oldest_seconds`. Counts the whole table: for a person, not for a scrape."""
+    return [dict(row) for row in await connection.fetch(load("outbox")["stats"])]
+
+
+async def workers(connection: Connection) -> list[dict[str, Any]]:
+    """`worker, consumed_per_second, shards` of each that is alive."""
+    return [dict(row) for row in await connection.fetch(load("outbox")["workers"])]
 
 
 async def list_events(
-    connection: Connection, *, status: str | None, session_id: str | None, limit: int
+    connection: Connection,
+    *,
+    status: str | None,
+    session_id: str | None,
+    older_than: dt.timedelta | None,
+    limit: int,
 ) -> list[asyncpg.Record]:
-    return list(await connection.fetch(load("outbox")["list"], status, session_id, limit))
+    """Oldest first."""
+    return list(await connection.fetch(load("outbox")["list"], status, session_id, older_than, limit))
+
+
+async def show(connection: Connection, event_id: str) -> tuple[asyncpg.Record | None, list[asyncpg.Record]]:
+    """The event's row, and the replays that moved it, oldest first."""
+    row = await connection.fetchrow(load("outbox")["show"], event_id)
+    return row, list(await connection.fetch(load("outbox")["replays_of"], event_id))
 
 
 async def inject(

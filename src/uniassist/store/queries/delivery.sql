@@ -4,12 +4,13 @@
 -- shard = hashtext(session_id) & 31.
 
 -- name: beat
--- $1 worker, $2 lease, $3 Redis epoch (null: not known), $4 whether to take more shards.
+-- $1 worker, $2 lease, $3 Redis epoch (null: not known), $4 whether to take more shards, $5 events a second.
 -- `strays`: rows of shards kept that nobody alive answers for. Those of shards just taken need a statement of their
 -- own (rescue): this one's snapshot may be older than the last claim of their former owner.
 WITH me AS (
-    INSERT INTO delivery_workers (worker, expires_at) VALUES ($1, now() + $2::interval)
-    ON CONFLICT (worker) DO UPDATE SET expires_at = EXCLUDED.expires_at
+    INSERT INTO delivery_workers (worker, expires_at, consumed_per_second) VALUES ($1, now() + $2::interval, $5)
+    ON CONFLICT (worker) DO UPDATE
+        SET expires_at = EXCLUDED.expires_at, consumed_per_second = EXCLUDED.consumed_per_second
 ), others AS (
     SELECT count(*)::integer AS n FROM delivery_workers WHERE worker <> $1 AND expires_at > now()
 ), gone AS (

@@ -12,14 +12,32 @@ SELECT (SELECT count(*) FROM outbox_events WHERE status = 'pending') AS pending,
         WHERE status IN ('pending', 'processing', 'failed')) AS oldest_backlog_age_ms;
 
 -- name: stats
-SELECT status, count(*) AS events, min(created_at) AS oldest
+SELECT status, count(*) AS events, min(created_at) AS oldest,
+       extract(epoch FROM now() - min(created_at))::float8 AS oldest_seconds
 FROM outbox_events GROUP BY status ORDER BY status;
 
+-- name: workers
+SELECT w.worker, w.consumed_per_second, count(s.shard)::integer AS shards
+FROM delivery_workers w LEFT JOIN delivery_shards s ON s.owner = w.worker AND s.lease_expires_at > now()
+WHERE w.expires_at > now() GROUP BY w.worker, w.consumed_per_second ORDER BY w.worker;
+
 -- name: list
-SELECT event_id, session_id, status, attempts, max_attempts, last_error, next_retry_at, created_at
+SELECT event_id, session_id, status, attempts, max_attempts, last_error, next_retry_at, created_at,
+       extract(epoch FROM now() - created_at)::float8 AS age_seconds
 FROM outbox_events
 WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR session_id = $2)
-ORDER BY id LIMIT $3;
+  AND ($3::interval IS NULL OR created_at < now() - $3)
+ORDER BY id LIMIT $4;
+
+-- name: show
+SELECT o.id, o.event_id, o.session_id, t.seq, t.kind, o.channel, o.status, o.attempts, o.max_attempts, o.last_error,
+       o.created_at, o.next_retry_at, o.locked_by, o.locked_at, o.lease_expires_at, o.delivered_at, o.consumed_at,
+       o.consumed_by, o.replay_token, o.updated_at, o.payload
+FROM outbox_events o LEFT JOIN timeline_events t ON t.event_id = o.event_id WHERE o.event_id = $1;
+
+-- name: replays_of
+SELECT replay_token, previous_status, previous_attempts, note, created_at
+FROM outbox_replay_log WHERE event_id = $1 ORDER BY id;
 
 -- name: replay_select
 -- Those that this token moved before don't take a place of the limit. Locked in id order, as everyone does.

@@ -149,7 +149,9 @@ CREATE TABLE delivery_control (
 );
 INSERT INTO delivery_control DEFAULT VALUES;
 
+-- The workers that are alive, each row renewed with its beat.
 CREATE TABLE delivery_workers (
-    worker     text PRIMARY KEY,
-    expires_at timestamptz NOT NULL
+    worker              text PRIMARY KEY,
+    expires_at          timestamptz NOT NULL,
+    consumed_per_second double precision NOT NULL DEFAULT 0   -- over the last minute
 );
