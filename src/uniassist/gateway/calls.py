@@ -126,6 +126,7 @@ class Calls:
             except Unavailable:
                 await asyncio.sleep(0.5)
             except CallLost:
+                self._metrics.calls_lost.inc()
                 return
             else:
                 return

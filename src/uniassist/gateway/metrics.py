@@ -21,6 +21,11 @@ class Metrics:
         self._calls = Counter(
             "uniassist_provider_call_errors", "Failed provider calls", ["kind"], registry=self.registry
         )
+        self.calls_lost = Counter(
+            "uniassist_provider_calls_lost",
+            "Answers dropped because another gateway had taken the call over",
+            registry=self.registry,
+        )
         self.streams = Gauge("uniassist_sse_connections", "Open event streams", registry=self.registry)
         self._recent: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self.ingest_total = 0

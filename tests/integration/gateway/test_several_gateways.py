@@ -126,6 +126,38 @@ def _answered_once(provider: FakeProvider, events: list[Json], run_id: str) -> N
     assert seqs(events) == list(range(1, len(events) + 1))
 
 
+async def test_an_answer_that_comes_after_the_lease_went_elsewhere_is_dropped(
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+) -> None:
+    """As when a gateway was frozen for longer than its lease and then goes on."""
+    with fake_provider() as provider, psycopg.connect(database_url, autocommit=True) as connection:
+        client = connect(
+            service(
+                "gateway",
+                DATABASE_URL=database_url,
+                REDIS_URL=shared_redis_url,
+                UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("hung"),
+                GATEWAY_PROVIDER_TIMEOUT_MS="30000",
+            )
+        )
+        sent = message("帮我做个计划")
+        run_id = (await client.ingest(sent))["runs"][0]["runId"]
+        await eventually(lambda: provider.calls(run_id), "the provider was called")
+        connection.execute(
+            "UPDATE provider_calls SET lease_owner = 'another', lease_expires_at = now() + interval '1 hour'"
+        )
+        provider.let_go.set()
+
+        async def dropped() -> bool:
+            return b"\nuniassist_provider_calls_lost_total 1.0" in (await client.get("/metrics")).body
+
+        await eventually(dropped, "the late answer was dropped")
+        assert len(await client.timeline(sent["sessionId"])) == 3
+        connection.execute("UPDATE provider_calls SET lease_expires_at = now()")
+        events = await client.settled(sent["sessionId"], run_id)
+        _answered_once(provider, events, run_id)
+
+
 async def test_a_gateway_that_stops_hands_its_calls_on(
     service: Start, connect: Connect, database_url: str, shared_redis_url: str
 ) -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from typing import cast
 
 import aiohttp
+import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from tests.integration.gateway.client import GatewayClient, interaction, message, unique
 from tests.integration.gateway.sse import follow
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
 from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.server import free_port
+from uniassist.gateway import live
+from uniassist.store.pool import create_pool
 
 Start = Callable[..., ServiceProcess]
 Connect = Callable[[ServiceProcess], GatewayClient]
@@ -143,6 +149,24 @@ async def test_the_other_gateways_commits_come_through_redis(
             own_redis.process.resume()
         await seconds_until_seen()
     assert follower.seqs == list(range(1, len(follower.seqs) + 1))
+
+
+async def test_a_quiet_stream_beats_also_while_redis_is_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub by itself, with a shorter beat: polling each second must not put the beat off for ever."""
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
+    redis = AsyncRedis.from_url(f"redis://127.0.0.1:{free_port()}/0")
+    async with await create_pool(database_url, application_name="test") as pool:
+        hub = live.Hub(pool, redis, global_key="all")
+        hub.start()
+        frames = cast("AsyncGenerator[bytes]", hub.follow("quiet", 0))
+        got = [await asyncio.wait_for(anext(frames), 10) for _ in range(3)]
+        await frames.aclose()
+        await hub.stop()
+    await redis.aclose()
+    assert got == [b": connected\n\n", b": heartbeat\n\n", b": heartbeat\n\n"]
 
 
 async def test_streams_end_in_good_order_when_the_gateway_stops(
