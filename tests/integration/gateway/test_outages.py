@@ -142,7 +142,7 @@ async def test_a_session_that_someone_locks_holds_up_no_other(
         began = time.monotonic()
         answers = await asyncio.gather(*(gateway.post("/v0/ingest", each) for each in free))
         assert {answer.status for answer in answers} == {200}
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 12
         for answer in await asyncio.gather(*waiting):
             refused(answer, 503, "UNAVAILABLE", "locked")
             assert answer.headers["retry-after"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.integration.gateway.client import (
@@ -16,10 +16,13 @@ from tests.integration.gateway.client import (
     seqs,
 )
 from tests.processes import ServiceProcess
-from tests.providers import FakeProvider
+from tests.providers import FakeProvider, fake_provider
 from tests.waiting import eventually
 
 from uniassist.devstack.server import free_port
+
+Start = Callable[..., ServiceProcess]
+Connect = Callable[[ServiceProcess], GatewayClient]
 
 
 async def test_a_provider_gets_the_contracts_invoke_and_its_answer_is_shown(
@@ -60,9 +63,7 @@ async def test_a_provider_gets_the_contracts_invoke_and_its_answer_is_shown(
 async def test_a_provider_that_fails_is_said_to_be_unavailable(gateway: GatewayClient, name: str) -> None:
     before = await gateway.figures()
     sent = message(f"use {name} now")
-    began = time.monotonic()
     ack = await gateway.ingest(sent)
-    assert time.monotonic() - began < 0.5, "the ack waited for the provider"
     [run] = ack["runs"]
     assert run["providerId"] == name
     events = await gateway.settled(sent["sessionId"], run["runId"])
@@ -95,10 +96,7 @@ async def test_a_failed_interact_is_said_and_counted_as_such(gateway: GatewayCli
 
 
 async def test_without_its_provider_a_plan_goes_on_with_the_builtin_form(
-    service: Callable[..., ServiceProcess],
-    connect: Callable[[ServiceProcess], GatewayClient],
-    database_url: str,
-    shared_redis_url: str,
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str
 ) -> None:
     """With the providers file of the package, too."""
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -125,17 +123,44 @@ async def test_without_its_provider_a_plan_goes_on_with_the_builtin_form(
     assert sum("尚未接入" in event.get("text", "") for event in both["ackEvents"]) == 2
 
 
-async def test_a_hung_provider_delays_nobody_else(gateway: GatewayClient, provider: FakeProvider) -> None:
-    hung = [message("use hung now") for _ in range(4)]
-    fine = [message("帮我做个计划") for _ in range(4)]
-    acks = await asyncio.gather(*(gateway.ingest(sent) for pair in zip(hung, fine, strict=True) for sent in pair))
-    began = time.monotonic()
-    for sent, ack in zip(fine, acks[1::2], strict=True):
-        events = await gateway.settled(sent["sessionId"], ack["runs"][0]["runId"])
-        assert run_states(events, ack["runs"][0]["runId"]) == ["pending", "completed"]
-    assert time.monotonic() - began < 0.6, "answers waited for the hung provider's deadline"
-    for sent, ack in zip(hung, acks[::2], strict=True):
-        await gateway.settled(sent["sessionId"], ack["runs"][0]["runId"])
+async def test_a_hung_provider_delays_nobody_else(
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str, tmp_path: Path
+) -> None:
+    """Neither the acks nor the answers of another provider; its own are given up at its deadline."""
+    file = tmp_path / "providers.toml"
+    with fake_provider() as provider:
+        entries = [("plan", "计划", "up"), ("work", "工作", "hung")]
+        file.write_text(
+            "\n".join(
+                f'[[provider]]\nid = "{name}"\nkeywords = ["{keyword}"]\nbase_url = "{provider.url}/{behaviour}"'
+                for name, keyword, behaviour in entries
+            ),
+            "utf-8",
+        )
+        client = connect(
+            service(
+                "gateway",
+                DATABASE_URL=database_url,
+                REDIS_URL=shared_redis_url,
+                UNIASSIST_PROVIDERS_FILE=str(file),
+                GATEWAY_PROVIDER_TIMEOUT_MS="60000",
+            )
+        )
+        hung, fine = [message("工作") for _ in range(40)], [message("计划") for _ in range(4)]
+        stuck = await asyncio.gather(*(client.ingest(sent) for sent in hung))
+        for sent in fine:
+            run_id = (await client.ingest(sent))["runs"][0]["runId"]
+            events = await client.settled(sent["sessionId"], run_id)
+            assert run_states(events, run_id) == ["pending", "completed"]
+        for sent, ack in zip(hung, stuck, strict=True):
+            run_id = ack["runs"][0]["runId"]
+            assert run_states(await client.timeline(sent["sessionId"]), run_id) == ["pending"]
+        provider.let_go.set()
+        for sent, ack in zip(hung, stuck, strict=True):
+            run_id = ack["runs"][0]["runId"]
+            events = await client.settled(sent["sessionId"], run_id)
+            assert run_states(events, run_id) == ["pending", "completed"]
+            assert len(provider.calls(run_id)) == 1
 
 
 async def test_one_answer_for_a_session_while_others_arrive(gateway: GatewayClient) -> None:

@@ -110,7 +110,7 @@ async def test_an_event_from_elsewhere_wakes_the_stream(gateway: GatewayClient) 
     await gateway.ingest(sent)
     async with follow(gateway.url, sent["sessionId"], cursor=4) as follower:
         await gateway.post("/v0/interact", interaction(sent["sessionId"], "switch_provider:work"))
-        await follower.until(lambda f: f.seqs == [5, 6], "the switch came", within_seconds=2)
+        await follower.until(lambda f: f.seqs == [5, 6], "the switch came", within_seconds=5)
 
 
 async def test_the_other_gateways_commits_come_through_redis(
@@ -132,7 +132,7 @@ async def test_the_other_gateways_commits_come_through_redis(
             return time.monotonic() - began
 
         await seconds_until_seen()
-        assert await seconds_until_seen() < 1.0
+        assert await seconds_until_seen() < 5.0, "only the next heartbeat showed it"
         own_redis.stop()
         for _ in range(2):
             assert await seconds_until_seen() < 2.0
@@ -144,7 +144,7 @@ async def test_the_other_gateways_commits_come_through_redis(
         own_redis.process.pause()
         try:
             for _ in range(2):
-                assert await seconds_until_seen() < 4.0
+                assert await seconds_until_seen() < 6.0
         finally:
             own_redis.process.resume()
         await seconds_until_seen()
@@ -179,7 +179,7 @@ async def test_streams_end_in_good_order_when_the_gateway_stops(
         await one.until(lambda f: len(f.events) == 4, "the input came")
         began = time.monotonic()
         assert await asyncio.get_running_loop().run_in_executor(None, process.stop), process.process.last_lines()
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 10.0
         await one.until(lambda f: f.ended, "the stream ended")
         await idle.until(lambda f: f.ended, "the idle one too")
     assert process.process.exit_code == 0
