@@ -35,6 +35,10 @@ class InvalidSignature(UniAssistError):
     status, code, title = 401, "INVALID_SIGNATURE", "Invalid signature"
 
 
+class InvalidAppToken(UniAssistError):
+    status, code, title = 401, "INVALID_APP_TOKEN", "Invalid app token"
+
+
 class InvalidProviderToken(UniAssistError):
     status, code, title = 401, "INVALID_PROVIDER_TOKEN", "Invalid provider token"
 

@@ -78,9 +78,7 @@ class Gateway:
                 return None
 
     async def _ingest_once(self, body: bytes, seconds_left: float) -> IngestAck:
-        headers = signing.sign(
-            self._adapter_secret, body, now_ms=int(time.time() * 1000), nonce=signing.fresh_nonce()
-        )
+        headers = self._signed(body)
         return await self._client.post_json(
             f"{self._base_url}/v0/ingest",
             body,
@@ -89,13 +87,19 @@ class Gateway:
             headers=headers,
         )
 
+    def _signed(self, body: bytes) -> dict[str, str]:
+        """Of a read, the request's target is signed in the body's place."""
+        now_ms = int(time.time() * 1000)
+        return signing.sign(self._adapter_secret, body, now_ms=now_ms, nonce=signing.fresh_nonce())
+
     async def _page(self, session_id: str, cursor: int, seconds_left: float) -> TimelinePage | None:
-        query = urlencode({"sessionId": session_id, "cursor": cursor})
+        target = f"/v0/timeline?{urlencode({'sessionId': session_id, 'cursor': cursor})}"
         try:
             return await self._client.get_json(
-                f"{self._base_url}/v0/timeline?{query}",
+                f"{self._base_url}{target}",
                 TimelinePage,
                 timeout_seconds=max(0.0, min(_ATTEMPT_SECONDS, seconds_left)),
+                headers=self._signed(target.encode()),
             )
         except CallFailed as error:
             log.warning("can't read the timeline", sessionId=session_id, reason=str(error))

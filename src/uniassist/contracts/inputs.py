@@ -105,3 +105,19 @@ class UserInteraction(Wire, kw_only=True, frozen=True):
 class InteractAck(Wire, kw_only=True, frozen=True):
     accepted: bool
     new_session_id: Id | None = None
+
+
+class RunCancellation(Wire, kw_only=True, frozen=True):
+    """The body of POST /v0/runs/{runId}/cancel."""
+
+    schema_version: SchemaVersion
+    trace_id: Id
+    session_id: Id
+    user_id: Id
+    timestamp_ms: TimestampMs
+
+
+class RunCancelled(Wire, kw_only=True, frozen=True):
+    accepted: bool
+    run_id: Id
+    status: Literal["cancelled"]

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from uniassist.errors import InvalidSignature, SessionNotFound
 from uniassist.store.ledger import Session
 
 
-def check(session: Session, *, user_id: str, signed: bool) -> None:
+@dataclass(frozen=True)
+class Caller:
+    """`signed`: with a channel's good signature. `subject`: of the app token; None when apps need none."""
+
+    signed: bool
+    subject: str | None = None
+
+
+def check(session: Session, *, user_id: str, caller: Caller) -> None:
     """SessionNotFound for another's session; InvalidSignature where only signed calls are taken."""
     if session.user_id != user_id:
         raise SessionNotFound("sessionId: no such session")
-    if session.signed and not signed:
+    if session.signed and not caller.signed:
         raise InvalidSignature("x-uniassist-signature: required, since this session was opened by a signed source")
+    if caller.subject is not None and session.subject != caller.subject:
+        raise SessionNotFound("sessionId: no such session")

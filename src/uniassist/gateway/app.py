@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from uniassist import VERSION
 from uniassist.errors import SettingsError
 from uniassist.gateway import providers
+from uniassist.gateway.callers import Callers
 from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.ids import new_id
 from uniassist.gateway.ledger import Committed, Ledger
@@ -30,6 +31,7 @@ from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.operations import operations
 from uniassist.gateway.overview import Overview
 from uniassist.gateway.providers import Catalogue
+from uniassist.gateway.rate_limit import RateLimit
 from uniassist.gateway.routes import Routes
 from uniassist.lifecycle import Loop
 from uniassist.settings import GatewaySettings
@@ -39,6 +41,7 @@ from uniassist.streams import wake
 from uniassist.telemetry import configure_logging
 from uniassist.web import server
 from uniassist.web.app import create_app
+from uniassist.web.app_tokens import AppTokens
 from uniassist.web.client import JsonClient
 from uniassist.web.health import HealthRegistry
 
@@ -183,6 +186,12 @@ def _catalogue(settings: GatewaySettings) -> Catalogue:
     )
 
 
+def _app_tokens(settings: GatewaySettings) -> AppTokens | None:
+    if settings.app_jwt_key is None:
+        return None
+    return AppTokens(settings.app_jwt_key.reveal(), settings.app_jwt_issuer, settings.app_jwt_audience)
+
+
 def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegistry:
     health = HealthRegistry(service="gateway", version=VERSION, revision=settings.service.revision)
 
@@ -210,8 +219,12 @@ def _app(
         hub=hub,
         catalogue=catalogue,
         metrics=metrics,
-        adapter_secrets=tuple(secret.reveal() for secret in settings.adapter_secrets),
-        provider_token=settings.provider_context_token.reveal(),
+        callers=Callers(
+            tuple(secret.reveal() for secret in settings.adapter_secrets),
+            _app_tokens(settings),
+            settings.provider_context_token.reveal(),
+        ),
+        rate_limit=RateLimit(settings.rate_limit_per_user),
         version=VERSION,
     )
     return create_app(

@@ -88,7 +88,13 @@ class Batch:
         if session is None or (session.is_new and opening is None):
             raise SessionNotFound("sessionId: no such session")
         if session.is_new and opening is not None:
-            return replace(session, user_id=opening.user_id, signed=opening.signed, last_activity_ms=opening.at_ms)
+            return replace(
+                session,
+                user_id=opening.user_id,
+                signed=opening.signed,
+                subject=opening.subject,
+                last_activity_ms=opening.at_ms,
+            )
         while turn.follows_successor and session.successor_id is not None:  # ends: a line of sessions has no ring
             session = self._facts.sessions.get(session.successor_id)
             if session is None:

@@ -40,7 +40,7 @@ class Draft:
         """From here on the turn writes to a new session, which the old one names as its successor."""
         old = self.session
         old.successor_id = session_id
-        self.session = Session(session_id, old.user_id, 0, at_ms, old.signed, None, "{}", True)
+        self.session = Session(session_id, old.user_id, 0, at_ms, old.signed, None, "{}", True, old.subject)
         self.rows.sessions.append(self.session)
 
     def append(

@@ -26,6 +26,7 @@ from uniassist.contracts.interaction import (
 from uniassist.contracts.provider import ContextPackage, InvokeRequest, InvokeRun
 from uniassist.contracts.timeline import InboundPayload, ProviderRunPayload
 from uniassist.gateway import access, builtin, context, idle, routing
+from uniassist.gateway.access import Caller
 from uniassist.gateway.draft import Draft
 from uniassist.gateway.ids import new_id
 from uniassist.gateway.phrases import say
@@ -43,11 +44,11 @@ class Ingest:
 
     message: UnifiedUserInput
     catalogue: Catalogue
-    signed: bool
+    caller: Caller
 
     def __call__(self, draft: Draft, _run: RunFacts | None) -> bytes:
         message = self.message
-        access.check(draft.session, user_id=message.user_id, signed=self.signed)
+        access.check(draft.session, user_id=message.user_id, caller=self.caller)
         said: list[InteractionEvent] = []
         if self._goes_on_elsewhere(draft):
             said.append(Ack(message=say("new_session", message.locale)))

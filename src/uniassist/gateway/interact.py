@@ -10,6 +10,7 @@ from uniassist.contracts.interaction import Ack, AssistantMessage
 from uniassist.contracts.provider import InteractRequest, InteractRun
 from uniassist.errors import InvalidRequest
 from uniassist.gateway import access, builtin, context, idle, routing
+from uniassist.gateway.access import Caller
 from uniassist.gateway.draft import Draft
 from uniassist.gateway.ids import new_id
 from uniassist.gateway.phrases import say
@@ -25,10 +26,10 @@ class Interact:
 
     interaction: UserInteraction
     catalogue: Catalogue
-    signed: bool
+    caller: Caller
 
     def __call__(self, draft: Draft, run: RunFacts | None) -> bytes:
-        access.check(draft.session, user_id=self.interaction.user_id, signed=self.signed)
+        access.check(draft.session, user_id=self.interaction.user_id, caller=self.caller)
         action_id = self.interaction.action_id
         if action_id.startswith(SWITCH):
             return self._switch(draft, action_id.removeprefix(SWITCH))

@@ -67,8 +67,11 @@ class Hub:
             for news in self._followers.get(session_id, ()):
                 news.set()
 
-    async def follow(self, session_id: str, cursor: int) -> AsyncIterator[bytes]:
-        """Server-sent events after `cursor`, for as long as the reader stays; comments as heartbeats."""
+    async def follow(self, session_id: str, cursor: int, *, subject: str | None = None) -> AsyncIterator[bytes]:
+        """Server-sent events after `cursor`, for as long as the reader stays; comments as heartbeats.
+
+        A session that isn't `subject`'s (None: any) has no events, now or later.
+        """
         news = asyncio.Event()
         self._followers.setdefault(session_id, set()).add(news)
         loop = asyncio.get_running_loop()
@@ -77,7 +80,7 @@ class Hub:
             beat_at = loop.time() + HEARTBEAT_SECONDS
             while not self._closed.is_set():
                 news.clear()
-                frames, cursor, more = await self._frames_after(session_id, cursor)
+                frames, cursor, more = await self._frames_after(session_id, cursor, subject)
                 if not frames and loop.time() >= beat_at:
                     frames = b": heartbeat\n\n"
                 if frames:
@@ -92,9 +95,9 @@ class Hub:
             if not followers:
                 del self._followers[session_id]
 
-    async def _frames_after(self, session_id: str, cursor: int) -> tuple[bytes, int, bool]:
+    async def _frames_after(self, session_id: str, cursor: int, subject: str | None) -> tuple[bytes, int, bool]:
         try:
-            page = await timeline.read(self._pool, session_id, cursor, PAGE)
+            page = await timeline.read(self._pool, session_id, cursor, PAGE, subject=subject)
         except Exception as error:  # Postgres is away: the stream stays open and goes on when it is back
             log.warning("event stream can't read", error=repr(error))
             return b"", cursor, False

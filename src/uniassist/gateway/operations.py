@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from uniassist.contracts.inputs import IngestAck, InteractAck, UnifiedUserInput, UserInteraction
+from uniassist.contracts.inputs import (
+    IngestAck,
+    InteractAck,
+    RunCancellation,
+    RunCancelled,
+    UnifiedUserInput,
+    UserInteraction,
+)
 from uniassist.contracts.provider import (
     ProviderEventsRequest,
     ProviderEventsResponse,
@@ -12,9 +19,12 @@ from uniassist.contracts.provider import (
 from uniassist.contracts.timeline import TimelinePage
 from uniassist.errors import (
     IdempotencyMismatch,
+    InvalidAppToken,
     InvalidProviderToken,
     InvalidSignature,
     MissingScope,
+    NotFound,
+    RateLimited,
     SessionNotFound,
     Unavailable,
 )
@@ -64,7 +74,14 @@ def operations(routes: Routes, overview: Overview) -> list[Operation]:
             IngestAck,
             request=UnifiedUserInput,
             parameters=(*_SIGNED, _KEY),
-            problems=(InvalidSignature, SessionNotFound, IdempotencyMismatch, Unavailable),
+            problems=(
+                InvalidSignature,
+                InvalidAppToken,
+                SessionNotFound,
+                IdempotencyMismatch,
+                RateLimited,
+                Unavailable,
+            ),
             tags=("client",),
         ),
         Operation(
@@ -75,7 +92,18 @@ def operations(routes: Routes, overview: Overview) -> list[Operation]:
             InteractAck,
             request=UserInteraction,
             parameters=_SIGNED,
-            problems=(InvalidSignature, SessionNotFound, Unavailable),
+            problems=(InvalidSignature, InvalidAppToken, SessionNotFound, RateLimited, Unavailable),
+            tags=("client",),
+        ),
+        Operation(
+            "POST",
+            "/v0/runs/{runId}/cancel",
+            routes.cancel,
+            "Cancel a run that is under way",
+            RunCancelled,
+            request=RunCancellation,
+            parameters=(Parameter("runId", "path", "The run.", required=True), *_SIGNED),
+            problems=(InvalidSignature, InvalidAppToken, NotFound, SessionNotFound, RateLimited, Unavailable),
             tags=("client",),
         ),
         Operation(
@@ -84,7 +112,8 @@ def operations(routes: Routes, overview: Overview) -> list[Operation]:
             routes.stream,
             "Follow a session as server-sent events",
             Content("text/event-stream", description="Frames with id: seq and data: a timeline event"),
-            parameters=(_SESSION, _CURSOR, _LAST_EVENT_ID),
+            parameters=(_SESSION, _CURSOR, _LAST_EVENT_ID, *_SIGNED),
+            problems=(InvalidAppToken, InvalidSignature),
             tags=("client",),
         ),
         Operation(
@@ -93,8 +122,8 @@ def operations(routes: Routes, overview: Overview) -> list[Operation]:
             routes.timeline,
             "A session's events in seq order, at most 1000",
             TimelinePage,
-            parameters=(_SESSION, _CURSOR),
-            problems=(Unavailable,),
+            parameters=(_SESSION, _CURSOR, *_SIGNED),
+            problems=(InvalidAppToken, InvalidSignature, Unavailable),
             tags=("client",),
         ),
         Operation(

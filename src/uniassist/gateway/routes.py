@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Literal
 
 import asyncpg
 from starlette.requests import Request
@@ -15,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from uniassist.contracts import codec
 from uniassist.contracts.base import SCHEMA_VERSION
-from uniassist.contracts.inputs import UnifiedUserInput, UserInteraction
+from uniassist.contracts.inputs import RunCancellation, UnifiedUserInput, UserInteraction
 from uniassist.contracts.provider import (
     Capabilities,
     ProviderEventsRequest,
@@ -24,13 +22,14 @@ from uniassist.contracts.provider import (
 )
 from uniassist.contracts.timeline import TimelinePage
 from uniassist.errors import (
-    InvalidProviderToken,
     InvalidRequest,
-    InvalidSignature,
-    MissingScope,
+    RateLimited,
     Unavailable,
 )
 from uniassist.gateway import late_events, routing
+from uniassist.gateway.access import Caller
+from uniassist.gateway.callers import Callers
+from uniassist.gateway.cancel import Cancel
 from uniassist.gateway.idle import activity_ms
 from uniassist.gateway.ids import now_ms
 from uniassist.gateway.ingest import Ingest
@@ -39,11 +38,12 @@ from uniassist.gateway.ledger import OUTAGE, Ledger
 from uniassist.gateway.live import Hub
 from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.providers import Catalogue
+from uniassist.gateway.rate_limit import RateLimit
 from uniassist.gateway.turns import Idempotency, Turn
 from uniassist.store import context, timeline
 from uniassist.store.ledger import Opening
 from uniassist.store.pool import Pool
-from uniassist.web import requests, signing
+from uniassist.web import requests
 from uniassist.web.app import json_response
 from uniassist.web.problems import set_trace_id
 
@@ -63,8 +63,8 @@ class Routes:
         hub: Hub,
         catalogue: Catalogue,
         metrics: Metrics,
-        adapter_secrets: tuple[str, ...],
-        provider_token: str,
+        callers: Callers,
+        rate_limit: RateLimit,
         version: str,
     ) -> None:
         self._pool = pool
@@ -72,8 +72,8 @@ class Routes:
         self._hub = hub
         self._catalogue = catalogue
         self._metrics = metrics
-        self._adapter_secrets = adapter_secrets
-        self._provider_token = provider_token.encode()
+        self._callers = callers
+        self._rate_limit = rate_limit
         self._version = version
 
     async def ingest(self, request: Request) -> Response:
@@ -90,14 +90,15 @@ class Routes:
         body = await requests.read_body(request)
         message = codec.decode(body, UnifiedUserInput)
         set_trace_id(request, message.trace_id)
-        nonce = self._verified_nonce(request, body, required=message.source != "app")
+        caller, nonce = self._callers.writer(request, body, must_sign=message.source != "app")
+        self._limit(caller, message.user_id)
         at_ms = activity_ms(message.timestamp_ms, now_ms())
         turn = Turn(
             session_id=message.session_id,
-            decide=Ingest(message, self._catalogue, nonce is not None),
-            opening=Opening(message.session_id, message.user_id, nonce is not None, at_ms),
+            decide=Ingest(message, self._catalogue, caller),
+            opening=Opening(message.session_id, message.user_id, caller.signed, at_ms, caller.subject),
             nonce=nonce,
-            idempotency=_idempotency(request, message, body),
+            idempotency=_idempotency(request, message, body, caller),
             traceparent=_traceparent(request),
         )
         return await self._ledger.submit(turn)
@@ -106,11 +107,12 @@ class Routes:
         body = await requests.read_body(request)
         interaction = codec.decode(body, UserInteraction)
         set_trace_id(request, interaction.trace_id)
-        nonce = self._verified_nonce(request, body, required=False)
+        caller, nonce = self._callers.writer(request, body, must_sign=False)
+        self._limit(caller, interaction.user_id)
         of_session = interaction.action_id.startswith((SWITCH, NEW_SESSION))
         turn = Turn(
             session_id=interaction.session_id,
-            decide=Interact(interaction, self._catalogue, nonce is not None),
+            decide=Interact(interaction, self._catalogue, caller),
             nonce=nonce,
             run_id=None if of_session else interaction.run_id,
             traceparent=_traceparent(request),
@@ -118,12 +120,30 @@ class Routes:
         )
         return Response(await self._ledger.submit(turn), media_type="application/json")
 
+    async def cancel(self, request: Request) -> Response:
+        body = await requests.read_body(request)
+        asked = codec.decode(body, RunCancellation)
+        set_trace_id(request, asked.trace_id)
+        caller, nonce = self._callers.writer(request, body, must_sign=False)
+        self._limit(caller, asked.user_id)
+        run_id = requests.path_field(request, "runId")
+        turn = Turn(
+            session_id=asked.session_id,
+            decide=Cancel(asked, run_id, caller),
+            nonce=nonce,
+            run_id=run_id,
+            traceparent=_traceparent(request),
+            follows_successor=False,
+        )
+        return Response(await self._ledger.submit(turn), media_type="application/json")
+
     async def timeline(self, request: Request) -> Response:
+        subject = self._callers.reader(request)
         fields = requests.query(request)
         session_id = requests.text_field(fields, "sessionId")
         cursor = requests.integer_field(fields, "cursor", default=0)
         try:
-            events = (await timeline.read(self._pool, session_id, cursor)).events
+            events = (await timeline.read(self._pool, session_id, cursor, subject=subject)).events
         except (*OUTAGE, asyncpg.PostgresError):
             raise Unavailable("the database is away; try again") from None
         page = TimelinePage(
@@ -132,6 +152,7 @@ class Routes:
         return json_response(page)
 
     async def stream(self, request: Request) -> Response:
+        subject = self._callers.reader(request)
         fields = requests.query(request)
         session_id = requests.text_field(fields, "sessionId")
         cursor = requests.integer_field(fields, "cursor", default=0)
@@ -140,7 +161,9 @@ class Routes:
             cursor = requests.integer("Last-Event-ID", last_event_id)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(
-            self._counted(self._hub.follow(session_id, cursor)), media_type="text/event-stream", headers=headers
+            self._counted(self._hub.follow(session_id, cursor, subject=subject)),
+            media_type="text/event-stream",
+            headers=headers,
         )
 
     async def _counted(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -152,14 +175,14 @@ class Routes:
             self._metrics.streams.dec()
 
     async def events(self, request: Request) -> Response:
-        self._check_scope(request, "events:write", unnamed="granted")
+        self._callers.check_scope(request, "events:write", unnamed="granted")
         asked = await requests.read_shape(request, ProviderEventsRequest)
         return json_response(
             await late_events.accept(asked, submit=self._ledger.submit, latest_session=self._latest_session)
         )
 
     async def user_context(self, request: Request) -> Response:
-        self._check_scope(request, "context:read", unnamed="refused")
+        self._callers.check_scope(request, "context:read", unnamed="refused")
         profile_ref = requests.path_field(request, "profileRef")
         prefix, _, user_id = profile_ref.partition(":")
         if prefix != "profile" or not user_id:
@@ -184,25 +207,10 @@ class Routes:
             )
         )
 
-    def _verified_nonce(self, request: Request, body: bytes, *, required: bool) -> str | None:
-        """The nonce of a good signature; None when unsigned and that is allowed."""
-        headers = request.scope["headers"]
-        if not signing.is_signed(headers):
-            if required:
-                raise InvalidSignature("x-uniassist-signature: required for every source but app")
-            return None
-        return signing.verify(headers, body, self._adapter_secrets, now_ms())
-
-    def _check_scope(self, request: Request, scope: str, *, unnamed: Literal["granted", "refused"]) -> None:
-        """The header can only narrow what the token grants; the contract wants it named for some calls only."""
-        token = requests.bearer_token(request)
-        if token is None or not hmac.compare_digest(token.encode(), self._provider_token):
-            raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
-        named = requests.header(request, "x-provider-scopes")
-        if scope not in GRANTED or (named is None and unnamed == "refused"):
-            raise MissingScope(f"x-provider-scopes: required, with {scope} or * in it")
-        if named is not None and not {scope, "*"} & set(named.replace(",", " ").split()):
-            raise MissingScope(f"x-provider-scopes: expected it to hold {scope} or *")
+    def _limit(self, caller: Caller, user_id: str) -> None:
+        wait_seconds = self._rate_limit.take(caller.subject or user_id, time.monotonic())
+        if wait_seconds:
+            raise RateLimited("userId: too many inputs of this user; try again", retry_after_seconds=wait_seconds)
 
     async def _latest_session(self, user_id: str) -> str | None:
         try:
@@ -211,15 +219,16 @@ class Routes:
             raise Unavailable("the database is away; try again") from None
 
 
-def _idempotency(request: Request, message: UnifiedUserInput, body: bytes) -> Idempotency | None:
+def _idempotency(request: Request, message: UnifiedUserInput, body: bytes, caller: Caller) -> Idempotency | None:
     """By the client's key, else by the channel's message id: a channel pushes the same message again."""
+    scope = f"ingest:{message.user_id}" if caller.subject is None else f"ingest-as:{caller.subject}"
     key = requests.header(request, "idempotency-key", max_length=MAX_KEY_LENGTH)
     if key is not None:
         if not key.strip():
             raise InvalidRequest(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
-        return Idempotency(f"ingest:{message.user_id}", f"key:{key}", hashlib.sha256(body).digest())
+        return Idempotency(scope, f"key:{key}", hashlib.sha256(body).digest())
     if message.channel is not None and message.channel.message_id is not None:
-        return Idempotency(f"ingest:{message.user_id}", f"message:{message.source}:{message.channel.message_id}")
+        return Idempotency(scope, f"message:{message.source}:{message.channel.message_id}")
     return None
 
 

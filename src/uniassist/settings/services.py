@@ -64,6 +64,8 @@ class StreamSettings:
 
 @dataclass(frozen=True)
 class GatewaySettings:
+    """`app_jwt_key` None: apps need no token. `rate_limit_per_user` in inputs a second, 0: none."""
+
     service: ServiceSettings
     database_url: Secret
     redis_url: Secret
@@ -75,6 +77,10 @@ class GatewaySettings:
     ingest_queue_size: int
     outbox_max_attempts: int
     provider_timeout_ms: int
+    rate_limit_per_user: int
+    app_jwt_key: Secret | None
+    app_jwt_issuer: str | None
+    app_jwt_audience: str | None
     streams: StreamSettings
 
     @classmethod
@@ -94,8 +100,18 @@ class GatewaySettings:
             ingest_queue_size=reader.integer("GATEWAY_INGEST_QUEUE_SIZE"),
             outbox_max_attempts=reader.integer("OUTBOX_MAX_ATTEMPTS"),
             provider_timeout_ms=reader.integer("GATEWAY_PROVIDER_TIMEOUT_MS"),
+            rate_limit_per_user=reader.integer("GATEWAY_RATE_LIMIT_PER_USER"),
+            app_jwt_key=_app_jwt_key(reader),
+            app_jwt_issuer=reader.optional("UNIASSIST_APP_JWT_ISSUER"),
+            app_jwt_audience=reader.optional("UNIASSIST_APP_JWT_AUDIENCE"),
             streams=StreamSettings.read(reader, service.port),
         )
+
+
+def _app_jwt_key(reader: Reader) -> Secret | None:
+    """None: app authentication is off, which outside dev and test must be said."""
+    said = reader.choice("UNIASSIST_APP_AUTH") if reader.strict or reader.optional("UNIASSIST_APP_AUTH") else "off"
+    return reader.secret("UNIASSIST_APP_JWT_KEY") if said == "jwt" else None
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,22 @@ GROUPS: tuple[Group, ...] = (
                 1,
                 1_000_000,
             ),
+            _count("GATEWAY_RATE_LIMIT_PER_USER", "200", "Inputs a second of one user; 0: no limit.", 0, 1_000_000),
+            Variable(
+                "UNIASSIST_APP_AUTH",
+                "choice",
+                "jwt: apps need a token, and see only their own sessions. off: they don't. Outside dev and test it "
+                "must be said which.",
+                need="required",
+                choices=("off", "jwt"),
+            ),
+            _secret(
+                "UNIASSIST_APP_JWT_KEY",
+                "With jwt: the public key in PEM, or the shared secret, that app tokens are checked with.",
+                need="optional",
+            ),
+            Variable("UNIASSIST_APP_JWT_ISSUER", "text", "With jwt: the iss that tokens must have; empty: any."),
+            Variable("UNIASSIST_APP_JWT_AUDIENCE", "text", "With jwt: the aud that tokens must have; empty: any."),
             _count("GATEWAY_PROVIDER_TIMEOUT_MS", "8000", "Deadline of one provider call.", 100, 120_000),
         ),
     ),

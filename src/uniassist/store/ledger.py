@@ -15,7 +15,7 @@ _LATEST_MS = 253_402_300_799_000  # the end of the year 9999; a client's clock m
 
 @dataclass
 class Session:
-    """A locked session. `state` is the routing memory as JSON."""
+    """A locked session. `state` is the routing memory as JSON, `subject` the app token's that owns it."""
 
     session_id: str
     user_id: str
@@ -25,6 +25,7 @@ class Session:
     successor_id: str | None
     state: str
     is_new: bool
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Opening:
     user_id: str
     signed: bool
     at_ms: int
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ async def lock_sessions(
             [opening.user_id for opening in opened],
             [opening.signed for opening in opened],
             [_time(opening.at_ms) for opening in opened],
+            [opening.subject for opening in opened],
             sorted(missing),
         )
         for row in rows:
@@ -142,6 +145,7 @@ async def lock_sessions(
                 successor_id=row["successor_id"],
                 state=row["state"],
                 is_new=row["is_new"],
+                subject=row["subject"],
             )
         if not by_id.keys() & (wanted - found.keys()):
             break
@@ -213,6 +217,7 @@ async def write(
         rows.settled_calls,
         rows.nonces,
         *_columns(rows.keys, KeyRow),
+        [session.subject for session in sessions],
     ]
     await connection.execute(load("ledger")["write"], *arguments)
 

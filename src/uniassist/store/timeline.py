@@ -26,16 +26,18 @@ class Page:
     more: bool
 
 
-async def read(pool: Pool, session_id: str, cursor: int, limit: int = MAX_PAGE) -> Page:
+async def read(
+    pool: Pool, session_id: str, cursor: int, limit: int = MAX_PAGE, *, subject: str | None = None
+) -> Page:
     """Events with seq > cursor in seq order, at most `limit` and, beyond the first, MAX_PAGE_BYTES of payload.
 
-    The payload stays JSON text. Empty for an unknown session.
+    The payload stays JSON text. Empty for an unknown session, and for one that isn't `subject`'s (None: any).
     """
     events: list[TimelineEvent] = []
     size = 0
     while len(events) < min(limit, MAX_PAGE):  # ends: each step adds events or is the last
         step = min(_STEP, limit - len(events))
-        rows = await pool.fetch(load("gateway")["timeline"], session_id, cursor, step, timeout=10)
+        rows = await pool.fetch(load("gateway")["timeline"], session_id, cursor, step, subject, timeout=10)
         for row in rows:
             event = _event(row)
             size += len(event.payload)

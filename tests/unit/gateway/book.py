@@ -9,6 +9,7 @@ from typing import Any
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import UnifiedUserInput, UserInteraction
 from uniassist.errors import UniAssistError
+from uniassist.gateway.access import Caller
 from uniassist.gateway.batch import Batch, Facts
 from uniassist.gateway.idle import activity_ms
 from uniassist.gateway.ingest import Ingest
@@ -110,7 +111,7 @@ def ingest(
     )
     return Turn(
         session_id=session,
-        decide=Ingest(message, CATALOGUE, signed),
+        decide=Ingest(message, CATALOGUE, Caller(signed)),
         opening=Opening(session, user, signed, activity_ms(at_ms, NOW_MS)),
         nonce=nonce,
         idempotency=Idempotency(f"ingest:{user}", key, body_hash) if key is not None else None,
@@ -139,7 +140,7 @@ def interact(
     of_session = action_id.startswith((SWITCH, NEW_SESSION))
     return Turn(
         session_id=session,
-        decide=Interact(interaction, CATALOGUE, signed),
+        decide=Interact(interaction, CATALOGUE, Caller(signed)),
         run_id=None if of_session else run_id,
         follows_successor=of_session,
     )

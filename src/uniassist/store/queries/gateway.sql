@@ -1,7 +1,10 @@
 -- name: timeline
 SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind, extension_kind,
        render_schema_ref, payload
-FROM timeline_events WHERE session_id = $1 AND seq > $2 ORDER BY seq LIMIT $3;
+FROM timeline_events
+WHERE session_id = $1 AND seq > $2
+  AND ($4::text IS NULL OR EXISTS (SELECT FROM sessions WHERE session_id = $1 AND subject = $4))
+ORDER BY seq LIMIT $3;
 
 -- name: latest_session
 SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, session_id DESC LIMIT 1;

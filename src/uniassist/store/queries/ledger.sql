@@ -1,17 +1,17 @@
 -- The ledger: sessions locked in id order, then everything of a batch in one statement.
 
 -- name: open_and_lock
--- $1..$4: sessions to open when missing; $5: sessions to lock. Rows opened by a concurrent commit after this
+-- $1..$5: sessions to open when missing; $6: sessions to lock. Rows opened by a concurrent commit after this
 -- statement's snapshot are missing from the answer: ask again.
 WITH opened AS (
-    INSERT INTO sessions (session_id, user_id, signed, last_activity_at)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
+    INSERT INTO sessions (session_id, user_id, signed, last_activity_at, subject)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[], $5::text[])
     ORDER BY 1
     ON CONFLICT (session_id) DO NOTHING
-    RETURNING session_id, user_id, seq, last_activity_at, signed, successor_id, state
+    RETURNING session_id, user_id, seq, last_activity_at, signed, successor_id, state, subject
 ), locked AS (
-    SELECT session_id, user_id, seq, last_activity_at, signed, successor_id, state
-    FROM sessions WHERE session_id = ANY ($5::text[]) ORDER BY session_id FOR UPDATE
+    SELECT session_id, user_id, seq, last_activity_at, signed, successor_id, state, subject
+    FROM sessions WHERE session_id = ANY ($6::text[]) ORDER BY session_id FOR UPDATE
 )
 SELECT *, true AS is_new FROM opened UNION ALL SELECT *, false FROM locked;
 
@@ -50,12 +50,12 @@ SELECT run_id, session_id, user_id, provider_id, status FROM provider_runs WHERE
 
 -- name: write
 WITH touched AS (
-    INSERT INTO sessions (session_id, user_id, seq, last_activity_at, signed, successor_id, state)
+    INSERT INTO sessions (session_id, user_id, seq, last_activity_at, signed, successor_id, state, subject)
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::boolean[], $6::text[],
-                         $7::jsonb[])
+                         $7::jsonb[], $49::text[])
     ON CONFLICT (session_id) DO UPDATE SET user_id = EXCLUDED.user_id, signed = EXCLUDED.signed,
         seq = EXCLUDED.seq, last_activity_at = EXCLUDED.last_activity_at, successor_id = EXCLUDED.successor_id,
-        state = EXCLUDED.state
+        state = EXCLUDED.state, subject = EXCLUDED.subject
 ), event AS (
     SELECT * FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[],
                          $15::bigint[], $16::text[], $17::text[], $18::text[], $19::jsonb[], $20::text[])

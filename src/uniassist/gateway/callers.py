@@ -1,0 +1,66 @@
+"""Who calls: a channel with its signature, an app with its token, a provider with its own."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from typing import Literal
+
+from starlette.requests import Request
+
+from uniassist.errors import InvalidProviderToken, InvalidSignature, MissingScope
+from uniassist.gateway.access import Caller
+from uniassist.gateway.ids import now_ms
+from uniassist.web import requests, signing
+from uniassist.web.app_tokens import AppTokens
+
+GRANTED = frozenset({"context:read", "events:write"})
+
+
+class Callers:
+    """`app_tokens` None: apps need no token (UNIASSIST_APP_AUTH=off)."""
+
+    def __init__(self, adapter_secrets: Sequence[str], app_tokens: AppTokens | None, provider_token: str) -> None:
+        self._adapter_secrets = adapter_secrets
+        self._app_tokens = app_tokens
+        self._provider_token = provider_token.encode()
+
+    def writer(self, request: Request, body: bytes, *, must_sign: bool) -> tuple[Caller, str | None]:
+        """The caller, and the nonce that its signature uses up (None: unsigned)."""
+        headers = request.scope["headers"]
+        if signing.is_signed(headers):
+            return Caller(signed=True), signing.verify(headers, body, self._adapter_secrets, now_ms())
+        if must_sign:
+            raise InvalidSignature("x-uniassist-signature: required for every source but app")
+        return Caller(signed=False, subject=self._subject(request)), None
+
+    def reader(self, request: Request) -> str | None:
+        """Whose sessions may be read; None: any. A channel signs the request's target, path and query, as the body.
+
+        Nothing is written, so the nonce isn't used up: within its five minutes the same read may be repeated.
+        """
+        headers = request.scope["headers"]
+        if self._app_tokens is None or not signing.is_signed(headers):
+            return self._subject(request)
+        signing.verify(headers, _target(request), self._adapter_secrets, now_ms())
+        return None
+
+    def check_scope(self, request: Request, scope: str, *, unnamed: Literal["granted", "refused"]) -> None:
+        """The header can only narrow what the token grants; the contract wants it named for some calls only."""
+        token = requests.bearer_token(request)
+        if token is None or not hmac.compare_digest(token.encode(), self._provider_token):
+            raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
+        named = requests.header(request, "x-provider-scopes")
+        if scope not in GRANTED or (named is None and unnamed == "refused"):
+            raise MissingScope(f"x-provider-scopes: required, with {scope} or * in it")
+        if named is not None and not {scope, "*"} & set(named.replace(",", " ").split()):
+            raise MissingScope(f"x-provider-scopes: expected it to hold {scope} or *")
+
+    def _subject(self, request: Request) -> str | None:
+        return None if self._app_tokens is None else self._app_tokens.subject(requests.bearer_token(request))
+
+
+def _target(request: Request) -> bytes:
+    path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return path + (b"?" + query if query else b"")
