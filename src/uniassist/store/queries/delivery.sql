@@ -75,22 +75,24 @@ WITH given AS (
 SELECT count(*) FROM given;
 
 -- name: claim
--- $1 worker, $2 how many, $3 lease, $4 shards. A failed event holds back what comes after it in its session.
+-- $1 worker, $2 how many, $3 lease, $4 shards. A failed event holds back what comes after it in its session:
+-- asked of the index for each row, which stays the plan whatever the statistics were when it was made.
 -- The shards' rows are locked, so that nobody takes a shard over while its claim is not committed.
 WITH mine AS MATERIALIZED (
     SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now() AND shard = ANY ($4::integer[])
     FOR KEY SHARE
 ), waiting AS MATERIALIZED (
     SELECT o.id FROM outbox_events o
-    WHERE o.status = 'pending' AND (hashtext(o.session_id) & 31) IN (SELECT shard FROM mine)
-      AND NOT EXISTS (SELECT FROM outbox_events f
-                      WHERE f.status = 'failed' AND f.session_id = o.session_id AND f.id < o.id)
+    WHERE o.status = 'pending' AND (hashtext(o.session_id) & 31) = ANY (ARRAY(SELECT shard FROM mine))
+      AND coalesce((SELECT f.id FROM outbox_events f WHERE f.status = 'failed' AND f.session_id = o.session_id
+                    ORDER BY f.id LIMIT 1) >= o.id, true)
     ORDER BY o.id LIMIT $2
 ), due AS MATERIALIZED (
     SELECT o.id FROM outbox_events o
-    WHERE o.status = 'failed' AND o.next_retry_at <= now() AND (hashtext(o.session_id) & 31) IN (SELECT shard FROM mine)
-      AND NOT EXISTS (SELECT FROM outbox_events f
-                      WHERE f.status = 'failed' AND f.session_id = o.session_id AND f.id < o.id)
+    WHERE o.status = 'failed' AND o.next_retry_at <= now()
+      AND (hashtext(o.session_id) & 31) = ANY (ARRAY(SELECT shard FROM mine))
+      AND coalesce((SELECT f.id FROM outbox_events f WHERE f.status = 'failed' AND f.session_id = o.session_id
+                    ORDER BY f.id LIMIT 1) >= o.id, true)
     ORDER BY o.next_retry_at LIMIT $2
 ), chosen AS (
     SELECT id FROM (SELECT id FROM waiting UNION ALL SELECT id FROM due) AS both_kinds ORDER BY id LIMIT $2
