@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeAlias, cast
 
+import asyncpg
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 from uniassist.contracts import codec
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.timeline import SseFrame
+from uniassist.gateway.ledger import OUTAGE
 from uniassist.lifecycle import Loop
 from uniassist.store import timeline
 from uniassist.store.pool import Pool
@@ -80,7 +82,14 @@ class Hub:
             beat_at = loop.time() + HEARTBEAT_SECONDS
             while not self._closed.is_set():
                 news.clear()
-                frames, cursor, more = await self._frames_after(session_id, cursor, subject)
+                patience = HEARTBEAT_SECONDS
+                frames, more = b"", False
+                try:
+                    frames, cursor, more = await self._frames_after(session_id, cursor, subject)
+                except (*OUTAGE, asyncpg.PostgresError) as error:
+                    # The stream stays open. What it was woken for is still to be read: it asks again soon.
+                    log.warning("event stream can't read", error=repr(error))
+                    patience = POLL_SECONDS
                 if not frames and loop.time() >= beat_at:
                     frames = b": heartbeat\n\n"
                 if frames:
@@ -88,7 +97,7 @@ class Hub:
                     beat_at = loop.time() + HEARTBEAT_SECONDS
                 if not more:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), max(0.0, beat_at - loop.time()))
+                        await asyncio.wait_for(news.wait(), max(0.0, min(patience, beat_at - loop.time())))
         finally:
             followers = self._followers[session_id]
             followers.discard(news)
@@ -96,11 +105,7 @@ class Hub:
                 del self._followers[session_id]
 
     async def _frames_after(self, session_id: str, cursor: int, subject: str | None) -> tuple[bytes, int, bool]:
-        try:
-            page = await timeline.read(self._pool, session_id, cursor, PAGE, subject=subject)
-        except Exception as error:  # Postgres is away: the stream stays open and goes on when it is back
-            log.warning("event stream can't read", error=repr(error))
-            return b"", cursor, False
+        page = await timeline.read(self._pool, session_id, cursor, PAGE, subject=subject)
         frames = [
             b"id: %d\ndata: %b\n\n"
             % (

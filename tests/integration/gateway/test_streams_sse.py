@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Callable
 from typing import cast
 
 import aiohttp
+import psycopg
 import pytest
+import structlog
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from tests.integration.gateway.client import GatewayClient, interaction, message, unique
@@ -16,6 +18,7 @@ from tests.integration.gateway.sse import follow
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
+from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port
 from uniassist.gateway import live
@@ -167,6 +170,44 @@ async def test_a_quiet_stream_beats_also_while_redis_is_away(
         await hub.stop()
     await redis.aclose()
     assert got == [b": connected\n\n", b": heartbeat\n\n", b": heartbeat\n\n"]
+
+
+async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+) -> None:
+    """The hub by itself: the read that failed is made again well before the next heartbeat."""
+    redis = AsyncRedis.from_url(own_redis.url)
+    async with await create_pool(own_postgres.url, application_name="test") as pool:
+        hub = live.Hub(pool, redis, global_key="all")
+        hub.start()
+        frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
+        assert await anext(frames) == b": connected\n\n"
+        for seq in (1, 2):  # the second one comes only when the hub reads Redis
+            _write_event(own_postgres.url, seq)
+            await redis.xadd("all", {"sessionId": "s"})
+            assert (await asyncio.wait_for(anext(frames), 10)).startswith(b"id: %d\n" % seq)
+        coming = asyncio.ensure_future(anext(frames))
+        await asyncio.sleep(0)
+        with structlog.testing.capture_logs() as logs:
+            own_postgres.stop()
+            hub.wake(["s"])
+            await eventually(lambda: logs, "the read failed")
+        own_postgres.start()
+        _write_event(own_postgres.url, 3)
+        assert (await asyncio.wait_for(coming, live.HEARTBEAT_SECONDS / 2)).startswith(b"id: 3\n")
+        await frames.aclose()
+        await hub.stop()
+    await redis.aclose()
+
+
+def _write_event(url: str, seq: int) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO timeline_events"
+            " (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)"
+            " VALUES (%s, 't', 's', 'u', %s, 0, 'error', '{}')",
+            (f"event-{seq}", seq),
+        )
 
 
 async def test_streams_end_in_good_order_when_the_gateway_stops(
