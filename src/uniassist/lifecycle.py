@@ -71,6 +71,7 @@ class Loop:
                 error=f"{type(error).__name__}: {error}",
                 failures=self.failures_in_a_row,
             )
+        log.debug("loop pauses", loop=self.name, seconds=pause_seconds)
         return pause_seconds
 
     async def _run(self) -> None:

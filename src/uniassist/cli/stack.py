@@ -112,6 +112,8 @@ def _show(console: Console, state: RunState, directory: StateDirectory, *, attac
 def _status(state_dir: StateDir = None, as_json: Json = False) -> None:
     directory = StateDirectory(state_dir or DEFAULT_DIRECTORY)
     state = directory.read()
+    if state is None and directory.is_locked():
+        raise StartError(directory.who())
     if state is None:
         if as_json:
             print(msgspec.json.encode({"running": False, "stateDir": str(directory.path)}).decode())
@@ -141,6 +143,8 @@ def _down(state_dir: StateDir = None) -> None:
     directory = StateDirectory(state_dir or DEFAULT_DIRECTORY)
     state = directory.read()
     if state is None:
+        if directory.is_locked():
+            raise StartError(directory.who())
         print(f"nothing runs on {directory.path}")
         return
     _say(f"draining process {state.pid}…")

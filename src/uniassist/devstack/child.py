@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ class Runnable(Protocol):
     process: ServerProcess
 
     def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def ask_to_stop(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class _Service:
     def start(self) -> None:
         self.process.spawn(self._program.command, env=self._program.env)
 
-    def stop(self) -> None:
-        self.process.stop()
+    def ask_to_stop(self) -> None:
+        self.process.send(signal.SIGTERM)
 
 
 class Child:
@@ -104,13 +105,19 @@ class Child:
         return f"; its last lines:\n    {lines.replace(chr(10), chr(10) + '    ')}" if lines else ""
 
 
+def check_runs(child: Child) -> None:
+    """StartError with the log's last lines when it has ended."""
+    process = child.runnable.process
+    if not process.running:
+        raise StartError(f"{child.name} ended with {process.exit_code}:\n{process.last_lines()}")
+
+
 def wait_or_raise(child: Child, is_ready: Callable[[], bool], deadline_seconds: float) -> None:
     """Until ready; StartError with the log's last lines when it ends first, or takes too long."""
     end = time.monotonic() + deadline_seconds
     while not is_ready():
-        process = child.runnable.process
-        if not process.running:
-            raise StartError(f"{child.name} ended with {process.exit_code}:\n{process.last_lines()}")
+        check_runs(child)
         if time.monotonic() > end:
-            raise StartError(f"{child.name} was not ready in {deadline_seconds:.0f} s:\n{process.last_lines()}")
+            last = child.runnable.process.last_lines()
+            raise StartError(f"{child.name} was not ready in {deadline_seconds:.0f} s:\n{last}")
         time.sleep(0.05)

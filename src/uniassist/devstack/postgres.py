@@ -99,6 +99,9 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         self.process.stop(signal.SIGINT)
 
+    def ask_to_stop(self) -> None:
+        self.process.send(signal.SIGINT)
+
     def _command(self) -> list[str]:
         options = {
             "listen_addresses": "127.0.0.1",

@@ -60,6 +60,9 @@ class EmbeddedRedis:
     def stop(self) -> None:
         self.process.stop()
 
+    def ask_to_stop(self) -> None:
+        self.process.send(signal.SIGTERM)
+
     def answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
-import urllib.request
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from uniassist.devstack.direct import direct
 from uniassist.devstack.state import RunState, ServiceState
 from uniassist.settings.reader import mask_url
 
@@ -50,7 +50,7 @@ def _look_at(service: ServiceState) -> Seen:
 
 def _health(url: str) -> dict[str, Any] | None:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own http URLs
+        with direct.open(url, timeout=2) as answer:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         try:

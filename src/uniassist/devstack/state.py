@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from uniassist.errors import StartError
 
 DEFAULT_DIRECTORY = Path(".uniassist")
+LOOKING_SECONDS = 1.0
 
 
 class ServiceState(msgspec.Struct, rename="camel", frozen=True):
@@ -61,10 +63,9 @@ class StateDirectory:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o755)  # the embedded Postgres may run as another user
         with self._lock.open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StartError(self.who()) from None
+            if not _take(lock):
+                raise StartError(self.who())
+            self._state.unlink(missing_ok=True)  # of one that was killed
             yield
             self._state.unlink(missing_ok=True)
 
@@ -72,7 +73,7 @@ class StateDirectory:
         """Whether an `up` runs here, by its lock: a state file that outlived a SIGKILL doesn't count."""
         try:
             with self._lock.open("a+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
@@ -134,6 +135,20 @@ class StateDirectory:
 
     def _write_kept(self, kept: _Kept) -> None:
         _write_private(self._kept, msgspec.json.format(msgspec.json.encode(kept)))
+
+
+def _take(lock: IO[str]) -> bool:
+    """Whoever only looks holds it for an instant; whoever runs, for long."""
+    end = time.monotonic() + LOOKING_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.005)
+        else:
+            return True
 
 
 def _write_private(path: Path, content: bytes) -> None:

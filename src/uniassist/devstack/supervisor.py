@@ -6,7 +6,6 @@ import os
 import signal
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from types import FrameType
 
@@ -14,7 +13,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from uniassist.devstack import plan as plans
-from uniassist.devstack.child import Child, Program, wait_or_raise
+from uniassist.devstack.child import Child, Program, check_runs, wait_or_raise
+from uniassist.devstack.direct import direct
 from uniassist.devstack.logs import LogTail
 from uniassist.devstack.plan import Plan
 from uniassist.devstack.postgres import EmbeddedPostgres
@@ -62,6 +62,7 @@ class Supervisor:
     def start(self) -> None:
         """Everything up and healthy, or StartError, with nothing left running."""
         try:
+            self._directory.write(self._state(ready=False))
             plans.check_ports(self._plan)
             self._start_servers()
             self._check_asked()
@@ -100,10 +101,13 @@ class Supervisor:
             return
         if not quietly:
             self._say(f"stopping  {child.name}")
-        if self._signals > 1:
-            child.runnable.process.kill()
-        else:
-            child.runnable.stop()
+        child.runnable.ask_to_stop()
+        end = time.monotonic() + DRAIN_SECONDS
+        while child.pid is not None:
+            if self._signals > 1 or time.monotonic() > end:
+                self._say(f"killing   {child.name}")
+                child.runnable.process.kill()
+            time.sleep(0.02)
 
     def _start_servers(self) -> None:
         if self._plan.database_url is None:
@@ -148,6 +152,8 @@ class Supervisor:
     def _wait_for(self, program: Program, child: Child) -> None:
         def is_ready() -> bool:
             self._check_asked()
+            for other in self._services:
+                check_runs(other)
             return answers(f"{program.url}/health")
 
         wait_or_raise(child, is_ready, READY_SECONDS)
@@ -180,7 +186,7 @@ def check_redis(url: str) -> None:
 def answers(url: str, deadline_seconds: float = 2.0) -> bool:
     """Whether a GET of the URL is answered with 200."""
     try:
-        with urllib.request.urlopen(url, timeout=deadline_seconds) as answer:  # noqa: S310 - our own http URLs
+        with direct.open(url, timeout=deadline_seconds) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False

@@ -48,14 +48,16 @@ async def untouched_by_outage(outbox: Outbox) -> None:
 async def test_redis_away_and_back(
     own_outbox: Outbox, start_own_worker: StartWorker, own_redis: EmbeddedRedis
 ) -> None:
-    worker = start_own_worker(**SMALL)
+    worker = start_own_worker(**SMALL, UNIASSIST_LOG_LEVEL="debug")
     await turns(worker, 200, postgres="ok", redis="ok", loops="ok")
     await own_outbox.write_many(40, 50)
     await some_consumed(own_outbox, 200)
     await asyncio.to_thread(own_redis.process.kill)
     assert await turns(worker, 503, redis="failing", postgres="ok") < TRUTH_SECONDS
     await own_outbox.write_turn("meanwhile", 3)
-    await logged(worker, '"retry_in_seconds": 5.0')  # the longest pause, which must not hide the return
+    await logged(
+        worker, '"seconds": 5.0, "event": "loop pauses"'
+    )  # the longest pause, which must not hide the return
     await asyncio.to_thread(own_redis.start)
     assert await turns(worker, 200, redis="ok") < TRUTH_SECONDS
     await untouched_by_outage(own_outbox)
@@ -81,12 +83,12 @@ async def test_redis_stalls_and_goes_on(
 async def test_postgres_away_and_back(
     own_outbox: Outbox, start_own_worker: StartWorker, own_postgres: EmbeddedPostgres
 ) -> None:
-    worker = start_own_worker(**SMALL)
+    worker = start_own_worker(**SMALL, UNIASSIST_LOG_LEVEL="debug")
     await own_outbox.write_many(40, 100)
     await some_consumed(own_outbox, 500)
     await asyncio.to_thread(own_postgres.stop)
     assert await turns(worker, 503, postgres="failing", redis="ok") < TRUTH_SECONDS
-    await logged(worker, '"retry_in_seconds": 5.0')
+    await logged(worker, '"seconds": 5.0, "event": "loop pauses"')
     await asyncio.to_thread(own_postgres.start)
     assert await turns(worker, 200, postgres="ok") < TRUTH_SECONDS
     await untouched_by_outage(own_outbox)

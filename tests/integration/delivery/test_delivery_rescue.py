@@ -34,7 +34,8 @@ async def owners(outbox: Outbox) -> dict[str, int]:
 async def shared_by(outbox: Outbox, workers: int) -> dict[str, int]:
     async def shared() -> dict[str, int] | None:
         found = await owners(outbox)
-        return found if len(found) == workers and sum(found.values()) == 32 else None
+        is_fair = len(found) == workers and sum(found.values()) == 32 and max(found.values()) <= -(-32 // workers)
+        return found if is_fair else None
 
     return await eventually(shared, f"{workers} workers share the shards")
 

@@ -17,6 +17,7 @@ import psutil
 from tests.waiting import eventually
 
 from uniassist.devstack.server import free_port
+from uniassist.devstack.state import StateDirectory
 
 Json = dict[str, Any]
 
@@ -122,7 +123,8 @@ class System:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(10)
-        self.run("down", deadline_seconds=STOP_SECONDS * 2)
+        if StateDirectory(self.directory).is_locked():
+            self.run("down", deadline_seconds=STOP_SECONDS * 2)
 
 
 def alive(process: psutil.Process) -> bool:

@@ -1,4 +1,4 @@
-"""Faults of `up` that are known and not mended yet: each test goes green with its remedy, then its mark goes."""
+"""Faults that `up` once had."""
 
 from __future__ import annotations
 
@@ -20,10 +20,6 @@ from uniassist.errors import StartError
 NewSystem = Callable[..., System]
 
 
-def fault(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.fixture
 def bystander() -> Iterator[subprocess.Popen[bytes]]:
     """A process that has nothing to do with us."""
@@ -33,7 +29,6 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
     process.wait(10)
 
 
-@fault("the state file of an `up` that was SIGKILLed is believed while the next one starts")
 async def test_down_spares_a_stranger_who_has_the_pid_of_a_killed_up(
     new_system: NewSystem, bystander: subprocess.Popen[bytes]
 ) -> None:
@@ -58,7 +53,6 @@ async def test_down_spares_a_stranger_who_has_the_pid_of_a_killed_up(
         assert bystander.poll() is None
 
 
-@fault("a state is written only after servers and migrations; until then `status` and `down` see nobody")
 def test_a_system_that_is_starting_is_not_said_to_be_nothing(new_system: NewSystem) -> None:
     system = new_system()
     directory = StateDirectory(system.directory)
@@ -67,16 +61,12 @@ def test_a_system_that_is_starting_is_not_said_to_be_nothing(new_system: NewSyst
         assert "nothing runs" not in system.run("down", deadline_seconds=10).stdout
 
 
-@fault("urllib takes the proxy of the environment for 127.0.0.1 too")
 async def test_a_proxy_in_the_environment_does_not_come_between(new_system: NewSystem) -> None:
     system = new_system(http_proxy="http://127.0.0.1:9")
     system.begin()
     await system.says("provider-plan  ready", deadline_seconds=10)
 
 
-@fault(
-    "a service that ended is noticed only when it is its turn to be waited for, 40 s later, under another's name"
-)
 async def test_the_service_that_ended_is_named_at_once(new_system: NewSystem) -> None:
     system = new_system(UNIASSIST_PROVIDERS_FILE="/nowhere/providers.toml")
     system.begin()
@@ -84,7 +74,6 @@ async def test_the_service_that_ended_is_named_at_once(new_system: NewSystem) ->
     assert "uniassist: gateway ended with 1" in system.said()
 
 
-@fault("the second signal is looked at only after the child that is being stopped has gone, up to 15 s")
 async def test_a_second_ctrl_c_ends_at_once(new_system: NewSystem) -> None:
     system = new_system()
     await system.up()
@@ -100,7 +89,6 @@ async def test_a_second_ctrl_c_ends_at_once(new_system: NewSystem) -> None:
             worker.resume()
 
 
-@fault("whoever only looks takes the lock exclusively for an instant")
 def test_looking_does_not_keep_an_up_from_starting(new_system: NewSystem) -> None:
     system = new_system()
     directory = StateDirectory(system.directory)
