@@ -16,6 +16,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "talk": ("send", "timeline"),
     "outbox": ("outbox",),
     "checks": ("smoke", "conformance"),
+    "release": ("release",),
     "drill": ("drill",),
     "db": ("db",),
     "services": ("gateway", "worker", "provider-plan", "adapter-wechat"),

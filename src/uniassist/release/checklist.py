@@ -12,6 +12,7 @@ from uniassist.errors import SettingsError, StartError, UniAssistError
 from uniassist.web.client import CallFailed
 
 CHECK_SECONDS = 15.0
+POLL_SECONDS = 0.05
 
 
 class CheckFailed(Exception):
@@ -103,3 +104,14 @@ def expect(condition: object, detail: str) -> None:
 def equal(what: str, found: object, wanted: object) -> None:
     if found != wanted:
         raise CheckFailed(f"{what}: expected {wanted!r}, got {found!r}")
+
+
+async def until(what: str, condition: Callable[[], Awaitable[bool]], deadline_seconds: float) -> None:
+    """CheckFailed naming `what` when the condition doesn't come true in time."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            # Another process makes it true: there is nothing to wait on.
+            while not await condition():  # noqa: ASYNC110
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise CheckFailed(f"not within {deadline_seconds:.0f} s: {what}") from None

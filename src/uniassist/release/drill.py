@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 import asyncpg
 from redis.asyncio import Redis
 
-from uniassist.release.checklist import CheckFailed, Skipped, equal, expect
+from uniassist.release.checklist import CheckFailed, Skipped, equal, expect, until
 from uniassist.release.entries import groups, newest
-from uniassist.release.smoke import until
 from uniassist.release.steps import Advice, Steps
 from uniassist.release.throwaway import run_command
 from uniassist.store import outbox

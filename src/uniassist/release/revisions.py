@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from uniassist.errors import StartError
 
 GIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a service that runs a revision may call it. `commit` None: git doesn't know it, or isn't there."""
+
+    tag: str | None
+    commit: str | None
+
+    @property
+    def all(self) -> frozenset[str]:
+        return frozenset(name for name in (self.tag, self.commit) if name)
 
 
 class GitMissing(StartError):
@@ -38,6 +51,16 @@ def checkout_root(here: Path) -> Path:
         raise
     except StartError as error:
         raise GitMissing(f"{here} is in no git checkout ({error})") from None
+
+
+def names_of(here: Path, revision: str | None) -> Names:
+    """Without git, or for a revision that it doesn't know, the given name alone."""
+    if revision is None:
+        return Names(None, None)
+    try:
+        return Names(revision, commit_of(checkout_root(here), revision))
+    except StartError:
+        return Names(revision, None)
 
 
 def describe(here: Path) -> str:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import asyncpg
 from redis.asyncio import Redis
 
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import IngestAck
-from uniassist.release.checklist import CheckFailed, Checklist, equal, expect
+from uniassist.release.checklist import CheckFailed, Checklist, equal, expect, until
 from uniassist.release.talk import Service, new_session, user_input
 from uniassist.release.throwaway import System, run_command
 from uniassist.store import outbox
 from uniassist.store.release import session_states
 from uniassist.web.client import JsonClient
 
-T = TypeVar("T")
-POLL_SECONDS = 0.05
 STEP_SECONDS = 30.0
 
 
@@ -46,7 +41,7 @@ class Smoke:
             kinds = [event.kind for event in await self._gateway.timeline(self._session)]
             return "interaction" in kinds and kinds.count("provider_run") >= 2
 
-        await until("the provider's answer is on the timeline", answered)
+        await until("the provider's answer is on the timeline", answered, STEP_SECONDS)
         events = await self._gateway.timeline(self._session)
         equal("seq", [event.seq for event in events], list(range(1, len(events) + 1)))
         for event in events:
@@ -83,7 +78,7 @@ class Smoke:
         async def is_empty() -> bool:
             return set(await session_states(self._connection, self._session)) == {"consumed"}
 
-        await until("every event is consumed", is_empty)
+        await until("every event is consumed", is_empty, STEP_SECONDS)
         states = await session_states(self._connection, self._session)
         return f"{states['consumed']} events, all consumed"
 
@@ -101,7 +96,7 @@ class Smoke:
             return await outbox.status_of(self._connection, event_id) == "consumed"
 
         try:
-            await until(f"event {event_id} is consumed", is_consumed)
+            await until(f"event {event_id} is consumed", is_consumed, STEP_SECONDS)
         except CheckFailed as error:
             raise CheckFailed(f"{error}; it is {await outbox.status_of(self._connection, event_id)}") from None
         return time.monotonic() - began
@@ -112,19 +107,6 @@ class Smoke:
         code, out, err = await run_command(env, STEP_SECONDS, *arguments)
         equal(f"exit code of replay ({err.strip()})", code, 0)
         return out.strip().splitlines()[-1]
-
-
-async def until(
-    what: str, condition: Callable[[], Awaitable[bool]], deadline_seconds: float = STEP_SECONDS
-) -> None:
-    """CheckFailed naming `what` when the condition doesn't come true in time."""
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            # Another process makes it true: there is nothing to wait on.
-            while not await condition():  # noqa: ASYNC110
-                await asyncio.sleep(POLL_SECONDS)
-    except TimeoutError:
-        raise CheckFailed(f"not within {deadline_seconds:.0f} s: {what}") from None
 
 
 async def smoke(checklist: Checklist, system: System) -> None:

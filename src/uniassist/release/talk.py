@@ -32,8 +32,10 @@ class Service:
             "POST", self.url + path, body=raw, timeout_seconds=CALL_SECONDS, headers=headers
         )
 
-    async def timeline(self, session_id: str, cursor: int = 0) -> list[TimelineEvent]:
-        answer = await self.get(f"/v0/timeline?sessionId={quote(session_id, safe='')}&cursor={cursor}")
+    async def timeline(
+        self, session_id: str, cursor: int = 0, headers: dict[str, str] | None = None
+    ) -> list[TimelineEvent]:
+        answer = await self.get(f"/v0/timeline?sessionId={quote(session_id, safe='')}&cursor={cursor}", headers)
         equal("GET /v0/timeline", answer.status, 200)
         return codec.decode(answer.body, TimelinePage).events
 

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.integration.release.commands import Command
+from tests.integration.release.front import Answer, Fault, changed_health, front
+from tests.processes import CONTEXT_TOKEN, ServiceProcess
+
+from uniassist.devstack.postgres import EmbeddedPostgres
+from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.server import free_port
+from uniassist.devstack.supervisor import answers
+
+REVISION = "v42"
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE verified TEMPLATE template_uniassist")
+        yield postgres_server.url_for("verified")
+        connection.execute("DROP DATABASE verified WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def redis_database(redis_server: EmbeddedRedis) -> str:
+    return redis_server.url.removesuffix("/0") + "/7"
+
+
+@pytest.fixture(scope="module")
+def running(
+    database: str, redis_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ServiceProcess]]:
+    """The four services, as they are after a good release."""
+    logs = tmp_path_factory.mktemp("verified")
+    services: dict[str, ServiceProcess] = {}
+    servers = {"DATABASE_URL": database, "REDIS_URL": redis_database, "UNIASSIST_REVISION": REVISION}
+    try:
+        for name in ("provider-plan", "gateway", "adapter-wechat", "worker"):
+            env = dict(servers)
+            if name == "gateway":
+                env["UNIASSIST_PLAN_PROVIDER_BASE_URL"] = services["provider-plan"].url
+            if name == "adapter-wechat":
+                env["GATEWAY_URL"] = services["gateway"].url
+            services[name] = ServiceProcess(name, logs / f"{name}.log", env)
+            services[name].start()
+            services[name].process.wait_ready(partial(answers, f"{services[name].url}/health"))
+        yield services
+    finally:
+        for service in services.values():
+            service.stop()
+
+
+@pytest.fixture
+def staging(running: dict[str, ServiceProcess], tmp_path: Path) -> dict[str, str]:
+    return {
+        "STAGING_GATEWAY_BASE_URL": running["gateway"].url,
+        "STAGING_PROVIDER_PLAN_BASE_URL": running["provider-plan"].url,
+        "STAGING_ADAPTER_WECHAT_BASE_URL": running["adapter-wechat"].url,
+        "STAGING_WORKER_BASE_URL": running["worker"].url,
+        "STAGING_CONTEXT_TOKEN": CONTEXT_TOKEN,
+        "DATABASE_URL": running["gateway"].env["DATABASE_URL"],
+    }
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def steps_of(out: str) -> dict[str, str]:
+    return {step["name"]: step["result"] for step in json.loads(out)["steps"]}
+
+
+def test_a_good_release_is_verified_and_recorded(command: Command, staging: dict[str, str], tmp_path: Path) -> None:
+    ended = command("release", "verify", "--rev", REVISION, **staging)
+
+    assert ended.code == 0, ended.said
+    assert sum("  ok in " in line for line in ended.out.splitlines()) == 9
+    assert "(runbook: Post-release verification 3)" in ended.out
+    assert CONTEXT_TOKEN not in ended.said
+    records = list((tmp_path / ".uniassist/release/runs").glob("*-verify-*.json"))
+    assert [json.loads(record.read_text())["result"] for record in records] == ["verified"]
+
+
+def test_without_token_worker_url_and_database_it_says_what_it_skipped(
+    command: Command, staging: dict[str, str]
+) -> None:
+    """The runbook's own variables alone; consumption is judged by the gateway's count."""
+    three = {
+        name: value
+        for name, value in staging.items()
+        if name.endswith(("GATEWAY_BASE_URL", "PLAN_BASE_URL", "WECHAT_BASE_URL"))
+    }
+
+    ended = command("release", "verify", "--json", **three)
+
+    assert ended.code == 0, ended.said
+    assert {name for name, result in steps_of(ended.out).items() if result == "skipped"} == {
+        "worker health",
+        "context path",
+    }
+    assert "consumed went up" in flat(ended.err)
+
+
+def test_missing_variables_are_named_all_at_once(command: Command) -> None:
+    ended = command("release", "verify", STAGING_GATEWAY_BASE_URL="http://127.0.0.1:1")
+    assert ended.code == 2
+    assert "STAGING_PROVIDER_PLAN_BASE_URL, STAGING_ADAPTER_WECHAT_BASE_URL: required" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("change", "step", "named"),
+    [
+        ({"STAGING_ADAPTER_WECHAT_BASE_URL": "nobody"}, "adapter-wechat health", "adapter-wechat doesn't answer"),
+        ({"STAGING_WORKER_BASE_URL": "nobody"}, "worker health", "worker doesn't answer"),
+        ({"STAGING_PROVIDER_PLAN_BASE_URL": "gateway"}, "provider-plan health", "expected 'provider-plan'"),
+        (
+            {"STAGING_CONTEXT_TOKEN": "not-a-token-of-this-system"},
+            "context path",
+            "STAGING_CONTEXT_TOKEN was refused",
+        ),
+        ({"DATABASE_URL": "another"}, "worker consumes", "DATABASE_URL isn't the gateway's database"),
+    ],
+)
+def test_a_wrong_place_or_token_is_named(
+    command: Command,
+    staging: dict[str, str],
+    running: dict[str, ServiceProcess],
+    database_url: str,
+    change: dict[str, str],
+    step: str,
+    named: str,
+) -> None:
+    places = {
+        "nobody": f"http://127.0.0.1:{free_port()}",
+        "gateway": running["gateway"].url,
+        "another": database_url,
+    }
+    wrong = {name: places.get(value, value) for name, value in change.items()}
+
+    ended = command("release", "verify", "--json", **staging | wrong)
+
+    assert ended.code == 13, ended.said
+    assert [name for name, result in steps_of(ended.out).items() if result == "failed"] == [step]
+    assert named in flat(ended.err)
+
+
+def test_an_old_revision_still_on_the_port_is_named(command: Command, staging: dict[str, str]) -> None:
+    with front(staging["STAGING_WORKER_BASE_URL"], changed_health(revision="v41")) as url:
+        mixed = staging | {"STAGING_WORKER_BASE_URL": url}
+        expected = command("release", "verify", "--rev", REVISION, **mixed)
+        unexpected = command("release", "verify", **mixed)
+
+    assert (expected.code, unexpected.code) == (13, 13)
+    assert "worker is v41; expected v42" in flat(expected.out)
+    assert "different revisions" in flat(unexpected.out)
+
+
+def scopeless(path: str, headers: dict[str, str], answer: Answer) -> Answer:
+    return (403, b"{}") if path.startswith("/v0/context") and "authorization" in headers else answer
+
+
+def open_context(path: str, headers: dict[str, str], answer: Answer) -> Answer:
+    return (200, b"{}") if path.startswith("/v0/context") else answer
+
+
+def needs_app_token(path: str, headers: dict[str, str], answer: Answer) -> Answer:
+    return (401, b"{}") if path == "/v0/ingest" and headers.get("authorization") != "Bearer app-token" else answer
+
+
+def refuses_ingest(path: str, headers: dict[str, str], answer: Answer) -> Answer:
+    return (500, b"oops") if path == "/v0/ingest" else answer
+
+
+def no_json(path: str, headers: dict[str, str], answer: Answer) -> Answer:
+    return (200, b"<html>maintenance</html>") if path == "/health" else answer
+
+
+def changed_timeline(change: Callable[[list[Any]], list[Any]]) -> Fault:
+    def fault(path: str, _headers: dict[str, str], answer: Answer) -> Answer:
+        if not path.startswith("/v0/timeline"):
+            return answer
+        page = json.loads(answer[1])
+        return answer[0], json.dumps(page | {"events": change(page["events"])}).encode()
+
+    return fault
+
+
+def without_interactions(events: list[Any]) -> list[Any]:
+    return [event for event in events if event["kind"] != "interaction"]
+
+
+def as_fallbacks(events: list[Any]) -> list[Any]:
+    for event in events:
+        if event["kind"] == "provider_run":
+            event["payload"]["routing_mode"] = "fallback"
+    return events
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "named"),
+    [
+        (scopeless, "context path", "no scope context:read (403)"),
+        (open_context, "context path", "without a token it answered 200, expected 401"),
+        (needs_app_token, "ingest", "STAGING_APP_TOKEN is not set"),
+        (refuses_ingest, "ingest", "answered 500: oops"),
+        (no_json, "gateway health", "expected JSON"),
+        (
+            changed_health(degraded=True, checks={"redis": "failing"}),
+            "gateway health",
+            "degraded, not green: redis",
+        ),
+        (changed_timeline(without_interactions), "timeline", "no interaction whose source is plan itself"),
+        (changed_timeline(as_fallbacks), "timeline", "a fallback's (routing_mode)"),
+    ],
+)
+def test_a_gateway_that_answers_wrongly_is_named(
+    command: Command, staging: dict[str, str], fault: Fault, step: str, named: str
+) -> None:
+    with front(staging["STAGING_GATEWAY_BASE_URL"], fault) as url:
+        env = staging | {"STAGING_GATEWAY_BASE_URL": url, "STAGING_VERIFY_TIMEOUT_MS": "6000"}
+        ended = command("release", "verify", "--json", **env)
+
+    assert ended.code == 13, ended.said
+    assert step in [name for name, result in steps_of(ended.out).items() if result == "failed"]
+    assert named in flat(ended.err)
+
+
+def test_the_app_token_opens_the_ingest(command: Command, staging: dict[str, str]) -> None:
+    with front(staging["STAGING_GATEWAY_BASE_URL"], needs_app_token) as url:
+        ended = command(
+            "release", "verify", **staging | {"STAGING_GATEWAY_BASE_URL": url, "STAGING_APP_TOKEN": "app-token"}
+        )
+    assert ended.code == 0, ended.said
+
+
+def test_a_dead_provider_behind_a_green_health_is_named(
+    command: Command,
+    staging: dict[str, str],
+    running: dict[str, ServiceProcess],
+    service: Callable[..., ServiceProcess],
+) -> None:
+    gateway = service(
+        "gateway",
+        **{name: running["gateway"].env[name] for name in ("DATABASE_URL", "REDIS_URL", "UNIASSIST_REVISION")},
+        UNIASSIST_PLAN_PROVIDER_BASE_URL=f"http://127.0.0.1:{free_port()}",
+    )
+    ended = command("release", "verify", "--json", **staging | {"STAGING_GATEWAY_BASE_URL": gateway.url})
+    assert ended.code == 13, ended.said
+    assert [name for name, result in steps_of(ended.out).items() if result == "failed"] == ["timeline"]
+    assert "UNIASSIST_PLAN_PROVIDER_BASE_URL leads elsewhere" in flat(ended.err)
+
+
+@pytest.mark.parametrize("by", ["database", "count"])
+def test_a_worker_that_consumes_nothing_behind_a_green_port_is_named(
+    command: Command,
+    staging: dict[str, str],
+    running: dict[str, ServiceProcess],
+    database_url: str,
+    redis_url: str,
+    service: Callable[..., ServiceProcess],
+    by: str,
+) -> None:
+    gateway = service(
+        "gateway",
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        UNIASSIST_REVISION=REVISION,
+        UNIASSIST_PLAN_PROVIDER_BASE_URL=running["provider-plan"].url,
+    )
+    env = staging | {"STAGING_GATEWAY_BASE_URL": gateway.url, "STAGING_VERIFY_TIMEOUT_MS": "5000"}
+    env["DATABASE_URL"] = database_url if by == "database" else ""
+    ended = command("release", "verify", "--json", **env)
+    assert ended.code == 13, ended.said
+    assert [name for name, result in steps_of(ended.out).items() if result == "failed"] == ["worker consumes"]
+    assert "the worker doesn't consume" in flat(ended.err)
+
+
+def test_a_gateway_without_postgres_is_named_with_the_check_that_fails(
+    command: Command, staging: dict[str, str], redis_url: str, service: Callable[..., ServiceProcess]
+) -> None:
+    nowhere = f"postgresql://nobody:secret-of-nobody@127.0.0.1:{free_port()}/nothing"
+    gateway = service("gateway", DATABASE_URL=nowhere, REDIS_URL=redis_url, UNIASSIST_REVISION=REVISION)
+    env = staging | {"STAGING_GATEWAY_BASE_URL": gateway.url, "STAGING_VERIFY_TIMEOUT_MS": "6000"}
+    ended = command("release", "verify", **env)
+    assert ended.code == 13, ended.said
+    assert "gateway is not healthy (503): postgres" in flat(ended.out)
+
+
+def test_a_service_that_hangs_ends_with_the_deadline_of_the_whole(
+    command: Command, staging: dict[str, str]
+) -> None:
+    let_go = threading.Event()
+
+    def hangs(path: str, headers: dict[str, str], answer: Answer) -> Answer:
+        let_go.wait(30)
+        return answer
+
+    with front(staging["STAGING_GATEWAY_BASE_URL"], hangs) as url:
+        env = staging | {"STAGING_GATEWAY_BASE_URL": url, "STAGING_VERIFY_TIMEOUT_MS": "2000"}
+        ended = command("release", "verify", "--json", **env)
+        let_go.set()
+    assert ended.code == 13, ended.said
+    document = json.loads(ended.out)
+    assert steps_of(ended.out)["gateway health"] == "failed"
+    assert sum(step["seconds"] for step in document["steps"]) < 3.0
