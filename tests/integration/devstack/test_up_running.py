@@ -136,9 +136,16 @@ def test_the_services_logs_are_kept_in_the_state_directory(running: System) -> N
         assert json.loads(lines[0])["service"] == service
 
 
-def test_only_warnings_and_worse_reach_the_terminal_with_the_services_name(running: System) -> None:
-    levels = re.findall(r"^(?:gateway|worker|adapter-wechat|provider-plan) +(\w+): ", running.said(), re.MULTILINE)
-    assert levels, "a start leaves at least the worker's warning that it made its group"
+async def test_only_warnings_and_worse_reach_the_terminal_with_the_services_name(running: System) -> None:
+    running.server("valkey-server").kill()
+
+    def levels_said() -> list[str]:
+        return re.findall(
+            r"^(?:gateway|worker|adapter-wechat|provider-plan) +(\w+): ", running.said(), re.MULTILINE
+        )
+
+    levels = await eventually(levels_said, "somebody warns that Redis is away", 30)
+    await eventually(lambda: _healthy(running), "all healthy again", 30)
     assert set(levels) <= {"warning", "error", "critical"}, running.said()
 
 
