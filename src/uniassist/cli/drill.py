@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uniassist import VERSION
-from uniassist.cli.release_environment import Env, EnvFile, Environment, Json, Screen, ending
+from uniassist.cli.release_environment import DryRun, Env, EnvFile, Environment, Json, Screen, ended_with, ending
 from uniassist.errors import StartError
 from uniassist.release import drill_report, interrupts, revisions
 from uniassist.release.drill import Target
@@ -33,7 +33,7 @@ def _worker(
     ] = None,
     env: Env = "staging",
     env_file: EnvFile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and touch nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """The worker reliability drill: a failed event, the consumer group destroyed, a dead letter, its replay twice.
@@ -57,7 +57,7 @@ def _worker(
         conducted = Conducted(mode, Steps(STEPS, screen.say, screen.began))
         _conduct(conducted, target, reader, screen)
         _report(conducted, environment, path, screen)
-    raise typer.Exit(int(conducted.exit_code))
+    raise ended_with(conducted.exit_code)
 
 
 def _mode(mode: str | None, reader: Reader, environment: Environment) -> str:

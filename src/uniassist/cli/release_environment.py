@@ -19,6 +19,7 @@ from uniassist.release.env_file import read_env_file
 from uniassist.release.exit_codes import ExitCode, Refused
 from uniassist.release.interrupts import Interrupted
 from uniassist.release.masking import Masker
+from uniassist.release.records import DEFAULT_DIRECTORY, Records
 from uniassist.settings import Reader
 from uniassist.settings.variables import VARIABLES
 
@@ -28,6 +29,7 @@ EnvFile = Annotated[
     typer.Option("--env-file", metavar="FILE", help="Its variables; they win over those of the shell."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts; lines go to stderr.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and touch nothing.")]
 Rev = Annotated[str | None, typer.Option("--rev", metavar="TAG", help="The revision: a tag of this checkout.")]
 StateDir = Annotated[
     Path | None,
@@ -116,6 +118,29 @@ def ending(mask: Callable[[str], str] = str) -> Iterator[None]:
         raise _ended("interrupted; nothing is left behind", ExitCode.INTERRUPTED) from None
 
 
+def records_in(state_dir: Path | None) -> Records:
+    return Records(state_dir or DEFAULT_DIRECTORY)
+
+
+def keep(screen: Screen, records: Records, document: dict[str, Any], commit: str | None, **known: Any) -> None:
+    """The run's evidence, and with a commit and success what is known of that from now on.
+
+    That it can't be kept is said, and changes nothing about what was found.
+    """
+    command = str(document["command"]).split()[-1]
+    try:
+        path = records.keep_run(command, screen.mask.document(document), screen.lines)
+        if commit is not None and document["exitCode"] == 0:
+            records.know(commit, **{command: {"at": document["endedAt"], "run": path.name, **known}})
+        screen.say(f"record: {path}")
+    except StartError as error:
+        screen.say(f"NO record: {error}")
+
+
+def ended_with(code: ExitCode) -> typer.Exit:
+    return typer.Exit(int(code))
+
+
 def _ended(message: str, code: ExitCode) -> typer.Exit:
     print(f"uniassist: {message}", file=sys.stderr, flush=True)
-    return typer.Exit(int(code))
+    return ended_with(code)

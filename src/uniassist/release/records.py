@@ -39,6 +39,15 @@ class Records:
         known = self.of_commit(commit) | found
         self._write(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
 
+    def last_verified(self, besides: str) -> str | None:
+        """The commit that was verified last, but for `besides`: what one would roll back to."""
+        found = [
+            (str(known["verify"]["at"]), path.stem)
+            for path in (self.directory / "commits").glob("*.json")
+            if path.stem != besides and "verify" in (known := self._read(path))
+        ]
+        return max(found)[1] if found else None
+
     def keep_run(self, command: str, document: dict[str, Any], lines: list[str]) -> Path:
         """One run's evidence: the document, and beside it the lines as they were shown. Returns the log's path."""
         path = self.directory / "runs" / f"{stamp()}-{command}-{os.getpid()}.log"

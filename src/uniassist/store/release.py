@@ -41,6 +41,14 @@ async def try_to_write(connection: Connection) -> None:
         return
 
 
+async def schema_revision(connection: Connection) -> str | None:
+    """The last migration that ran; None in a database that was never migrated."""
+    if await connection.fetchval(load("release")["has_schema"]) is None:
+        return None
+    found: str | None = await connection.fetchval(load("release")["schema_revision"])
+    return found
+
+
 async def session_states(connection: Connection, session_id: str) -> dict[str, int]:
     """How many of the session's events are in each state."""
     rows = await connection.fetch(load("release")["session_states"], session_id)

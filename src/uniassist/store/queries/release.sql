@@ -10,6 +10,12 @@ CREATE TABLE uniassist_preflight (written integer);
 -- name: write_row
 INSERT INTO uniassist_preflight SELECT generate_series(1, 3);
 
+-- name: has_schema
+SELECT to_regclass('alembic_version')::text;
+
+-- name: schema_revision
+SELECT version_num FROM alembic_version;
+
 -- name: session_states
 SELECT o.status, count(*) AS events FROM outbox_events o WHERE o.session_id = $1 GROUP BY o.status;
 

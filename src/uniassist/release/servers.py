@@ -1,0 +1,56 @@
+"""Postgres and Redis as a release needs them: reachable, new enough, and writable, found out by using them."""
+
+from __future__ import annotations
+
+import secrets
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from uniassist.release.checklist import CheckFailed, expect
+from uniassist.store import release as store
+
+POSTGRES_MINIMUM = 14
+REDIS_MINIMUM = (6, 2)
+
+
+async def check_postgres(url: str, *, minimum: int = POSTGRES_MINIMUM) -> str:
+    """A table made and written to in a transaction that is rolled back. CheckFailed says what is in the way."""
+    try:
+        connection = await asyncpg.connect(url, timeout=5.0, command_timeout=10.0)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise CheckFailed(f"DATABASE_URL: can't connect: {error or 'no answer within 5 s'}") from None
+    try:
+        server = await store.server(connection)
+        expect(
+            server.version >= minimum * 10_000,
+            f"DATABASE_URL: Postgres {server.shown} is too old; at least {minimum} is needed",
+        )
+        expect(not server.is_standby, "DATABASE_URL: this Postgres is a standby; the primary is needed")
+        await store.try_to_write(connection)
+    except asyncpg.PostgresError as error:
+        raise CheckFailed(f"DATABASE_URL: {server.role} can't write to {server.database}: {error}") from None
+    finally:
+        await connection.close(timeout=5.0)
+    return f"Postgres {server.shown}, database {server.database}; a table made, written and rolled back"
+
+
+async def check_redis(url: str, *, minimum: tuple[int, int] = REDIS_MINIMUM) -> str:
+    """An entry appended to a stream of its own, read and deleted."""
+    key = f"uniassist-preflight:{secrets.token_hex(8)}"
+    try:
+        async with Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=3.0) as redis:
+            found = await redis.info("server")
+            shown = str(found["redis_version"])
+            numbers = tuple(int(part) for part in shown.split(".")[:2])
+            wanted = ".".join(map(str, minimum))
+            expect(numbers >= minimum, f"REDIS_URL: Redis {shown} is too old; at least {wanted} is needed")
+            try:
+                await redis.xadd(key, {"written": "by preflight"})
+                expect(await redis.xlen(key) == 1, "REDIS_URL: an entry that was appended isn't there")
+            finally:
+                await redis.delete(key)
+    except (OSError, RedisError) as error:
+        raise CheckFailed(f"REDIS_URL: {error}") from None
+    return f"Redis {shown}; an entry appended to a stream and deleted"
