@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TypeVar
 
 import msgspec
@@ -84,6 +85,9 @@ def _of_timeline(row: Claimed, keys: Keys) -> Entry:
         seq=row.seq,
         explicit_seq=row.seq,
         replay=row.replay_token or "",
+        ce_type=f"uniassist.timeline.{row.kind}",
+        ce_time=_rfc3339(row.timestamp_ms),
+        traceparent=row.traceparent or "",
     )
 
 
@@ -108,7 +112,16 @@ def _own(row: Claimed, keys: Keys) -> Entry:
         seq=event.seq,
         replay=row.replay_token or "",
         other_global_key=other or "",
+        traceparent=row.traceparent or "",
     )
+
+
+def _rfc3339(timestamp_ms: int) -> str:
+    try:
+        at = dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
+    except (ValueError, OverflowError):
+        return ""  # a clock beyond the calendar; the attribute is optional
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _parts(payload: str) -> dict[str, msgspec.Raw]:

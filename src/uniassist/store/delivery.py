@@ -48,6 +48,7 @@ class Claimed:
     payload: str | None
     attempts: int
     replay_token: str | None
+    traceparent: str | None
     trace_id: str | None
     user_id: str | None
     provider_id: str | None

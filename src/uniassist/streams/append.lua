@@ -1,7 +1,8 @@
 -- Appends events to their session streams and to the global stream, all in one step.
 -- KEYS: 1 the epoch's sentinel, 2 the global stream, then each row's session stream.
 -- ARGV: 1 sentinel expected, 2 run id expected, 3 length cap of a session stream, 4 its expiry in seconds, then for
--- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key.
+-- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key,
+-- CloudEvents type and time, traceparent.
 -- Returns {'epoch'} when this isn't the Redis that the caller knows (nothing is written then), else for each row:
 -- 'published', 'present' (was there before), 'held' (an earlier one of its session failed), 'error: <reason>'.
 -- Layout: one Redis primary, no Cluster: the streams hash to different slots.
@@ -78,12 +79,22 @@ local function add_bare(key, event, replay, fields)
   return outcome
 end
 
+local function add_if(fields, name, value)
+  if value ~= '' then fields[#fields + 1] = name; fields[#fields + 1] = value end
+end
+
 local function append(key, at)
-  local seq, event, session, shown, payload, replay, other = unpack(ARGV, at, at + 6)
+  local seq, event, session, shown, payload, replay, other, ce_type, ce_time, trace = unpack(ARGV, at, at + 9)
   if failed[session] then return 'held' end
   if other == key then other = '' end
-  local fields = {'eventId', event, 'sessionId', session, 'seq', shown, 'payload', payload}
-  if replay ~= '' then fields[9] = 'replay'; fields[10] = replay end
+  local fields = {
+    'eventId', event, 'sessionId', session, 'seq', shown, 'payload', payload,
+    'ce_specversion', '1.0', 'ce_id', event, 'ce_source', '/uniassist', 'ce_type', ce_type, 'ce_subject', session,
+  }
+  add_if(fields, 'ce_time', ce_time)
+  if seq ~= '' then add_if(fields, 'ce_sequence', string.format('%020d', seq)) end
+  add_if(fields, 'traceparent', trace)
+  add_if(fields, 'replay', replay)
   local outcome = other ~= '' and wrong_type(other) or 'published'
   if outcome == 'published' and key ~= KEYS[2] then
     if seq ~= '' then
@@ -110,6 +121,6 @@ local function append(key, at)
 end
 
 local outcomes = {}
-for row = 1, #KEYS - 2 do outcomes[row] = append(KEYS[row + 2], 5 + (row - 1) * 7) end
+for row = 1, #KEYS - 2 do outcomes[row] = append(KEYS[row + 2], 5 + (row - 1) * 10) end
 for key in pairs(expires) do redis.call('EXPIRE', key, expiry) end
 return outcomes

@@ -19,7 +19,8 @@ class EpochChanged(Exception):
 class Entry:
     """`explicit_seq`: only for rows written by the gateway; None for all others.
 
-    `other_global_key`: a further global stream that the row itself names.
+    `other_global_key`: a further global stream that the row itself names. `ce_type` and `ce_time` (RFC 3339) are
+    attributes of CloudEvents 1.0, `traceparent` of W3C Trace Context; the script adds what follows from the rest.
     """
 
     stream_key: str
@@ -30,6 +31,9 @@ class Entry:
     explicit_seq: int | None = None
     replay: str = ""
     other_global_key: str = ""
+    ce_type: str = "uniassist.outbox.event"
+    ce_time: str = ""
+    traceparent: str = ""
 
 
 class Appender:
@@ -60,6 +64,9 @@ class Appender:
                 entry.payload,
                 entry.replay,
                 entry.other_global_key,
+                entry.ce_type,
+                entry.ce_time,
+                entry.traceparent,
             )
         answer: list[bytes] = await self._script(keys=keys, args=arguments)
         outcomes = [outcome.decode("utf-8", "replace") for outcome in answer]

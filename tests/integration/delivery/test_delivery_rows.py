@@ -20,7 +20,17 @@ async def test_a_bare_row_of_an_unknown_session_is_consumed_and_on_both_streams(
     assert row["locked_by"] is None
     [own] = await outbox.session_stream("nobody-knows-it")
     [everyone] = await outbox.stream(GLOBAL)
-    assert own.fields == {"eventId": "bare", "sessionId": "nobody-knows-it", "seq": "", "payload": "{}"}
+    assert own.fields == {
+        "eventId": "bare",
+        "sessionId": "nobody-knows-it",
+        "seq": "",
+        "payload": "{}",
+        "ce_specversion": "1.0",
+        "ce_id": "bare",
+        "ce_source": "/uniassist",
+        "ce_type": "uniassist.outbox.event",
+        "ce_subject": "nobody-knows-it",
+    }
     assert everyone.fields == {**own.fields, "streamKey": "uniassist:timeline:nobody-knows-it"}
 
 

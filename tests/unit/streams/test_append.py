@@ -174,3 +174,31 @@ async def test_a_row_that_names_another_global_stream_is_there_and_on_ours(redis
     row = Entry("x:s", "a", "s", b"{}", other_global_key="x:all")
     assert await appender(redis).append([row], epoch) == ["published"]
     assert (await redis.xlen("x:all"), await redis.xlen(GLOBAL)) == (1, 1)
+
+
+async def test_an_entry_carries_cloudevents_attributes_that_sort(redis: Redis, epoch: Epoch) -> None:
+    row = Entry(
+        "t:s",
+        "a",
+        "s",
+        b"{}",
+        seq=7,
+        explicit_seq=7,
+        ce_type="uniassist.timeline.inbound",
+        ce_time="2026-01-01T00:00:00.000Z",
+        traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+    )
+    assert await appender(redis).append([row], epoch) == ["published"]
+    for key in ("t:s", GLOBAL):
+        fields = (await entries(redis, key))[-1][1]
+        attributes = {name: value for name, value in fields.items() if name.startswith((b"ce_", b"trace"))}
+        assert attributes == {
+            b"ce_specversion": b"1.0",
+            b"ce_id": b"a",
+            b"ce_source": b"/uniassist",
+            b"ce_type": b"uniassist.timeline.inbound",
+            b"ce_subject": b"s",
+            b"ce_time": b"2026-01-01T00:00:00.000Z",
+            b"ce_sequence": b"00000000000000000007",
+            b"traceparent": row.traceparent.encode(),
+        }

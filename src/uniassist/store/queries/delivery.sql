@@ -100,7 +100,7 @@ WITH mine AS MATERIALIZED (
     UPDATE outbox_events SET status = 'processing', locked_by = $1, locked_at = now(),
         lease_expires_at = now() + $3::interval, updated_at = now()
     WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status IN ('pending', 'failed')
-    RETURNING id, event_id, session_id, payload, attempts, replay_token
+    RETURNING id, event_id, session_id, payload, attempts, replay_token, traceparent
 )
 SELECT c.*, t.trace_id, t.user_id, t.provider_id, t.run_id, t.seq, t.timestamp_ms, t.kind, t.extension_kind,
        t.render_schema_ref, t.payload AS event_payload
