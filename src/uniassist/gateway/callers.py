@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from typing import Literal
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 
@@ -35,12 +36,12 @@ class Callers:
         return Caller(signed=False, subject=self._subject(request)), None
 
     def reader(self, request: Request) -> str | None:
-        """Whose sessions may be read; None: any. A channel signs the request's target, path and query, as the body.
+        """Whose sessions may be read; None: any. A channel signs the request's target (see `_target`) as the body.
 
         Nothing is written, so the nonce isn't used up: within its five minutes the same read may be repeated.
         """
         headers = request.scope["headers"]
-        if self._app_tokens is None or not signing.is_signed(headers):
+        if not signing.is_signed(headers):
             return self._subject(request)
         signing.verify(headers, _target(request), self._adapter_secrets, now_ms())
         return None
@@ -61,6 +62,7 @@ class Callers:
 
 
 def _target(request: Request) -> bytes:
+    """Path and query, the query encoded as `urlencode` does: clients and proxies re-encode it on the way."""
     path: bytes = request.scope["raw_path"]
-    query: bytes = request.scope["query_string"]
-    return path + (b"?" + query if query else b"")
+    fields = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return path + (b"?" + urlencode(fields).encode("ascii") if fields else b"")

@@ -27,7 +27,7 @@ def test_it_answers_as_it_declares(shared_process: ServiceProcess, mode: Generat
     schema.config.checks.positive_data_acceptance.expected_statuses = ["2xx", "401", "403", "404", "422"]
     schema.auth()(Token)
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-    assert len(operations) == 10
+    assert len(operations) >= 10
     for operation in operations:
 
         @given(case=operation.as_strategy(generation_mode=mode))

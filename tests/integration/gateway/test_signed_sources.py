@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
 from tests.integration.gateway.client import (
     DAY_MS,
     GatewayClient,
+    decoded,
     interaction,
     message,
     now_ms,
@@ -159,6 +161,26 @@ async def test_another_users_session_looks_unknown_and_nothing_is_written(
         refused(theirs, 404, "SESSION_NOT_FOUND", "sessionId")
     assert len(await gateway.timeline(session_id)) == 4
     assert [_kept(database, nonce) for nonce in nonces] == [0] * len(nonces)
+
+
+@pytest.mark.parametrize("path", ["/v0/timeline", "/v0/stream"])
+async def test_a_read_that_claims_to_be_signed_is_held_to_it(gateway: GatewayClient, path: str) -> None:
+    target = f"{path}?sessionId=s&cursor=0"
+    for headers in (signed(b"something else"), signed(target.encode(), at_ms=now_ms() - DAY_MS)):
+        refused(await gateway.get(target, headers), 401, "INVALID_SIGNATURE", "x-uniassist-")
+
+
+async def test_a_signed_read_may_be_repeated_and_its_query_re_encoded_on_the_way(gateway: GatewayClient) -> None:
+    session_id = unique("wx-session:会话 +/")
+    opened = message(source="wechat", sessionId=session_id)
+    await gateway.ingest_signed(opened)
+    target = f"/v0/timeline?{urlencode({'sessionId': session_id, 'cursor': 0})}"
+    good = signed(target.encode())
+    for sent in (target, target, target.replace("%3A", ":").replace("+", "%20")):
+        answer = await gateway.get(sent, good)
+        assert len(decoded(answer)["events"]) == 4
+    other = f"/v0/timeline?{urlencode({'sessionId': opened['userId'], 'cursor': 0})}"
+    refused(await gateway.get(other, good), 401, "INVALID_SIGNATURE", "x-uniassist-signature")
 
 
 async def test_the_previous_secret_is_good_while_it_is_configured(
