@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 _USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s/@'\"]+@", re.IGNORECASE)
-_SHORT = 16
+_SHORT = 8
 # As passwords these can't be told from the product's own words; they are masked inside URLs only.
 _PUBLIC_WORDS = frozenset({"postgres", "postgresql", "redis", "uniassist", "password", "staging", "test", "true"})
 
@@ -23,9 +23,7 @@ class Masker:
         self._forms: list[re.Pattern[str]] = []
         forms = {form for secret in secrets for part in _secret_parts(secret) for form in _forms(part)}
         for form in sorted(forms, key=len, reverse=True):  # the longest first: one may hold another
-            pattern = re.escape(form)
-            # A short one could be a part of any word.
-            self._forms.append(re.compile(rf"(?<!\w){pattern}(?!\w)" if len(form) < _SHORT else pattern))
+            self._forms.append(re.compile(_alone(form) if len(form) < _SHORT else re.escape(form)))
 
     def __call__(self, text: str) -> str:
         masked = _USERINFO.sub(rf"\1:{MASK}@", text)
@@ -53,6 +51,13 @@ def _secret_parts(value: str) -> Iterator[str]:
             parts = None
     found = [parts.password or "", unquote(parts.password or "")] if parts is not None else [value]
     return (part for part in found if len(part) >= 3 and part.lower() not in _PUBLIC_WORDS)
+
+
+def _alone(form: str) -> str:
+    """Not as a part of a word: a short secret could be a part of any."""
+    before = r"(?<!\w)" if re.match(r"\w", form) else ""
+    after = r"(?!\w)" if re.search(r"\w$", form) else ""
+    return f"{before}{re.escape(form)}{after}"
 
 
 def _forms(secret: str) -> Iterator[str]:

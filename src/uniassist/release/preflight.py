@@ -74,11 +74,11 @@ class Preflight:
         return check_env(self.values, self.environment, is_file=self.env_file is not None)
 
     async def check_postgres(self) -> str:
-        expect(self.database_url, "DATABASE_URL: required, but not set")
+        expect(self.database_url, "DATABASE_URL: not set, or no URL: see the first step")
         return await check_postgres(self.database_url or "")
 
     async def check_redis(self) -> str:
-        expect(self.redis_url, "REDIS_URL: required, but not set")
+        expect(self.redis_url, "REDIS_URL: not set, or no URL: see the first step")
         return await check_redis(self.redis_url or "")
 
     async def check_revision(self) -> str:
@@ -119,7 +119,7 @@ class Preflight:
         root = revisions.checkout_root(self.here)
         known = migrations.read(revisions.files_at(root, self.commit, migrations.FOLDER))
         before, said = self._revision_before(root)
-        current = await self._schema_revision()
+        current, in_database = await self._schema_revision()
         new = {step.revision: step for step in migrations.pending(known, current)} if current else {}
         if before is not None:
             old = migrations.read(revisions.files_at(root, before, migrations.FOLDER))
@@ -127,8 +127,9 @@ class Preflight:
         if objections := migrations.objections(new.values()):
             raise CheckFailed("\n".join(objections))
         if before is None and current is None:
-            return "a first release: there is nothing to roll back to, and the database is empty"
-        return f"{said}; {len(new)} new {'migration' if len(new) == 1 else 'migrations'}, none takes anything away"
+            return f"{said}; {in_database}"
+        count = f"{len(new)} new {'migration' if len(new) == 1 else 'migrations'}"
+        return f"{said}; {in_database}; {count}, none takes anything away"
 
     def _revision_before(self, root: Path) -> tuple[str | None, str]:
         assert self.commit is not None, "the step before found it"
@@ -138,14 +139,13 @@ class Preflight:
             return revisions.tag_commit(root, tag), f"rolls back to {tag}, the tag before"
         return None, "a first release: there is nothing to roll back to"
 
-    async def _schema_revision(self) -> str | None:
-        if self.database_url is None:
-            return None
+    async def _schema_revision(self) -> tuple[str | None, str]:
         try:
             connection = await asyncpg.connect(self.database_url, timeout=5.0, command_timeout=10.0)
-        except (OSError, asyncpg.PostgresError, TimeoutError):
-            return None  # a step of its own says so
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            return None, "the database couldn't be asked"  # a step of its own says why
         try:
-            return await store.schema_revision(connection)
+            found = await store.schema_revision(connection)
         finally:
             await connection.close(timeout=5.0)
+        return found, f"the database is at {found}" if found else "the database is empty"

@@ -93,7 +93,9 @@ def differences(one: Path, other: Path) -> list[str]:
     """Names of the files in which two wheels differ."""
     with zipfile.ZipFile(one) as first, zipfile.ZipFile(other) as second:
         names = sorted({*first.namelist(), *second.namelist()})
-        return [name for name in names if _content(first, name) != _content(second, name)]
+        differing = [name for name in names if _content(first, name) != _content(second, name)]
+    # The wheel's own list of hashes follows from the rest.
+    return [name for name in differing if not name.endswith(".dist-info/RECORD")] or differing
 
 
 def _content(wheel: zipfile.ZipFile, name: str) -> bytes | None:

@@ -1,0 +1,73 @@
+"""A checkout of a project small enough to be built and checked in a moment."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_PYPROJECT = """\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "uniassist"
+version = "1"
+[tool.setuptools.packages.find]
+where = ["src"]
+[tool.setuptools.package-data]
+uniassist = ["**/*.txt"]
+[tool.mypy]
+files = ["src"]
+"""
+# Says that it did what it was asked, and fails on what the file `broken` names.
+_MAIN = """\
+import pathlib
+import sys
+
+broken = (pathlib.Path(__file__).parent / "broken.txt").read_text().split()
+if sys.argv[1] in broken:
+    print(f"FAILED   {sys.argv[1]} found something")
+    sys.exit(1)
+print(f"{sys.argv[1]}: 1 ok, 0 failed")
+"""
+VERSIONS = "src/uniassist/store/migrations/versions"
+_EXPAND = 'revision = "0001"\ndown_revision = None\nkind = "expand"\n'
+
+
+@dataclass(frozen=True)
+class Repository:
+    path: Path
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "init.defaultBranch=main")
+        command = ["git", *identity, "-C", str(self.path), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def write(self, name: str, text: str) -> None:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def commit(self, tag: str | None = None) -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "a change")
+        if tag is not None:
+            self.git("tag", "-a", tag, "-m", tag)
+        return self.git("rev-parse", "HEAD")
+
+
+def repository(path: Path) -> Repository:
+    """With one commit, not tagged."""
+    made = Repository(path)
+    path.mkdir(parents=True, exist_ok=True)
+    made.git("init", "-q")
+    made.write(".gitignore", ".uniassist/\nbuild/\n*.egg-info/\n__pycache__/\n")
+    made.write("pyproject.toml", _PYPROJECT)
+    made.write("src/uniassist/__init__.py", "")
+    made.write("src/uniassist/cli/__init__.py", "")
+    made.write("src/uniassist/cli/main.py", _MAIN)
+    made.write("src/uniassist/cli/broken.txt", "nothing")
+    made.write(f"{VERSIONS}/0001_first.py", _EXPAND)
+    made.commit()
+    return made
