@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -82,6 +83,17 @@ def _start_detached(directory: StateDirectory, *, verbose: bool) -> None:
             stderr=out,
             start_new_session=True,
         )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        state = _wait_detached(directory, process, log)
+    except BaseException:
+        process.send_signal(signal.SIGTERM)  # whoever gives up waiting wants nothing left behind
+        raise
+    _show(Console(highlight=False), state, directory, attached=False)
+
+
+def _wait_detached(directory: StateDirectory, process: subprocess.Popen[bytes], log: Path) -> RunState:
+    """Until it is ready, showing what it says."""
     end = time.monotonic() + DETACH_SECONDS
     shown = 0
     while True:
@@ -92,14 +104,12 @@ def _start_detached(directory: StateDirectory, *, verbose: bool) -> None:
                 _say(line)
         shown = len(lines)
         if state is not None and state.ready and state.pid == process.pid:
-            break
+            return state
         if process.poll() is not None:
             raise StartError(f"it did not start (exit {process.returncode}); see above, or {log}")
         if time.monotonic() > end:
-            process.send_signal(signal.SIGTERM)
             raise StartError(f"it was not ready in {DETACH_SECONDS:.0f} s; see {log}")
         time.sleep(0.1)
-    _show(Console(highlight=False), state, directory, attached=False)
 
 
 def _show(console: Console, state: RunState, directory: StateDirectory, *, attached: bool) -> None:

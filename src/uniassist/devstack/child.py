@@ -85,7 +85,7 @@ class Child:
         self.restarts += 1
         try:
             self.runnable.start()
-        except StartError as error:
+        except (StartError, OSError) as error:
             self._say(f"{self.name} doesn't start: {error}")
         return True
 

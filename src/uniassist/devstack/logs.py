@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 MAX_READ_BYTES = 256 * 1024
+MAX_LOG_BYTES = 50 * 1024 * 1024
 _LEVELS = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 4}
+
+
+def bound(path: Path) -> None:
+    """Keep a log that has grown large beside it as `.1`, and begin anew; its writer appends, so it goes on."""
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        shutil.copyfile(path, path.with_suffix(path.suffix + ".1"))
+        os.truncate(path, 0)
 
 
 class LogTail:

@@ -12,7 +12,13 @@ from uniassist.devstack.child import Program
 from uniassist.devstack.server import port_is_taken
 from uniassist.devstack.state import StateDirectory
 from uniassist.errors import StartError
-from uniassist.settings import Reader
+from uniassist.settings import (
+    AdapterWechatSettings,
+    GatewaySettings,
+    ProviderPlanSettings,
+    Reader,
+    WorkerSettings,
+)
 
 # In the order of their start, which is the runbook's.
 SERVICES: dict[str, str] = {
@@ -37,7 +43,8 @@ class Plan:
     environ: Mapping[str, str]
 
     def url(self, service: str) -> str:
-        return f"http://{self.host}:{self.ports[service]}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.ports[service]}"
 
 
 def read(environ: Mapping[str, str]) -> Plan:
@@ -47,7 +54,18 @@ def read(environ: Mapping[str, str]) -> Plan:
     database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
     redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
     ports = {service: reader.integer(variable) for service, variable in SERVICES.items()}
+    _check_settings(cleaned, strict=reader.strict)
     return Plan(reader.text("HOST"), ports, database_url, redis_url, cleaned)
+
+
+def _check_settings(environ: Mapping[str, str], *, strict: bool) -> None:
+    """What would stop a service at its start stops `up` before anything runs; what `up` makes itself is assumed."""
+    assumed = {"DATABASE_URL": "postgresql://127.0.0.1/uniassist", "REDIS_URL": "redis://127.0.0.1/0"}
+    if not strict:
+        assumed |= dict.fromkeys(GENERATED, "made-by-up-0123456789abcdef")
+    env = assumed | {name: value for name, value in environ.items() if value}
+    for settings in (GatewaySettings, WorkerSettings, ProviderPlanSettings, AdapterWechatSettings):
+        settings.from_env(env)
 
 
 def check_ports(plan: Plan) -> None:
@@ -60,7 +78,7 @@ def check_ports(plan: Plan) -> None:
     taken = [
         f"{SERVICES[service]}: port {port} is taken; stop what uses it, or set {SERVICES[service]}"
         for service, port in plan.ports.items()
-        if port_is_taken(port)
+        if port_is_taken(port, plan.host)
     ]
     if taken:
         raise StartError("\n".join(taken))
@@ -73,9 +91,12 @@ def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_
     for name in GENERATED:
         if not env.get(name) and not strict:
             env[name] = directory.secret(name)
-    env.setdefault("UNIASSIST_REVISION", _revision())
-    env.setdefault("UNIASSIST_PLAN_PROVIDER_BASE_URL", plan.url("provider-plan"))
-    env.setdefault("GATEWAY_URL", plan.url("gateway"))
+    made = {
+        "UNIASSIST_REVISION": _revision(),
+        "UNIASSIST_PLAN_PROVIDER_BASE_URL": plan.url("provider-plan"),
+        "GATEWAY_URL": plan.url("gateway"),
+    }
+    env |= {name: value for name, value in made.items() if not env.get(name)}
     return [
         Program(
             name=service,

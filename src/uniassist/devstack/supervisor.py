@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from uniassist.devstack import plan as plans
 from uniassist.devstack.child import Child, Program, check_runs, wait_or_raise
 from uniassist.devstack.direct import direct
-from uniassist.devstack.logs import LogTail
+from uniassist.devstack.logs import LogTail, bound
 from uniassist.devstack.plan import Plan
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
@@ -83,6 +83,8 @@ class Supervisor:
                 self._directory.write(self._state(ready=True))
             for tail in self._tails:
                 tail.show_new()
+            for log in self._directory.logs.glob("*.log"):
+                bound(log)
             time.sleep(LOOK_SECONDS)
 
     def stop(self, *, quietly: bool = False) -> None:

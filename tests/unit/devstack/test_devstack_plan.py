@@ -87,14 +87,12 @@ def test_a_port_given_twice_is_refused() -> None:
         plans.check_ports(plans.read({"GATEWAY_PORT": port, "WORKER_PORT": port}))
 
 
-@pytest.mark.xfail(strict=True, reason="setdefault keeps an empty value, which elsewhere counts as unset")
 @pytest.mark.parametrize("name", ["GATEWAY_URL", "UNIASSIST_PLAN_PROVIDER_BASE_URL"])
 def test_an_empty_value_counts_as_unset(tmp_path: Path, name: str) -> None:
     env = _environment(tmp_path, **{name: "", "GATEWAY_PORT": "9001", "PROVIDER_PLAN_PORT": "9002"})
     assert env["gateway"][name] == {"GATEWAY_URL": "http://127.0.0.1:9001"}.get(name, "http://127.0.0.1:9002")
 
 
-@pytest.mark.xfail(strict=True, reason="the URL of an IPv6 address needs brackets")
 def test_an_ipv6_loopback_makes_urls_that_services_can_read(tmp_path: Path) -> None:
     env = _environment(tmp_path, HOST="::1", GATEWAY_PORT="9001")
     assert AdapterWechatSettings.from_env(env["adapter-wechat"]).gateway_url == "http://[::1]:9001"
