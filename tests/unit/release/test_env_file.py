@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from uniassist.errors import SettingsError
+from uniassist.release.env_file import digest, read_env_file
+from uniassist.settings import example
+
+values = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="'"), max_size=30)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.from_regex(r"[A-Z]{3,8}", fullmatch=True), values, max_size=5))
+def test_a_file_means_to_us_what_it_means_to_a_shell(tmp_path: Path, written: dict[str, str]) -> None:
+    path = tmp_path / "staging.env"
+    path.write_text("# ours\n\n" + "".join(f"{name}={shlex.quote(value)}\n" for name, value in written.items()))
+    script = f"set -a; . {path}; " + "".join(f'printf "%s\\0" "${name}"; ' for name in written)
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout.decode().split("\0")[:-1]
+    assert read_env_file(path) == written == dict(zip(written, shell, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=plain", "plain"),
+        ("export A='with space'", "with space"),
+        ('A="a \\"quoted\\" one" # why', 'a "quoted" one'),
+        ("A=", ""),
+        ("  A=x   # comment", "x"),
+        ("A='#not a comment'", "#not a comment"),
+    ],
+)
+def test_lines_as_operators_write_them(tmp_path: Path, line: str, value: str) -> None:
+    path = tmp_path / "e"
+    path.write_text(line + "\n")
+    assert read_env_file(path) == {"A": value}
+
+
+@pytest.mark.parametrize(
+    "line", ["A=$(secret-command)", 'A="$HOME"', "A=two words", "A", "A='open", "A=`x`", "A=x; rm y"]
+)
+def test_what_a_shell_would_run_or_expand_is_refused_without_its_value(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "e"
+    path.write_text(f"GOOD=1\n{line}\n")
+    with pytest.raises(SettingsError, match="line 2: expected NAME='value'") as refused:
+        read_env_file(path)
+    assert "secret-command" not in str(refused.value)
+
+
+def test_a_variable_set_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "e"
+    path.write_text("A=1\nA=2\n")
+    with pytest.raises(SettingsError, match="line 2: A is set a second time"):
+        read_env_file(path)
+
+
+def test_our_own_example_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "env.example"
+    path.write_text(example.render())
+    assert read_env_file(path)["UNIASSIST_ENV"] == "staging"
+
+
+def test_a_digest_tells_deployed_values_apart_and_ignores_the_tools_own() -> None:
+    names = {"A": 0, "B": 0, "STAGING_X": 0}
+    base = digest({"A": "1", "B": ""}, names)
+    assert digest({"B": "", "A": "1", "STAGING_X": "y", "UNKNOWN": "z"}, names) == base
+    assert digest({"A": "2"}, names) != base
+    assert digest({"A": "1", "B": "2"}, names) != base
