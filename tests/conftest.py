@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from tests.processes import ServiceProcess
@@ -19,6 +20,10 @@ from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.store import migrate
 
 _numbers = itertools.count()
+
+# The machine is shared with the services under test: no test says anything of speed.
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def _up(
         _start_detached(directory, verbose=verbose)
         return
     plan = plans.read(os.environ)
+    plans.check_settings(plan)
     with directory.locked():
         supervisor = Supervisor(directory, plan, _say, verbose=verbose)
         supervisor.listen_to_signals()
@@ -71,7 +72,9 @@ def _up(
 def _start_detached(directory: StateDirectory, *, verbose: bool) -> None:
     if directory.is_locked():
         raise StartError(directory.who())
-    plans.check_ports(plans.read(os.environ))
+    plan = plans.read(os.environ)
+    plans.check_settings(plan)
+    plans.check_ports(plan)
     directory.logs.mkdir(parents=True, exist_ok=True)
     log = directory.logs / "up.log"
     command = [sys.executable, "-m", "uniassist.cli.main", "up", "--state-dir", str(directory.path)]

@@ -54,16 +54,15 @@ def read(environ: Mapping[str, str]) -> Plan:
     database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
     redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
     ports = {service: reader.integer(variable) for service, variable in SERVICES.items()}
-    _check_settings(cleaned, strict=reader.strict)
     return Plan(reader.text("HOST"), ports, database_url, redis_url, cleaned)
 
 
-def _check_settings(environ: Mapping[str, str], *, strict: bool) -> None:
+def check_settings(plan: Plan) -> None:
     """What would stop a service at its start stops `up` before anything runs; what `up` makes itself is assumed."""
     assumed = {"DATABASE_URL": "postgresql://127.0.0.1/uniassist", "REDIS_URL": "redis://127.0.0.1/0"}
-    if not strict:
+    if not Reader(plan.environ).strict:
         assumed |= dict.fromkeys(GENERATED, "made-by-up-0123456789abcdef")
-    env = assumed | {name: value for name, value in environ.items() if value}
+    env = assumed | {name: value for name, value in plan.environ.items() if value}
     for settings in (GatewaySettings, WorkerSettings, ProviderPlanSettings, AdapterWechatSettings):
         settings.from_env(env)
 

@@ -276,7 +276,7 @@ async def test_watch_at_a_terminal_fits_80_columns_and_ends_with_ctrl_c(
 
     await eventually(screen, "the screen is drawn")
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 20)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     os.close(ours)
     assert (process.returncode, err) == (0, b"")
     text = seen.decode()
@@ -300,7 +300,7 @@ async def test_watch_outlives_a_restart_of_postgres(own_postgres: EmbeddedPostgr
 
     await asyncio.wait_for(eventually(sees_it, "it sees the new event"), 20)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 20)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, err) == (0, b"")
 
 

@@ -70,7 +70,7 @@ async def test_a_proxy_in_the_environment_does_not_come_between(new_system: NewS
 async def test_the_service_that_ended_is_named_at_once(new_system: NewSystem) -> None:
     system = new_system(UNIASSIST_PROVIDERS_FILE="/nowhere/providers.toml")
     system.begin()
-    assert await system.ended(12) == 1
+    assert await system.ended(35) == 1
     assert "uniassist: gateway ended with 1" in system.said()
 
 

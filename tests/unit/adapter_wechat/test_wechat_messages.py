@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from xml.etree import ElementTree
 
 import pytest
@@ -144,11 +143,12 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         b"<xml><A>" + b"&amp;" * 400_000 + b"</A></xml>",
     ],
 )
-def test_two_megabytes_of_hostile_xml_are_done_with_quickly(raw: bytes) -> None:
-    began = time.monotonic()
+@pytest.mark.timeout(60)  # the bombs would take minutes, and gigabytes
+def test_two_megabytes_of_hostile_xml_are_done_with(raw: bytes) -> None:
+    fields = None
     with contextlib.suppress(InvalidRequest):
-        read_fields(raw)
-    assert time.monotonic() - began < 5
+        fields = read_fields(raw)
+    assert fields is None or len(str(fields)) <= 2 * len(raw)
 
 
 @pytest.mark.parametrize(
