@@ -7,7 +7,13 @@ import typer
 from uniassist.cli import release_gate, release_preflight, release_verify
 from uniassist.release.exit_codes import MEANINGS
 
-_EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in MEANINGS.items()) + "."
+# \b: a paragraph whose lines stay as they are.
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"{int(code):>5}  {meaning}" for code, meaning in MEANINGS.items())
+_COMMANDS = (
+    ("preflight", "Prerequisites: env, Postgres, Redis, the revision.", release_preflight.run),
+    ("gate", "Types, conformance, smoke; stops at the first failure.", release_gate.run),
+    ("verify", "The post-release criteria, by URL.", release_verify.run),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +23,6 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     group.callback()(lambda: None)
-    group.command("preflight", help=release_preflight.run.__doc__)(release_preflight.run)
-    group.command("gate", help=release_gate.run.__doc__)(release_gate.run)
-    group.command("verify", help=release_verify.run.__doc__)(release_verify.run)
+    for name, short, run in _COMMANDS:
+        group.command(name, short_help=short, help=run.__doc__)(run)
     app.add_typer(group, name="release")

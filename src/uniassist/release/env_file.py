@@ -27,7 +27,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
         raise SettingsError(f"--env-file: can't read {path}: {reason}") from None
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _LINE.match(line)

@@ -15,8 +15,8 @@ from uniassist.settings import example
 values = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="'"), max_size=30)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.from_regex(r"[A-Z]{3,8}", fullmatch=True), values, max_size=5))
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.from_regex(r"X_[A-Z]{1,8}", fullmatch=True), values, max_size=5))
 def test_a_file_means_to_us_what_it_means_to_a_shell(tmp_path: Path, written: dict[str, str]) -> None:
     path = tmp_path / "staging.env"
     path.write_text("# ours\n\n" + "".join(f"{name}={shlex.quote(value)}\n" for name, value in written.items()))
