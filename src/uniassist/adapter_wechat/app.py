@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import secrets
+from contextlib import AsyncExitStack
+
+import structlog
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from uniassist import VERSION
 from uniassist.adapter_wechat.crypto.envelope import Envelope
 from uniassist.adapter_wechat.deliveries import Deliveries
 from uniassist.adapter_wechat.gateway import Gateway
 from uniassist.adapter_wechat.inbound import Inbound
+from uniassist.adapter_wechat.metrics import Metrics
+from uniassist.adapter_wechat.permission import Permission
+from uniassist.adapter_wechat.platform.client import Platform
+from uniassist.adapter_wechat.platform.token import TokenKeeper
+from uniassist.adapter_wechat.reader import BLOCK_MS, GROUP, Reader
+from uniassist.adapter_wechat.reports import Reporter
 from uniassist.adapter_wechat.routes import Routes
+from uniassist.adapter_wechat.sender import Sender
 from uniassist.errors import SettingsError
 from uniassist.settings import AdapterWechatSettings
+from uniassist.store.pool import Pool, create_pool
+from uniassist.streams.group import Group
 from uniassist.telemetry import configure_logging
 from uniassist.web import server
 from uniassist.web.app import create_app
 from uniassist.web.client import JsonClient
 from uniassist.web.health import HealthRegistry
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 10
+_MEDIA_BYTES = 24 * 1024 * 1024  # above the largest that people can send
 
 
 def main() -> None:
@@ -29,31 +50,80 @@ async def run() -> None:
     configure_logging("adapter-wechat", service.log_level)
     envelope = _envelope(settings)
     listener = server.listen(service.host, service.port, port_variable=service.port_variable)
-    metrics = CollectorRegistry()
-    async with JsonClient(connection_limit=500) as client:
-        gateway = Gateway(client, settings.gateway_url, settings.adapter_secret.reveal())
-        deliveries = Deliveries(gateway)
+    metrics = Metrics(CollectorRegistry())
+    async with AsyncExitStack() as stack:
+        pool = await create_pool(settings.database_url.reveal(), application_name="uniassist-wechat", max_size=20)
+        stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
+        redis = Redis.from_url(
+            settings.redis_url.reveal(), socket_connect_timeout=2.0, socket_timeout=BLOCK_MS / 1000 + 3.0
+        )
+        stack.push_async_callback(redis.aclose)
+        client = await stack.enter_async_context(JsonClient(connection_limit=500))
+        gateway = Gateway(
+            client,
+            settings.gateway_url,
+            adapter_secret=settings.adapter_secret.reveal(),
+            token=settings.provider_context_token.reveal(),
+        )
+        permission = Permission(await _platform(settings, client, stack))
+        owner = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
+        sender = Sender(pool, permission, metrics, owner=owner, limit_bytes=settings.text_bytes)
+        group = Group(redis, key=settings.streams.global_key, name=GROUP, consumer=settings.streams.consumer)
+        reader = Reader(pool, redis, group, sender.loop.wake)
+        deliveries = Deliveries()
+        inbound = Inbound(
+            pool, gateway, deliveries, permission, limit_bytes=settings.text_bytes, wake=sender.loop.wake
+        )
         routes = Routes(
-            inbound=Inbound(deliveries),
+            inbound=inbound,
             token=settings.token.reveal(),
             envelope=envelope,
             entrance=settings.json_entrance,
-            metrics=metrics,
+            metrics=metrics.registry,
         )
-        health = HealthRegistry(service="adapter-wechat", version=VERSION, revision=service.revision)
-        health.required("gateway", gateway.check)
+        health = await stack.enter_async_context(_health(settings, pool, gateway, reader))
         app = create_app(
             service="adapter-wechat",
             version=VERSION,
             operations=routes.operations(),
             health=health,
-            metrics=metrics,
+            metrics=metrics.registry,
         )
-        async with health:
-            try:
-                await server.serve(app, listener)
-            finally:
-                await deliveries.stop()
+        reporter = Reporter(pool, gateway, metrics)
+        loops = (*reader.loops, reporter.loop)
+        for loop in (*loops, sender.loop):
+            loop.start()
+        try:
+            await server.serve(app, listener, drain_seconds=DRAIN_SECONDS)
+        finally:
+            await deliveries.stop()
+            await inbound.stop()
+            await sender.stop(DRAIN_SECONDS)
+            await asyncio.gather(*(loop.stop(2.0) for loop in loops))
+
+
+def _health(settings: AdapterWechatSettings, pool: Pool, gateway: Gateway, reader: Reader) -> HealthRegistry:
+    health = HealthRegistry(service="adapter-wechat", version=VERSION, revision=settings.service.revision)
+
+    async def postgres() -> None:
+        # A schema that is missing shows here too; a service never makes it.
+        await pool.fetchval("SELECT 1 FROM wechat_people LIMIT 1", timeout=0.8)
+
+    health.required("gateway", gateway.check)
+    health.required("postgres", postgres)
+    health.optional("redis", reader.check)
+    return health
+
+
+async def _platform(settings: AdapterWechatSettings, client: JsonClient, stack: AsyncExitStack) -> Platform | None:
+    """None without an app id and its secret."""
+    if settings.app_id is None or settings.app_secret is None:
+        log.warning("WECHAT_APP_ID or WECHAT_APP_SECRET is not set: passive replies only")
+        return None
+    keeper = TokenKeeper(client, settings.api_base_url, settings.app_id, settings.app_secret.reveal())
+    stack.push_async_callback(keeper.stop)
+    media_client = await stack.enter_async_context(JsonClient(answer_limit_bytes=_MEDIA_BYTES))
+    return Platform(client, media_client, keeper, settings.api_base_url, marks_ai=settings.ai_mark)
 
 
 def _envelope(settings: AdapterWechatSettings) -> Envelope | None:

@@ -1,37 +1,49 @@
-"""Messages on their way to the gateway and back: one piece of work for each, however often it is pushed."""
+"""What people sent, on its way to the gateway and back: one piece of work for each, however often it is pushed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 
-from uniassist.adapter_wechat.gateway import Gateway
-from uniassist.contracts.inputs import IngestAck, UnifiedUserInput
-from uniassist.contracts.interaction import InteractionEvent
+from uniassist.contracts.inputs import IngestAck
 from uniassist.errors import Unavailable
-from uniassist.web.client import CallFailed
+from uniassist.web.client import BadStatus, CallFailed
 
 log = structlog.get_logger()
 
-INGEST_SECONDS = 4.0
-ANSWER_SECONDS = 14.0  # the platform pushes three times in fifteen seconds; nobody asks after that
+HAND_OVER_SECONDS = 4.0
+ANSWER_SECONDS = 15.0  # the platform pushes three times in fifteen seconds; nobody asks after that
 _KEPT_SECONDS = 60.0
 _MAX_KEPT = 20_000
 
 
-class Delivery:
-    """One message. `ack` is set once the gateway has it, `answers` once its runs have answered."""
+class Errand(Protocol):
+    """Something to hand over to the gateway, once, and to wait for the answer to."""
 
-    def __init__(self, gateway: Gateway, message: UnifiedUserInput) -> None:
-        self.message = message
+    @property
+    def trace_id(self) -> str: ...
+
+    async def hand_over(self, deadline: float) -> IngestAck | None:
+        """CallFailed when it wasn't taken. None: taken, without an acknowledgement to speak of."""
+
+    async def finish(self, ack: IngestAck | None, deadline: float) -> bool:
+        """Whether all is answered that will be."""
+
+
+class Delivery:
+    """One errand. `taken`: the gateway has it. `finished`: it is answered."""
+
+    def __init__(self, errand: Errand) -> None:
+        self.errand = errand
         self.ack: IngestAck | None = None
-        self.answers: Sequence[InteractionEvent] | None = None
+        self.taken = False
+        self.refused = False
+        self.finished = False
         self.began = asyncio.get_running_loop().time()
-        self._gateway = gateway
-        self._task = asyncio.create_task(self._run(), name=message.trace_id)
+        self._task = asyncio.create_task(self._run(), name=errand.trace_id)
         self._task.add_done_callback(_log_bug)
 
     @property
@@ -40,7 +52,7 @@ class Delivery:
 
     @property
     def failed(self) -> bool:
-        return self.done and self.ack is None
+        return self.done and not self.taken
 
     async def wait(self, deadline: float) -> None:
         """Until it is done, at most until `deadline` (the loop's time); the work goes on regardless."""
@@ -52,10 +64,12 @@ class Delivery:
 
     async def _run(self) -> None:
         try:
-            self.ack = await self._gateway.ingest(self.message, self.began + INGEST_SECONDS)
-        except CallFailed:
-            return  # logged where it happened; whoever waits sees that there is no ack
-        self.answers = await self._gateway.answers(self.ack, self.began + ANSWER_SECONDS)
+            self.ack = await self.errand.hand_over(self.began + HAND_OVER_SECONDS)
+        except CallFailed as error:  # logged where it happened
+            self.refused = isinstance(error, BadStatus) and error.status in (400, 404)
+            return
+        self.taken = True
+        self.finished = await self.errand.finish(self.ack, self.began + ANSWER_SECONDS)
 
 
 def _log_bug(task: asyncio.Task[None]) -> None:
@@ -64,14 +78,13 @@ def _log_bug(task: asyncio.Task[None]) -> None:
 
 
 class Deliveries:
-    """The deliveries of the last minute, by (openid, message id). Across restarts the gateway recognises them."""
+    """The deliveries of the last minute, by push. Across restarts the gateway recognises them."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._by_key: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
+    def __init__(self) -> None:
+        self._by_key: OrderedDict[str, Delivery] = OrderedDict()
 
-    def join(self, key: tuple[str, str], message: UnifiedUserInput) -> Delivery:
-        """The delivery of this message, started unless it is there. A failed one is started anew."""
+    def join(self, key: str, errand: Errand) -> Delivery:
+        """The delivery of this errand, started unless it is there. A failed one is started anew."""
         self._forget_old()
         known = self._by_key.get(key)
         if known is not None and not known.failed:
@@ -79,7 +92,7 @@ class Deliveries:
         if len(self._by_key) >= _MAX_KEPT:
             raise Unavailable("too many messages are on their way; try again")
         self._by_key.pop(key, None)
-        delivery = self._by_key[key] = Delivery(self._gateway, message)
+        delivery = self._by_key[key] = Delivery(errand)
         return delivery
 
     async def stop(self) -> None:

@@ -1,19 +1,19 @@
-"""The gateway as this channel sees it: ingest until it is acknowledged, then the timeline until it answers."""
+"""The gateway as this channel sees it: things are handed over until taken, then the timeline says what comes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import structlog
 
 from uniassist.contracts import codec
-from uniassist.contracts.inputs import IngestAck, UnifiedUserInput
-from uniassist.contracts.interaction import InteractionEvent
-from uniassist.contracts.timeline import InteractionPayload, TimelineEvent, TimelinePage
-from uniassist.errors import InvalidRequest
+from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.inputs import IngestAck, InteractAck, UnifiedUserInput, UserInteraction
+from uniassist.contracts.provider import LateDeliveryEvent, ProviderEventsRequest, ProviderEventsResponse
+from uniassist.contracts.timeline import TimelineEvent, TimelinePage
 from uniassist.web import signing
 from uniassist.web.client import BadStatus, CallFailed, JsonClient
 
@@ -22,16 +22,19 @@ log = structlog.get_logger()
 _ATTEMPT_SECONDS = 2.5
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.4
+_REPORT_SECONDS = 10.0
 _ENDED = ("completed", "failed", "cancelled")
+PROVIDER_ID = "adapter-wechat"
 
 
 class Gateway:
-    """`adapter_secret` signs what is sent. All deadlines are the loop's time."""
+    """`adapter_secret` signs what people say, `token` vouches for our reports. Deadlines are the loop's time."""
 
-    def __init__(self, client: JsonClient, base_url: str, adapter_secret: str) -> None:
+    def __init__(self, client: JsonClient, base_url: str, *, adapter_secret: str, token: str) -> None:
         self._client = client
         self._base_url = base_url
         self._adapter_secret = adapter_secret
+        self._token = token
 
     async def check(self) -> None:
         """CallFailed when it doesn't live."""
@@ -49,61 +52,111 @@ class Gateway:
         pauses = _Pauses()
         while True:
             try:
-                return await self._ingest_once(body, deadline - _now())
+                return await self._ingest_once(body, deadline)
             except CallFailed as error:
                 if _is_final(error) or not await pauses.wait(deadline):
                     log.error("the gateway did not take an input", traceId=message.trace_id, reason=str(error))
                     raise
                 log.warning("ingest failed, trying again", traceId=message.trace_id, reason=str(error))
 
-    async def answers(self, ack: IngestAck, deadline: float) -> Sequence[InteractionEvent] | None:
-        """What the input's runs answered, in order; None when they haven't all by `deadline`."""
-        if all(run.mode == "sync" for run in ack.runs):
-            return ack.ack_events
-        session_id, cursor = _place(ack)
-        awaited = {run.run_id for run in ack.runs}
-        said: list[InteractionEvent] = []
+    async def interact(
+        self,
+        interaction: UserInteraction,
+        *,
+        nonce: str,
+        was_taken: Callable[[], Awaitable[bool]],
+        deadline: float,
+    ) -> None:
+        """Until it is taken. CallFailed, a BadStatus when the gateway refuses it for good.
+
+        `nonce` is the same at each repetition, and used once: so is the interaction. A nonce that was used already
+        is refused; `was_taken` then tells whether it was used for this.
+        """
+        body = codec.encode(interaction)
         pauses = _Pauses()
         while True:
-            page = await self._page(session_id, cursor, deadline - _now())
+            try:
+                await self._client.post_json(
+                    f"{self._base_url}/v0/interact",
+                    body,
+                    InteractAck,
+                    timeout_seconds=_bounded(deadline),
+                    headers=self._signed(body, nonce),
+                )
+            except CallFailed as error:
+                if isinstance(error, BadStatus) and error.status == 401 and await was_taken():
+                    return
+                if _is_final(error) or not await pauses.wait(deadline):
+                    reason = str(error)
+                    log.error("the gateway did not take a choice", traceId=interaction.trace_id, reason=reason)
+                    raise
+            else:
+                return
+
+    async def finished(self, ack: IngestAck, deadline: float) -> bool:
+        """Whether all of the input's runs have ended; False at `deadline`."""
+        if all(run.mode == "sync" for run in ack.runs):
+            return True
+        session_id, cursor = _place(ack)
+        awaited = {run.run_id for run in ack.runs}
+        pauses = _Pauses()
+        while True:
+            page = await self._page(session_id, cursor, deadline)
             for event in page.events if page is not None else ():
-                if event.trace_id == ack.trace_id:
-                    said += _interaction(event)
-                    awaited -= _ended_run(event)
+                awaited -= _ended_run(event)
             if not awaited:
-                return said
+                return True
             if page is not None:
                 cursor = page.next_cursor
             if not await pauses.wait(deadline):
-                return None
+                return False
 
-    async def _ingest_once(self, body: bytes, seconds_left: float) -> IngestAck:
-        headers = self._signed(body)
+    async def report(self, events: Sequence[LateDeliveryEvent]) -> ProviderEventsResponse:
+        """Safe to repeat: each is accepted once for its id. CallFailed."""
+        asked = ProviderEventsRequest(
+            schema_version=SCHEMA_VERSION,
+            provider_id=PROVIDER_ID,
+            events=list(events),
+            timestamp_ms=int(time.time() * 1000),
+        )
+        return await self._client.post_json(
+            f"{self._base_url}/v0/events",
+            asked,
+            ProviderEventsResponse,
+            timeout_seconds=_REPORT_SECONDS,
+            headers={"Authorization": f"Bearer {self._token}"},
+        )
+
+    async def _ingest_once(self, body: bytes, deadline: float) -> IngestAck:
         return await self._client.post_json(
             f"{self._base_url}/v0/ingest",
             body,
             IngestAck,
-            timeout_seconds=max(0.0, min(_ATTEMPT_SECONDS, seconds_left)),
-            headers=headers,
+            timeout_seconds=_bounded(deadline),
+            headers=self._signed(body),
         )
 
-    def _signed(self, body: bytes) -> dict[str, str]:
+    def _signed(self, body: bytes, nonce: str | None = None) -> dict[str, str]:
         """Of a read, the request's target is signed in the body's place."""
         now_ms = int(time.time() * 1000)
-        return signing.sign(self._adapter_secret, body, now_ms=now_ms, nonce=signing.fresh_nonce())
+        return signing.sign(self._adapter_secret, body, now_ms=now_ms, nonce=nonce or signing.fresh_nonce())
 
-    async def _page(self, session_id: str, cursor: int, seconds_left: float) -> TimelinePage | None:
+    async def _page(self, session_id: str, cursor: int, deadline: float) -> TimelinePage | None:
         target = f"/v0/timeline?{urlencode({'sessionId': session_id, 'cursor': cursor})}"
         try:
             return await self._client.get_json(
                 f"{self._base_url}{target}",
                 TimelinePage,
-                timeout_seconds=max(0.0, min(_ATTEMPT_SECONDS, seconds_left)),
+                timeout_seconds=_bounded(deadline),
                 headers=self._signed(target.encode()),
             )
         except CallFailed as error:
             log.warning("can't read the timeline", sessionId=session_id, reason=str(error))
             return None
+
+
+def _bounded(deadline: float) -> float:
+    return max(0.0, min(_ATTEMPT_SECONDS, deadline - _now()))
 
 
 class _Pauses:
@@ -134,16 +187,6 @@ def _place(ack: IngestAck) -> tuple[str, int]:
     """Where the answer appears: a successor's timeline when the gateway started a new session."""
     named = parse_qs(urlsplit(ack.stream.href).query).get("sessionId")
     return (named[0] if named else ack.session_id), ack.stream.cursor
-
-
-def _interaction(event: TimelineEvent) -> list[InteractionEvent]:
-    if event.kind != "interaction":
-        return []
-    try:
-        return [codec.convert(event.payload, InteractionPayload).event]
-    except InvalidRequest as error:  # one of a later version; the others can still be shown
-        log.warning("unknown interaction", eventId=event.event_id, reason=error.detail)
-        return []
 
 
 def _ended_run(event: TimelineEvent) -> set[str]:

@@ -1,25 +1,47 @@
-"""What a push is answered with: the reply that is ready in time, else silence."""
+"""What a push is answered with: the reply that is ready in time, else silence, and the rest by other ways."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Annotated
 
+import asyncpg
 import msgspec
+import structlog
 
-from uniassist.adapter_wechat import phrases
+from uniassist.adapter_wechat import menus, passive, phrases
 from uniassist.adapter_wechat.deliveries import Deliveries, Delivery
-from uniassist.adapter_wechat.inputs import input_of, text_input
+from uniassist.adapter_wechat.errands import Choice, Message
+from uniassist.adapter_wechat.gateway import Gateway
+from uniassist.adapter_wechat.inputs import input_of, push_key, session_id, text_input, trace_id
+from uniassist.adapter_wechat.menus import Chosen, Told
 from uniassist.adapter_wechat.messages import MAX_NAME_LENGTH, Push
-from uniassist.adapter_wechat.plain_text import reply_text
+from uniassist.adapter_wechat.passive import Asked
+from uniassist.adapter_wechat.permission import Permission
+from uniassist.adapter_wechat.typing_state import TypingState
 from uniassist.contracts.base import Id, Wire
-from uniassist.contracts.inputs import RunRef
+from uniassist.contracts.inputs import RunRef, UnifiedUserInput
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool
+from uniassist.store.wechat import Changes, Opens, Person
+
+log = structlog.get_logger()
 
 REPLY_SECONDS = 4.5  # of the platform's five
+HOLD_SECONDS = 6.0  # above the platform's five: the next push of the same message renews it
+CUT_SECONDS = 6.5
+LAST_PUSH = 3
+LAST_PUSH_AGE_SECONDS = 9.0  # should one of the pushes not have arrived here
+TYPING_AFTER_SECONDS = 1.0
+OUTAGE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
+_EVENT_OPENS: dict[str, Opens] = {"subscribe": "event", "SCAN": "event", "CLICK": "event"}
 
 
 class EntranceMessage(Wire, kw_only=True, frozen=True):
@@ -40,44 +62,206 @@ class EntranceAnswer(Wire, kw_only=True, frozen=True):
     reply_text: str
 
 
-class Inbound:
-    """Pushes to replies. Deadlines are the loop's time."""
+@dataclass(frozen=True)
+class Taken:
+    """A message once it is noted: its errand, under way; or `told`, when it was answered right here.
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    `comes_again`: should this push get no answer, there will be another; when there won't, `last_words` end the
+    wait. `replied` not None: it was here before, and this is what it was answered with.
+    """
+
+    key: str
+    openid: str
+    trace_id: str
+    comes_again: bool
+    delivery: Delivery | None
+    told: str = ""
+    replied: str | None = None
+    last_words: str | None = phrases.STILL_WORKING
+
+    @property
+    def has_expired(self) -> bool:
+        """A choice that the gateway doesn't offer any more."""
+        return self.delivery is not None and self.delivery.refused and isinstance(self.delivery.errand, Choice)
+
+
+class Inbound:
+    """Pushes to replies. Deadlines are the loop's time. `wake` tells the sender that a push was let go."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        gateway: Gateway,
+        deliveries: Deliveries,
+        permission: Permission,
+        *,
+        limit_bytes: int,
+        wake: Callable[[], None],
+    ) -> None:
+        self._pool = pool
+        self._gateway = gateway
         self._deliveries = deliveries
+        self._permission = permission
+        self._typing = TypingState(permission)
+        self._limit_bytes = limit_bytes
+        self._wake = wake
+
+    async def stop(self) -> None:
+        await self._typing.stop()
 
     async def answer_push(self, push: Push, began: float) -> str | None:
         """The text to show, None for none."""
-        if push.kind == "event":
-            return phrases.GREETING if push.event == "subscribe" else None
-        assert push.message_id is not None, "messages have one"
-        delivery = self._deliveries.join((push.openid, push.message_id), input_of(push))
-        await delivery.wait(began + REPLY_SECONDS)
-        if delivery.ack is None:
+        try:
+            if push.kind == "event":
+                return await self._answer_event(push)
+            assert push.message_id is not None, "messages have one"
+            taken = await self._take(input_of(push), push.message_id)
+        except OUTAGE as error:
+            log.error("a push could not be taken", reason=repr(error))
             # Nothing says that the message is safe; silence would look as if it were.
-            return phrases.BUSY
-        if push.kind != "text":
-            return phrases.not_text(push.kind)
-        return reply_text(delivery.answers) or None if delivery.answers is not None else None
+            return None if push.kind == "event" else phrases.BUSY
+        if taken.replied is not None:
+            return taken.replied or None
+        instead = None if push.kind == "text" else phrases.not_text(push.kind)
+        return await self._reply(taken, began, instead)
 
     async def answer_entrance(self, message: EntranceMessage, began: float) -> EntranceAnswer | None:
         """None when the gateway failed."""
-        delivery = self._delivery_of(message)
-        await delivery.wait(began + REPLY_SECONDS)
-        if delivery.ack is None:
-            return None
-        return EntranceAnswer(
-            ok=True,
-            trace_id=delivery.ack.trace_id,
-            session_id=delivery.ack.session_id,
-            runs=delivery.ack.runs,
-            reply_text=reply_text(delivery.ack.ack_events if delivery.answers is None else delivery.answers),
-        )
-
-    def _delivery_of(self, message: EntranceMessage) -> Delivery:
         message_id = message.message_id or f"test-{uuid.uuid4().hex}"
         made = text_input(message.openid, message.text, message_id, int(time.time() * 1000))
-        return self._deliveries.join((message.openid, message_id), made)
+        try:
+            taken = await self._take(made, message_id)
+        except OUTAGE as error:
+            log.error("a message could not be taken", reason=repr(error))
+            return None
+        text = await self._reply(replace(taken, comes_again=False, last_words=None), began, None)
+        delivery = taken.delivery
+        if delivery is not None and not delivery.taken and not taken.has_expired:
+            return None
+        ack = delivery.ack if delivery is not None else None
+        if ack is not None and text is None:
+            text = passive.words_of(ack.ack_events)
+        return EntranceAnswer(
+            ok=True,
+            trace_id=taken.trace_id,
+            session_id=ack.session_id if ack is not None else session_id(message.openid),
+            runs=ack.runs if ack is not None else [],
+            reply_text=text or "",
+        )
+
+    async def _answer_event(self, push: Push) -> str | None:
+        event = push.event or ""
+        opens = _EVENT_OPENS.get(event)
+        if opens is None:
+            return None
+        created = str(push.created_seconds)
+        key = push_key(push.openid, created, event, push.fields.get("EventKey", ""))
+        acted_at = dt.datetime.fromtimestamp(push.created_seconds, dt.UTC)
+        await store.receive(self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens)
+        asked = Asked(key, push.openid, words=phrases.GREETING if event == "subscribe" else "")
+        text = await passive.claim(self._pool, asked, self._limit_bytes)
+        if text is None:
+            await self._let_go(key)
+        return text
+
+    async def _take(self, message: UnifiedUserInput, message_id: str) -> Taken:
+        """Note the push and see to it that its errand is under way. OUTAGE errors."""
+        assert message.channel is not None
+        openid = message.channel.id
+        key = push_key(openid, message_id)
+        acted_at = dt.datetime.fromtimestamp(message.timestamp_ms / 1000, dt.UTC)
+        push = await store.receive(
+            self._pool, key, openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens="message"
+        )
+        comes_again = push.pushes < LAST_PUSH and push.age_seconds < LAST_PUSH_AGE_SECONDS
+        answer = await self._read_answer(key, openid, message.text or "")
+        if isinstance(answer, Told):
+            return Taken(key, openid, trace_id(openid, message_id), comes_again, None, answer.text)
+        errand = (
+            Choice(self._gateway, self._pool, openid, message_id, answer)
+            if isinstance(answer, Chosen)
+            else Message(self._gateway, message)
+        )
+        delivery = self._deliveries.join(key, errand)
+        return Taken(key, openid, errand.trace_id, comes_again, delivery, replied=push.reply)
+
+    async def _read_answer(self, key: str, openid: str, text: str) -> menus.Answer:
+        """What a number stands for, decided at its first push and the same at each repetition."""
+        if not menus.looks_like_answer(text):
+            return None
+        async with store.locked(self._pool, openid, key) as locked:
+            if locked is None or locked.push is None:
+                return None
+            if locked.push.decision is not None:
+                return menus.load_answer(locked.push.decision)
+            menu = menus.load(locked.person.menu)
+            answer = menus.read_answer(menu, text, int(time.time() * 1000)) if menu is not None else None
+            await locked.write(_decided(locked.person, menu, answer))
+            return answer
+
+    async def _reply(self, taken: Taken, began: float, instead: str | None) -> str | None:
+        """The text to show, within the time that this push has."""
+        try:
+            if taken.delivery is None:
+                return await self._claim(taken, words=taken.told)
+            return await self._answer_in_time(taken, taken.delivery, began, instead)
+        except OUTAGE as error:
+            # The gateway may have it; what it answers is found when the database is back.
+            log.error("a reply could not be claimed", traceId=taken.trace_id, reason=repr(error))
+            return None
+
+    async def _answer_in_time(
+        self, taken: Taken, delivery: Delivery, began: float, instead: str | None
+    ) -> str | None:
+        with self._typing.shown(taken.openid, TYPING_AFTER_SECONDS):
+            await delivery.wait(began + REPLY_SECONDS)
+        if taken.has_expired:
+            return await self._claim(taken, otherwise=phrases.EXPIRED)
+        if not delivery.taken:
+            return phrases.BUSY
+        if not delivery.finished and not self._permission.may_send and taken.comes_again:
+            # The platform cuts this push and makes another: nothing but these can carry the answer.
+            await delivery.wait(began + CUT_SECONDS)
+            return await self._claim(taken, instead=instead) if delivery.finished else None
+        ack = delivery.ack
+        by_nobody = ack is not None and ack.routing.fallback == "builtin_chat"
+        text = await self._claim(
+            taken,
+            instead=instead if by_nobody else None,
+            otherwise=None if delivery.finished or self._permission.may_send else taken.last_words,
+        )
+        if text is None:
+            await self._let_go(taken.key)
+        return text
+
+    async def _claim(
+        self, taken: Taken, *, instead: str | None = None, words: str = "", otherwise: str | None = None
+    ) -> str | None:
+        asked = Asked(
+            taken.key,
+            taken.openid,
+            trace_id=taken.trace_id,
+            instead=instead,
+            words=words,
+            otherwise=otherwise,
+            ending="" if self._permission.may_send else phrases.MORE,
+        )
+        return await passive.claim(self._pool, asked, self._limit_bytes)
+
+    async def _let_go(self, key: str) -> None:
+        await store.let_go(self._pool, key)
+        self._wake()
+
+
+def _decided(person: Person, menu: menus.Menu | None, answer: menus.Answer) -> Changes:
+    """What was filled in is kept; an event whose choice is taken offers none any more."""
+    match answer:
+        case Told(menu=filled):
+            menu = filled
+        case Chosen(choice=choice) if menu is not None:
+            menu = menus.without(menu, choice.event_id)
+    kept = menus.dump(menu) if menu is not None else None
+    return Changes(replace(person, menu=kept), decision=menus.dump_answer(answer))
 
 
 def now() -> float:

@@ -23,6 +23,20 @@ def trace_id(openid: str, message_id: str) -> str:
     return f"wx-{digest[:32]}"
 
 
+def user_id(openid: str) -> str:
+    return f"wx:{openid}"
+
+
+def session_id(openid: str) -> str:
+    """Always the same; the gateway knows which session goes on after it."""
+    return f"wx-session:{openid}"
+
+
+def push_key(openid: str, *parts: str) -> str:
+    """What makes a push one, however often it comes: the message's id, or what tells an event from others."""
+    return hashlib.sha256("\n".join((openid, *parts)).encode()).hexdigest()
+
+
 def input_of(push: Push) -> UnifiedUserInput:
     """A message; what isn't text is kept as `raw`, its media as an attachment."""
     assert push.message_id is not None, "an event is no input"
@@ -49,8 +63,8 @@ def text_input(
     return UnifiedUserInput(
         schema_version=SCHEMA_VERSION,
         trace_id=trace_id(openid, message_id),
-        user_id=f"wx:{openid}",
-        session_id=f"wx-session:{openid}",
+        user_id=user_id(openid),
+        session_id=session_id(openid),
         source="wechat",
         timestamp_ms=timestamp_ms,
         channel=Channel(id=openid, type="wechat", message_id=message_id),

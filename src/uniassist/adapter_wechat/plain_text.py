@@ -1,11 +1,15 @@
-"""Interactions as text that reads well on a phone: menus numbered, Markdown taken off, cut where a reader would."""
+"""Interactions as text that reads well on a phone: menus numbered, Markdown taken off. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from uniassist.adapter_wechat import phrases
+from uniassist.adapter_wechat.menus import Blank, Choice, Kind, Pick, Submit, form_lines
+from uniassist.adapter_wechat.splitting import FENCE
 from uniassist.contracts.interaction import (
     Ack,
     AssistantMessage,
@@ -19,89 +23,181 @@ from uniassist.contracts.interaction import (
     RequestClarification,
 )
 
-MAX_BYTES = 2000  # undocumented; long-lived integrations report 2048
-_ELLIPSIS = "…"
-_ENDS = re.compile(r"[。！？!?；;\n]|\.(?=\s)")
-_URL = re.compile(r"https?://[\x21-\x7e]*")
+SUBMIT = "submit_data_collection"
 
-_FENCE = re.compile(r"^[ \t]*```[^\n]*\n?", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+", re.MULTILINE)
 _BULLET = re.compile(r"^([ \t]*)[-*+][ \t]+", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\[\]\n]{0,500})\]\(([^()\s]{1,2000})\)")
 _EMPHASIS = re.compile(r"(\*\*|__|~~|`)(?=\S)([^\n]{1,500}?)(?<=\S)\1")
 
 
-def reply_text(events: Iterable[InteractionEvent], limit_bytes: int = MAX_BYTES) -> str:
-    """All of `events` that a person should read, in order; empty when there is nothing."""
-    parts = (text.strip() for text in map(render, events))
-    return cut("\n\n".join(part for part in parts if part), limit_bytes)
+@dataclass(frozen=True)
+class Origin:
+    """Where an interaction stands, for the answer to it."""
+
+    event_id: str
+    session_id: str
+    provider_id: str
+    run_id: str
 
 
-def render(event: InteractionEvent) -> str:
-    """One interaction; empty for what is meant for machines."""
+@dataclass(frozen=True)
+class Rendered:
+    text: str
+    choices: Sequence[Choice] = ()
+
+
+def render(event: InteractionEvent, origin: Origin, first: int = 1) -> Rendered:
+    """One interaction, its choices numbered from `first`; an empty text for what is meant for machines."""
     match event:
         case Ack(message=message):
-            return message or ""
+            return Rendered(message or "")
         case AssistantMessage(text=text, markdown=markdown):
-            return without_markdown(text) if markdown else text
+            return Rendered(without_markdown(text) if markdown else text)
         case Card(title=title, body=body, actions=actions):
-            return _menu([title, body], [action.label for action in actions or []])
-        case Form(title=title, fields=fields):
-            return _menu([title], [field.label for field in fields])
+            named = [(action.action_id, action.label, action.payload) for action in actions or []]
+            return _choice([title, body], named, origin, first)
+        case Form():
+            return _form(event, origin, first)
         case Nav(label=label, href=href):
-            return f"{label}：{href}"
+            return Rendered(f"{label}：{href}")
         case RequestClarification(question=question, choices=choices):
-            return _menu([question], [choice.label for choice in choices])
+            return _choice([question], [(choice.key, choice.label, None) for choice in choices], origin, first)
         case ErrorNotice(user_message=message):
-            return message
+            return Rendered(message)
         case ProviderExtension(extension_kind="data_collection_request", payload=payload):
-            return _form(payload)
+            return _data_form(payload, origin, first)
     # a result and a progress are followed by words of their own
-    return ""
-
-
-def cut(text: str, limit_bytes: int) -> str:
-    """At most `limit_bytes` of UTF-8, to the end of a sentence or line where there is one; never inside a URL."""
-    if len(text.encode()) <= limit_bytes:
-        return text
-    room = max(limit_bytes - len(_ELLIPSIS.encode()), 0)
-    kept = text.encode()[:room].decode(errors="ignore")
-    ends = [match.end() for match in _ENDS.finditer(kept) if match.end() > len(kept) // 2]
-    if ends:
-        kept = kept[: ends[-1]]
-    for url in _URL.finditer(text):
-        if url.start() < len(kept) < url.end():
-            kept = kept[: url.start()]
-    return kept.rstrip() + _ELLIPSIS if limit_bytes >= len(_ELLIPSIS.encode()) else kept
+    return Rendered("")
 
 
 def without_markdown(text: str) -> str:
-    """The words of `text`: marks taken off, links as label and address, bullets as dots."""
-    text = _FENCE.sub("", text)
+    """The words of `text`: marks taken off, links as label and address, bullets as dots. Code is left as it is.
+
+    Its fences stay too: they go when the text is shown, since until then they say what may not be cut apart.
+    """
+    parts: list[str] = []
+    is_code = False
+    at = 0
+    for fence in FENCE.finditer(text):
+        parts += [text[at : fence.start()] if is_code else _words(text[at : fence.start()]), fence[0]]
+        at, is_code = fence.end(), not is_code
+    return "".join([*parts, text[at:] if is_code else _words(text[at:])])
+
+
+def _words(text: str) -> str:
     text = _HEADING.sub("", text)
     text = _BULLET.sub(r"\1· ", text)
     text = _LINK.sub(lambda link: f"{link[1]}（{link[2]}）" if link[1] else link[2], text)
     return _EMPHASIS.sub(r"\2", text)
 
 
-def _menu(head: Sequence[str | None], labels: Sequence[str]) -> str:
-    numbered = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
-    return "\n".join([*(line for line in head if line), *numbered])
+def _choice(
+    head: Sequence[str | None], named: Sequence[tuple[str, str, Any]], origin: Origin, first: int
+) -> Rendered:
+    picks = [
+        Pick(
+            number=number,
+            event_id=origin.event_id,
+            session_id=origin.session_id,
+            provider_id=origin.provider_id,
+            run_id=origin.run_id,
+            action_id=action_id,
+            label=label,
+            payload=payload,
+        )
+        for number, (action_id, label, payload) in enumerate(named, first)
+        if action_id
+    ]
+    lines = [line for line in head if line] + [f"{pick.number}. {pick.label}" for pick in picks]
+    return Rendered("\n".join([*lines, phrases.CHOOSE] if picks else lines), picks)
 
 
-def _form(payload: ExtensionPayload) -> str:
-    schema, ui = payload.data_schema or {}, payload.ui_schema or {}
-    fields = schema.get("properties")
-    if not isinstance(fields, dict):
-        return _text(schema.get("title"))
-    required = schema.get("required")
-    return _menu(
-        [_text(schema.get("title"))],
-        [
-            _field(name, fields[name], isinstance(required, list) and name in required)
-            for name in _order(fields, ui.get("ui:order"))
-        ],
+def _form(form: Form, origin: Origin, first: int) -> Rendered:
+    blanks = [
+        Blank(
+            number=number,
+            event_id=origin.event_id,
+            name=field.field_id,
+            label=field.label,
+            kind="date" if field.kind == "date" else "text",
+            required=field.required or False,
+            options=[(option.key, option.label) for option in field.options or []] or None,
+        )
+        for number, field in enumerate(form.fields, first)
+    ]
+    payload = form.submit.payload if isinstance(form.submit.payload, dict) else {}
+    submit = Submit(
+        number=first + len(blanks),
+        event_id=origin.event_id,
+        session_id=origin.session_id,
+        provider_id=origin.provider_id,
+        run_id=origin.run_id,
+        action_id=form.submit.action_id,
+        label=form.submit.label,
+        payload=payload | {"formId": form.form_id},
     )
+    return _to_fill_in(form.title, blanks, submit)
+
+
+def _data_form(payload: ExtensionPayload, origin: Origin, first: int) -> Rendered:
+    schema, ui = payload.data_schema or {}, payload.ui_schema or {}
+    title = _text(schema.get("title"))
+    fields = schema.get("properties")
+    if not isinstance(fields, dict) or not fields:
+        return Rendered(title)
+    required = schema.get("required")
+    blanks = [
+        _blank(number, origin.event_id, name, fields[name], isinstance(required, list) and name in required)
+        for number, name in enumerate(_order(fields, ui.get("ui:order")), first)
+    ]
+    button = ui.get("ui:submitButtonOptions")
+    label = _text(button.get("submitText")) if isinstance(button, dict) else ""
+    submit = Submit(
+        number=first + len(blanks),
+        event_id=origin.event_id,
+        session_id=origin.session_id,
+        provider_id=origin.provider_id,
+        run_id=origin.run_id,
+        action_id=SUBMIT,
+        label=label or phrases.SUBMIT,
+        payload={"taskId": payload.task_id} if payload.task_id else {},
+    )
+    return _to_fill_in(title, blanks, submit)
+
+
+def _to_fill_in(title: str | None, blanks: Sequence[Blank], submit: Submit) -> Rendered:
+    choices: list[Choice] = [*blanks, submit]
+    return Rendered("\n".join([*([title] if title else []), *form_lines(choices)]), choices)
+
+
+def _blank(number: int, event_id: str, name: str, described: object, required: bool) -> Blank:
+    described = described if isinstance(described, dict) else {}
+    default = described.get("default")
+    known = str(default) if isinstance(default, str | int | float) and not isinstance(default, bool) else ""
+    listed = described.get("enum")
+    options = [(str(each), str(each)) for each in listed] if isinstance(listed, list) else None
+    return Blank(
+        number=number,
+        event_id=event_id,
+        name=name,
+        label=_text(described.get("title")) or name,
+        kind=_kind(described),
+        required=required,
+        options=options or None,
+        value=known or None,
+    )
+
+
+def _kind(described: dict[str, Any]) -> Kind:
+    if described.get("format") == "date":
+        return "date"
+    match described.get("type"):
+        case "number":
+            return "number"
+        case "integer":
+            return "integer"
+    return "text"
 
 
 def _order(fields: dict[str, Any], wanted: object) -> list[str]:
@@ -109,14 +205,6 @@ def _order(fields: dict[str, Any], wanted: object) -> list[str]:
         [name for name in wanted if isinstance(name, str) and name in fields] if isinstance(wanted, list) else []
     )
     return list(dict.fromkeys([*first, *fields]))
-
-
-def _field(name: str, described: object, required: bool) -> str:
-    described = described if isinstance(described, dict) else {}
-    title = _text(described.get("title")) or name
-    default = described.get("default")
-    known = f"：{default}" if isinstance(default, str | int | float) else ""
-    return f"{title}（必填）" if required and not known else f"{title}{known}"
 
 
 def _text(value: object) -> str:

@@ -167,30 +167,45 @@ class ProviderPlanSettings:
 
 @dataclass(frozen=True)
 class AdapterWechatSettings:
-    """`encoding_aes_key` None means plain mode."""
+    """`encoding_aes_key` None means plain mode; without `app_id` or `app_secret`, passive replies only."""
 
     service: ServiceSettings
+    database_url: Secret
+    redis_url: Secret
+    streams: StreamSettings
     gateway_url: str
     adapter_secret: Secret
+    provider_context_token: Secret
     token: Secret
     app_id: str | None
     app_secret: Secret | None
     encoding_aes_key: Secret | None
-    api_base_url: str | None
+    api_base_url: str
     json_entrance: bool
+    ai_mark: bool
+    text_bytes: int
+    media_dir: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> AdapterWechatSettings:
         reader = Reader(environ)
         entrance = reader.optional_boolean("WECHAT_JSON_ENTRANCE")
+        service = ServiceSettings.read(reader, "ADAPTER_WECHAT_PORT")
         return cls(
-            service=ServiceSettings.read(reader, "ADAPTER_WECHAT_PORT"),
+            service=service,
+            database_url=reader.database_url(),
+            redis_url=reader.redis_url(),
+            streams=StreamSettings.read(reader, service.port),
             gateway_url=reader.http_url("GATEWAY_URL"),
             adapter_secret=reader.secret("UNIASSIST_ADAPTER_SECRET"),
+            provider_context_token=reader.secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),
             token=reader.secret("WECHAT_TOKEN"),
             app_id=reader.optional("WECHAT_APP_ID"),
             app_secret=reader.optional_secret("WECHAT_APP_SECRET"),
             encoding_aes_key=reader.optional_secret("WECHAT_ENCODING_AES_KEY"),
-            api_base_url=reader.optional_http_url("WECHAT_API_BASE_URL"),
+            api_base_url=reader.http_url("WECHAT_API_BASE_URL"),
             json_entrance=entrance if entrance is not None else not reader.strict,
+            ai_mark=reader.optional_boolean("WECHAT_AI_MARK") or False,
+            text_bytes=reader.integer("WECHAT_TEXT_BYTES"),
+            media_dir=reader.text("WECHAT_MEDIA_DIR"),
         )

@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 
+import psycopg
 import pytest
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
-from tests.processes import ServiceProcess
+from tests.processes import WECHAT_TOKEN, ServiceProcess
+from tests.wechat_simulator.simulator import WechatSimulator
 
+from uniassist.devstack.postgres import EmbeddedPostgres
+from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.web.client import JsonClient
 
 
+@dataclass(frozen=True)
+class Servers:
+    """What adapters and the gateway's double share in a test."""
+
+    database_url: str
+    redis_url: str
+
+    def env(self, gateway: GatewayDouble, **more: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "GATEWAY_URL": gateway.url,
+            **more,
+        }
+
+
 @pytest.fixture(scope="session")
-def shared_gateway() -> Iterator[GatewayDouble]:
-    with GatewayDouble() as started:
+def shared_servers(postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis) -> Servers:
+    with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE wechat_shared TEMPLATE template_uniassist")
+    return Servers(postgres_server.url_for("wechat_shared"), redis_server.url)
+
+
+@pytest.fixture
+def servers(database_url: str, redis_url: str) -> Servers:
+    """A database of the test's own."""
+    return Servers(database_url, redis_url)
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(shared_servers: Servers) -> Iterator[GatewayDouble]:
+    with GatewayDouble(shared_servers.database_url, shared_servers.redis_url) as started:
         yield started
 
 
@@ -25,23 +59,34 @@ def gateway(shared_gateway: GatewayDouble) -> GatewayDouble:
 
 
 @pytest.fixture(scope="session")
-def adapter(shared_gateway: GatewayDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+def adapter(
+    shared_gateway: GatewayDouble, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    """One without an app secret: passive replies only."""
     log = tmp_path_factory.mktemp("adapter") / "log"
-    process = ServiceProcess("adapter-wechat", log, {"GATEWAY_URL": shared_gateway.url})
+    process = ServiceProcess("adapter-wechat", log, shared_servers.env(shared_gateway))
     process.start()
     yield process
     process.stop()
 
 
 @pytest.fixture
-def own_gateway() -> Iterator[GatewayDouble]:
-    with GatewayDouble() as started:
+def own_gateway(servers: Servers) -> Iterator[GatewayDouble]:
+    with GatewayDouble(servers.database_url, servers.redis_url) as started:
         yield started
 
 
 @pytest.fixture
-def own_adapter(own_gateway: GatewayDouble, service: Callable[..., ServiceProcess]) -> ServiceProcess:
-    return service("adapter-wechat", GATEWAY_URL=own_gateway.url)
+def own_adapter(
+    own_gateway: GatewayDouble, servers: Servers, service: Callable[..., ServiceProcess]
+) -> ServiceProcess:
+    return service("adapter-wechat", **servers.env(own_gateway))
+
+
+@pytest.fixture
+def wechat() -> Iterator[WechatSimulator]:
+    with WechatSimulator(token=WECHAT_TOKEN) as started:
+        yield started
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.integration.adapter_wechat.conftest import Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, signed
 from tests.processes import WECHAT_TOKEN, ServiceProcess
@@ -23,9 +24,9 @@ APP_ID = "wx49f0ab532d5d035a"
 
 @pytest.fixture(scope="module")
 def sealed_adapter(
-    shared_gateway: GatewayDouble, tmp_path_factory: pytest.TempPathFactory
+    shared_gateway: GatewayDouble, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
-    env = {"GATEWAY_URL": shared_gateway.url, "WECHAT_ENCODING_AES_KEY": KEY, "WECHAT_APP_ID": APP_ID}
+    env = shared_servers.env(shared_gateway, WECHAT_ENCODING_AES_KEY=KEY, WECHAT_APP_ID=APP_ID)
     process = ServiceProcess("adapter-wechat", tmp_path_factory.mktemp("sealed") / "log", env)
     process.start()
     yield process
@@ -107,11 +108,20 @@ async def test_what_is_plain_forged_or_foreign_is_forbidden(
         ({"WECHAT_ENCODING_AES_KEY": "too-short", "WECHAT_APP_ID": APP_ID}, "WECHAT_ENCODING_AES_KEY"),
         ({"WECHAT_ENCODING_AES_KEY": KEY}, "WECHAT_APP_ID"),
         ({"WECHAT_TOKEN": ""}, "WECHAT_TOKEN"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL"),
+        ({"WECHAT_TEXT_BYTES": "12"}, "WECHAT_TEXT_BYTES"),
         ({"WECHAT_JSON_ENTRANCE": "perhaps"}, "WECHAT_JSON_ENTRANCE"),
     ],
 )
 def test_bad_settings_stop_the_start_with_one_line_that_names_them(env: dict[str, str], named: str) -> None:
-    environ = {"UNIASSIST_ENV": "test", "WECHAT_TOKEN": "AAAAA", "UNIASSIST_ADAPTER_SECRET": "x" * 20} | env
+    environ = {
+        "UNIASSIST_ENV": "test",
+        "WECHAT_TOKEN": "AAAAA",
+        "UNIASSIST_ADAPTER_SECRET": "x" * 20,
+        "UNIASSIST_PROVIDER_CONTEXT_TOKEN": "x" * 20,
+        "DATABASE_URL": "postgresql://127.0.0.1:1/x",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    } | env
     ended = subprocess.run(
         [sys.executable, "-m", "uniassist.cli.main", "adapter-wechat"],
         env=environ,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.integration.adapter_wechat.conftest import Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh
 from tests.processes import ServiceProcess
@@ -100,9 +101,12 @@ async def test_until_the_provider_answers_the_acknowledgement_is_the_reply(
 
 
 async def test_switched_off_it_takes_nothing_unsigned(
-    gateway: GatewayDouble, service: Callable[..., ServiceProcess], client: JsonClient
+    gateway: GatewayDouble,
+    shared_servers: Servers,
+    service: Callable[..., ServiceProcess],
+    client: JsonClient,
 ) -> None:
-    closed = service("adapter-wechat", GATEWAY_URL=gateway.url, WECHAT_JSON_ENTRANCE="false")
+    closed = service("adapter-wechat", **shared_servers.env(gateway, WECHAT_JSON_ENTRANCE="false"))
     openid = fresh("openid")
     answer = await say(client, closed, {"openid": openid, "text": "x"})
     assert answer.status == 403
@@ -110,7 +114,10 @@ async def test_switched_off_it_takes_nothing_unsigned(
 
 
 async def test_outside_dev_and_test_it_is_off_by_itself(
-    gateway: GatewayDouble, service: Callable[..., ServiceProcess], client: JsonClient
+    gateway: GatewayDouble,
+    shared_servers: Servers,
+    service: Callable[..., ServiceProcess],
+    client: JsonClient,
 ) -> None:
-    staged = service("adapter-wechat", GATEWAY_URL=gateway.url, UNIASSIST_ENV="staging")
+    staged = service("adapter-wechat", **shared_servers.env(gateway, UNIASSIST_ENV="staging"))
     assert (await say(client, staged, {"openid": "o", "text": "x"})).status == 403

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.integration.adapter_wechat.conftest import Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, shown
 from tests.processes import ServiceProcess
@@ -22,7 +23,8 @@ async def health_turns(status: int, client: JsonClient, adapter: ServiceProcess)
     async def turned() -> bool:
         answer = await client.request("GET", f"{adapter.url}/health", timeout_seconds=5)
         checks = codec.decode(answer.body, Health).checks
-        return answer.status == status and checks == {"gateway": "ok" if status == 200 else "failing"}
+        expected = {"gateway": "ok" if status == 200 else "failing", "postgres": "ok", "redis": "ok"}
+        return answer.status == status and checks == expected
 
     await eventually(turned, f"health answers {status}", 5)
 
@@ -49,7 +51,7 @@ async def test_a_refusal_that_would_be_repeated_is_not(
 
 
 async def test_without_a_gateway_the_person_is_told_in_time_and_health_tells_the_truth_both_ways(
-    own_adapter: ServiceProcess, own_gateway: GatewayDouble, client: JsonClient
+    own_adapter: ServiceProcess, own_gateway: GatewayDouble, servers: Servers, client: JsonClient
 ) -> None:
     await health_turns(200, client, own_adapter)
     own_gateway.stop()
@@ -58,7 +60,7 @@ async def test_without_a_gateway_the_person_is_told_in_time_and_health_tells_the
     began = time.monotonic()
     assert shown(await push(client, own_adapter, message(fresh("openid")))) == phrases.BUSY
     assert time.monotonic() - began < 5
-    with GatewayDouble(own_gateway.port):
+    with GatewayDouble(servers.database_url, servers.redis_url, own_gateway.port):
         await health_turns(200, client, own_adapter)
         assert shown(await push(client, own_adapter, message(fresh("openid")))) == "你说：你好"
 
@@ -67,6 +69,7 @@ async def test_without_a_gateway_the_person_is_told_in_time_and_health_tells_the
 async def test_a_message_pushed_again_after_a_restart_is_one_input_with_the_same_reply(
     own_adapter: ServiceProcess,
     own_gateway: GatewayDouble,
+    servers: Servers,
     service: Callable[..., ServiceProcess],
     client: JsonClient,
     signal: str,
@@ -75,7 +78,7 @@ async def test_a_message_pushed_again_after_a_restart_is_one_input_with_the_same
     body = message(openid, "计划")
     before = shown(await push(client, own_adapter, body))
     {"stop": own_adapter.stop, "kill": own_adapter.kill}[signal]()
-    again = service("adapter-wechat", GATEWAY_URL=own_gateway.url)
+    again = service("adapter-wechat", **servers.env(own_gateway))
     assert shown(await push(client, again, body)) == before
     assert len(own_gateway.inputs_of(openid)) == 1
 

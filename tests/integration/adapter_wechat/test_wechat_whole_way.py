@@ -19,6 +19,7 @@ class System:
     gateway: ServiceProcess
     plan: ServiceProcess
     adapter: ServiceProcess
+    env: dict[str, str]
 
 
 @pytest.fixture
@@ -27,7 +28,8 @@ def system(service: Callable[..., ServiceProcess], database_url: str, redis_url:
     gateway = service(
         "gateway", DATABASE_URL=database_url, REDIS_URL=redis_url, UNIASSIST_PLAN_PROVIDER_BASE_URL=plan.url
     )
-    return System(gateway, plan, service("adapter-wechat", GATEWAY_URL=gateway.url))
+    env = {"GATEWAY_URL": gateway.url, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    return System(gateway, plan, service("adapter-wechat", **env), env)
 
 
 async def timeline(client: JsonClient, system: System, openid: str) -> list[TimelineEvent]:
@@ -62,7 +64,7 @@ async def test_pushes_before_and_after_a_restart_are_one_input(
     body = message(openid, "帮我计划学会游泳")
     before = shown(await push(client, system.adapter, body))
     system.adapter.kill()
-    again = service("adapter-wechat", GATEWAY_URL=system.gateway.url)
+    again = service("adapter-wechat", **system.env)
     assert shown(await push(client, again, body)) == before
     kinds = [event.kind for event in await timeline(client, system, openid)]
     assert kinds.count("inbound") == 1

@@ -1,0 +1,92 @@
+"""The passive reply: what a push is answered with, taken from the person's replies; always the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from uniassist.adapter_wechat.packing import BETWEEN, after, pack
+from uniassist.adapter_wechat.plain_text import Origin, render
+from uniassist.adapter_wechat.splitting import size
+from uniassist.adapter_wechat.stock import Stock, take_stock
+from uniassist.contracts.interaction import InteractionEvent
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool
+from uniassist.store.wechat import Due, Reply
+
+DETAIL = "passive reply"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one push wants to be answered with.
+
+    `trace_id`: what its message caused, and whatever was to be said before that; None: all there is. `instead`:
+    words of the channel's own for what the trace says; `words`: after all that; `otherwise`: when there is nothing
+    else. `ending`: when not all of it fits and only another push fetches the rest.
+    """
+
+    push_key: str
+    openid: str
+    trace_id: str | None = None
+    instead: str | None = None
+    words: str = ""
+    otherwise: str | None = None
+    ending: str = ""
+
+
+def words_of(events: Iterable[InteractionEvent]) -> str:
+    """Events that are shown without being among the replies."""
+    origin = Origin("", "", "", "")
+    parts = (render(event, origin).text.strip() for event in events)
+    return "\n\n".join(part for part in parts if part)
+
+
+async def claim(pool: Pool, asked: Asked, limit_bytes: int) -> str | None:
+    """The reply's text, from then on taken as sent; None when there is nothing to say yet."""
+    async with store.locked(pool, asked.openid, asked.push_key) as locked:
+        if locked is None:
+            return asked.words or asked.otherwise
+        if locked.push is not None and locked.push.reply is not None:
+            return locked.push.reply or None
+        stock = await take_stock(locked)
+        stock.changes.reply = text = _say(stock, asked, limit_bytes)
+        if text is not None:
+            has_more = bool(stock.in_state("waiting", "parked")) or not stock.is_all
+            stock.changes.due = Due(0.0 if has_more else None)
+        await stock.write()
+        return text
+
+
+def _say(stock: Stock, asked: Asked, limit_bytes: int) -> str | None:
+    wanted = _wanted(stock, asked)
+    if not wanted:
+        return asked.words or asked.otherwise
+    room = limit_bytes - (size(BETWEEN + asked.words) if asked.words else 0)
+    packed = pack(wanted, room, ending=asked.ending)
+    stock.put(after(piece, "sent") for piece in packed.pieces)
+    stock.show_menus(packed.pieces, int(time.time() * 1000))
+    stock.report([piece.reply for piece in packed.pieces], "sent", DETAIL)
+    return BETWEEN.join(part for part in (packed.text, asked.words) if part)
+
+
+def _wanted(stock: Stock, asked: Asked) -> list[Reply]:
+    replies = stock.in_state("waiting", "parked")
+    own = [reply for reply in replies if reply.trace_id == asked.trace_id]
+    if not own:
+        return replies
+    before = [reply for reply in replies if reply.position <= own[-1].position]
+    if asked.instead is None:
+        return before
+    return _replaced(stock, before, own, asked.instead)
+
+
+def _replaced(stock: Stock, replies: Sequence[Reply], own: Sequence[Reply], text: str) -> list[Reply]:
+    """`own` as one reply that says `text`."""
+    first, *others = own
+    stock.put(replace(reply, text="", state="sent") for reply in others)
+    shown = replace(first, text=text, choices=None)
+    stock.put([shown])
+    gone = {reply.event_id for reply in own}
+    return [*(reply for reply in replies if reply.event_id not in gone), shown]

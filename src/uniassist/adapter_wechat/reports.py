@@ -1,0 +1,59 @@
+"""What became of replies, told to the gateway as `delivery_event`s; each once, however often it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from uniassist.adapter_wechat.gateway import Gateway
+from uniassist.adapter_wechat.metrics import Metrics
+from uniassist.contracts.provider import ChannelDelivery, LateDeliveryEvent
+from uniassist.lifecycle import Loop
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool
+from uniassist.store.wechat import Report
+
+log = structlog.get_logger()
+
+_BATCH = 100
+_PAUSE_SECONDS = 1.0
+
+
+class Reporter:
+    def __init__(self, pool: Pool, gateway: Gateway, metrics: Metrics) -> None:
+        self._pool = pool
+        self._gateway = gateway
+        self._metrics = metrics
+        self.loop = Loop("wechat-report", self._run_once)
+
+    async def _run_once(self) -> float:
+        found = await store.reports(self._pool, _BATCH)
+        if found:
+            await self._tell(found)
+        backlog = await store.backlog(self._pool)
+        for state in ("waiting", "sending", "parked"):
+            self._metrics.replies.labels(state).set(backlog.get(state, 0))
+        return 0.0 if len(found) == _BATCH else _PAUSE_SECONDS
+
+    async def _tell(self, found: Sequence[Report]) -> None:
+        answer = await self._gateway.report([_event(report) for report in found])
+        for error in answer.errors or []:
+            # said again it would be refused again: the session is gone, say
+            report = found[error.index]
+            log.warning("the gateway refused a report", sessionId=report.session_id, reason=error.message)
+        await store.forget_reports(self._pool, [report.id for report in found])
+
+
+def _event(report: Report) -> LateDeliveryEvent:
+    return LateDeliveryEvent(
+        event_id=f"wechat-report-{report.id}",
+        trace_id=report.trace_id,
+        session_id=report.session_id,
+        user_id=f"wx:{report.openid}",
+        run_id=report.run_id,
+        event=ChannelDelivery(
+            channel="wechat", event_ids=report.event_ids, outcome=report.outcome, detail=report.detail
+        ),
+        timestamp_ms=report.timestamp_ms,
+    )

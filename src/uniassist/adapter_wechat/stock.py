@@ -1,0 +1,136 @@
+"""A person as one look finds them: what is new on their timelines, as replies, and the replies that were open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from uniassist.adapter_wechat import menus
+from uniassist.adapter_wechat.packing import Piece
+from uniassist.adapter_wechat.plain_text import Origin, render
+from uniassist.adapter_wechat.splitting import FENCE
+from uniassist.contracts import codec
+from uniassist.contracts.interaction import InteractionEvent
+from uniassist.contracts.timeline import InteractionPayload
+from uniassist.errors import InvalidRequest
+from uniassist.store.wechat import MAX_EVENTS, Changes, Locked, NewEvent, NewReport, Reply, Result, State
+
+log = structlog.get_logger()
+
+BUILTIN = "builtin_chat"
+
+
+class Stock:
+    """Replies by their position, and the changes to write. A reply that is put replaces what it was."""
+
+    def __init__(self, locked: Locked, changes: Changes, replies: Iterable[Reply], *, is_all: bool) -> None:
+        self.changes = changes
+        self.is_all = is_all
+        self._locked = locked
+        self._replies = {reply.event_id: reply for reply in replies}
+        self._changed: dict[str, Reply] = {}
+
+    def in_state(self, *states: State) -> list[Reply]:
+        found = (reply for reply in self._replies.values() if reply.state in states)
+        return sorted(found, key=lambda reply: reply.position)
+
+    def find(self, event_id: str) -> Reply | None:
+        return self._replies.get(event_id)
+
+    def put(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            self._replies[reply.event_id] = self._changed[reply.event_id] = reply
+
+    def report(self, replies: Sequence[Reply], outcome: Result, detail: str) -> None:
+        """For the timeline: one report for each session, trace and run among `replies`."""
+        groups: dict[tuple[str, str, str | None], list[str]] = {}
+        for reply in replies:
+            groups.setdefault((reply.session_id, reply.trace_id, reply.run_id), []).append(reply.event_id)
+        self.changes.reports += [
+            NewReport(session_id, trace_id, run_id, tuple(event_ids), outcome, detail)
+            for (session_id, trace_id, run_id), event_ids in groups.items()
+        ]
+
+    def park(self, replies: Sequence[Reply], why: str) -> None:
+        """Until the person writes."""
+        if replies:
+            self.put(replace(reply, state="parked", in_flight=0) for reply in replies)
+            self.report(replies, "parked", why)
+
+    def show_menus(self, pieces: Iterable[Piece], now_ms: int) -> None:
+        """From now on the person's numbers mean the menus in `pieces`."""
+        menu = menus.load(self.changes.person.menu)
+        for piece in pieces:
+            choices = menus.load_choices(piece.reply.choices)
+            if choices and piece.ends_reply:
+                menu = menus.shown(menu, choices, now_ms)
+        if menu is not None:
+            self.changes.person = replace(self.changes.person, menu=menus.dump(menu))
+
+    async def write(self) -> None:
+        self.changes.replies = list(self._changed.values())
+        await self._locked.write(self.changes)
+
+
+async def take_stock(locked: Locked) -> Stock:
+    events = await locked.new_events()
+    open_replies = await locked.open_replies()
+    replies, cursors = _replies_of(events, open_replies, locked.person.replies)
+    last = replies[-1].position if replies else locked.person.replies
+    changes = Changes(replace(locked.person, replies=last), cursors=cursors)
+    stock = Stock(locked, changes, open_replies, is_all=len(events) < MAX_EVENTS)
+    stock.put(replies)
+    return stock
+
+
+def _replies_of(
+    events: Sequence[NewEvent], open_replies: Sequence[Reply], position: int
+) -> tuple[list[Reply], dict[str, int]]:
+    """The new replies, and how far each session's timeline is then used."""
+    replies: list[Reply] = []
+    cursors: dict[str, int] = {}
+    number = max((_last_number(reply) for reply in open_replies), default=0)
+    for event in events:
+        cursors[event.session_id] = event.seq
+        said = _interaction(event)
+        if said is None:
+            continue
+        origin = Origin(
+            event.event_id, event.session_id, event.provider_id or BUILTIN, event.run_id or event.trace_id
+        )
+        rendered = render(said, origin, number + 1)
+        if not FENCE.sub("", rendered.text).strip():
+            continue
+        position += 1
+        number += len(rendered.choices)
+        replies.append(
+            Reply(
+                event_id=event.event_id,
+                position=position,
+                session_id=event.session_id,
+                trace_id=event.trace_id,
+                run_id=event.run_id,
+                text=rendered.text.strip(),
+                pieces=0,
+                in_flight=0,
+                choices=menus.dump_choices(rendered.choices),
+                state="waiting",
+            )
+        )
+    return replies, cursors
+
+
+def _last_number(reply: Reply) -> int:
+    return max((choice.number for choice in menus.load_choices(reply.choices)), default=0)
+
+
+def _interaction(event: NewEvent) -> InteractionEvent | None:
+    if event.payload is None:
+        return None
+    try:
+        return codec.decode(event.payload.encode(), InteractionPayload).event
+    except InvalidRequest as error:  # one of a later version; the others can still be shown
+        log.warning("unknown interaction", eventId=event.event_id, reason=error.detail)
+        return None
