@@ -30,7 +30,7 @@ def sentinel_key(global_key: str) -> str:
 
 async def read(redis: Redis, global_key: str) -> Epoch | None:
     """The epoch as it is now; None when the data, or the global stream, is gone. Transport errors are raised."""
-    async with redis.pipeline(transaction=True) as pipeline:
+    async with redis.pipeline(transaction=False) as pipeline:
         pipeline.info("server")
         pipeline.get(sentinel_key(global_key))
         pipeline.exists(global_key)
