@@ -9,8 +9,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from importlib.resources import files
-from pathlib import Path
 
 import structlog
 from redis.asyncio import Redis
@@ -20,17 +18,16 @@ from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
 from uniassist import VERSION
-from uniassist.errors import SettingsError
-from uniassist.gateway import providers
-from uniassist.gateway.callers import Callers
+from uniassist.gateway.callers import GRANTED, Callers, Grant, Grants
 from uniassist.gateway.calls import LEASE_SECONDS, Calls
+from uniassist.gateway.directory import Directory
 from uniassist.gateway.ids import new_id
 from uniassist.gateway.ledger import Committed, Ledger
 from uniassist.gateway.live import Hub
 from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.operations import operations
 from uniassist.gateway.overview import Overview
-from uniassist.gateway.providers import Catalogue
+from uniassist.gateway.providers import TOKEN_PREFIX
 from uniassist.gateway.rate_limit import RateLimit
 from uniassist.gateway.routes import Routes
 from uniassist.lifecycle import Loop
@@ -62,7 +59,6 @@ def main() -> None:
 async def run() -> None:
     settings = GatewaySettings.from_env()
     configure_logging("gateway", settings.service.log_level)
-    catalogue = _catalogue(settings)
     listener = server.listen(
         settings.service.host, settings.service.port, port_variable=settings.service.port_variable
     )
@@ -92,7 +88,8 @@ async def run() -> None:
         client = await stack.enter_async_context(JsonClient(connection_limit=500))
         metrics = Metrics()
         hub = Hub(pool, redis, global_key=settings.streams.global_key)
-        calls = Calls(pool=pool, client=client, catalogue=catalogue, owner=owner, metrics=metrics)
+        directory = _directory(settings, client, metrics)
+        calls = Calls(pool=pool, client=client, directory=directory, owner=owner, metrics=metrics)
         hint = WakeHint(redis, settings.streams.prefix)
         ledger = Ledger(
             pool,
@@ -104,15 +101,17 @@ async def run() -> None:
         )
         pruning = Loop("prune", partial(_prune, pool))
         health = await stack.enter_async_context(_health(settings, pool, redis))
-        app = _app(settings, pool, ledger, hub, catalogue, metrics, health)
+        app = _app(settings, pool, ledger, hub, directory, metrics, health)
         hub.start()
         ledger.start()
         calls.start(ledger)
         pruning.start()
+        directory.start()
         try:
             await server.serve(app, listener, on_stop=_closing(hub), drain_seconds=DRAIN_SECONDS)
         finally:
             await pruning.stop()
+            await directory.stop()
             await calls.stop(deadline_seconds=DRAIN_SECONDS / 2)
             await ledger.stop()
             await hub.stop()
@@ -168,22 +167,29 @@ async def _prune(pool: Pool) -> float:
     return PRUNE_AGAIN_SECONDS if more else PRUNE_SECONDS
 
 
-def _catalogue(settings: GatewaySettings) -> Catalogue:
-    path = settings.providers_file
-    try:
-        source = (
-            Path(path).read_text("utf-8")
-            if path
-            else files("uniassist.gateway").joinpath("providers.toml").read_text("utf-8")
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"UNIASSIST_PROVIDERS_FILE: can't read {path}: {error}") from None
-    return providers.parse(
-        source,
-        name=path or "providers.toml",
+def _directory(settings: GatewaySettings, client: JsonClient, metrics: Metrics) -> Directory:
+    return Directory(
+        settings.providers_file,
         base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url},
+        tokens={name: value for name, value in os.environ.items() if name.startswith(TOKEN_PREFIX)},
         timeout_ms=settings.provider_timeout_ms,
+        client=client,
+        metrics=metrics,
     )
+
+
+def _grants(settings: GatewaySettings, directory: Directory) -> Grants:
+    shared = Grant(settings.provider_context_token.reveal(), GRANTED)
+
+    def grants() -> list[Grant]:
+        own = [
+            Grant(provider.access.token, provider.access.scopes, provider.provider_id)
+            for provider in directory.catalogue.providers
+            if provider.access is not None
+        ]
+        return [shared, *own]
+
+    return grants
 
 
 def _app_tokens(settings: GatewaySettings) -> AppTokens | None:
@@ -209,7 +215,7 @@ def _app(
     pool: Pool,
     ledger: Ledger,
     hub: Hub,
-    catalogue: Catalogue,
+    directory: Directory,
     metrics: Metrics,
     health: HealthRegistry,
 ) -> ASGIApp:
@@ -217,12 +223,12 @@ def _app(
         pool=pool,
         ledger=ledger,
         hub=hub,
-        catalogue=catalogue,
+        directory=directory,
         metrics=metrics,
         callers=Callers(
             tuple(secret.reveal() for secret in settings.adapter_secrets),
             _app_tokens(settings),
-            settings.provider_context_token.reveal(),
+            _grants(settings, directory),
         ),
         rate_limit=RateLimit(settings.rate_limit_per_user),
         version=VERSION,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
@@ -18,13 +19,25 @@ from uniassist.web.app_tokens import AppTokens
 GRANTED = frozenset({"context:read", "events:write"})
 
 
+@dataclass(frozen=True)
+class Grant:
+    """A token, what it grants, and whose it is; `provider_id` None: any provider's."""
+
+    token: str = field(repr=False)
+    scopes: frozenset[str]
+    provider_id: str | None = None
+
+
+Grants: TypeAlias = Callable[[], Sequence[Grant]]
+
+
 class Callers:
     """`app_tokens` None: apps need no token (UNIASSIST_APP_AUTH=off)."""
 
-    def __init__(self, adapter_secrets: Sequence[str], app_tokens: AppTokens | None, provider_token: str) -> None:
+    def __init__(self, adapter_secrets: Sequence[str], app_tokens: AppTokens | None, grants: Grants) -> None:
         self._adapter_secrets = adapter_secrets
         self._app_tokens = app_tokens
-        self._provider_token = provider_token.encode()
+        self._grants = grants
 
     def writer(self, request: Request, body: bytes, *, must_sign: bool) -> tuple[Caller, str | None]:
         """The caller, and the nonce that its signature uses up (None: unsigned)."""
@@ -46,16 +59,29 @@ class Callers:
         signing.verify(headers, _target(request), self._adapter_secrets, now_ms())
         return None
 
-    def check_scope(self, request: Request, scope: str, *, unnamed: Literal["granted", "refused"]) -> None:
-        """The header can only narrow what the token grants; the contract wants it named for some calls only."""
-        token = requests.bearer_token(request)
-        if token is None or not hmac.compare_digest(token.encode(), self._provider_token):
-            raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
+    def check_scope(self, request: Request, scope: str, *, unnamed: Literal["granted", "refused"]) -> str | None:
+        """The header can only narrow what the token grants; the contract wants it named for some calls only.
+
+        Returns the provider whose own token it is; None for the token that all providers share.
+        """
+        grant = self._grant(requests.bearer_token(request))
         named = requests.header(request, "x-provider-scopes")
-        if scope not in GRANTED or (named is None and unnamed == "refused"):
+        if scope not in grant.scopes:
+            raise MissingScope(f"Authorization: this token doesn't grant {scope}")
+        if named is None and unnamed == "refused":
             raise MissingScope(f"x-provider-scopes: required, with {scope} or * in it")
         if named is not None and not {scope, "*"} & set(named.replace(",", " ").split()):
             raise MissingScope(f"x-provider-scopes: expected it to hold {scope} or *")
+        return grant.provider_id
+
+    def _grant(self, token: str | None) -> Grant:
+        found = None
+        for grant in self._grants():  # all of them, always: the time taken doesn't tell which one matched
+            if token is not None and hmac.compare_digest(token.encode(), grant.token.encode()):
+                found = grant
+        if found is None:
+            raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
+        return found
 
     def _subject(self, request: Request) -> str | None:
         return None if self._app_tokens is None else self._app_tokens.subject(requests.bearer_token(request))

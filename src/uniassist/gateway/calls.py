@@ -22,9 +22,10 @@ from uniassist.errors import Unavailable
 from uniassist.gateway.answers import Answer, request_of
 from uniassist.gateway.batch import CallLost
 from uniassist.gateway.breaker import Breaker
+from uniassist.gateway.directory import Directory
 from uniassist.gateway.ledger import OUTAGE, Ledger
 from uniassist.gateway.metrics import Metrics
-from uniassist.gateway.providers import Catalogue, Provider
+from uniassist.gateway.providers import Provider
 from uniassist.gateway.turns import Turn
 from uniassist.lifecycle import Loop
 from uniassist.store import calls as store
@@ -53,15 +54,15 @@ class Calls:
     """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left."""
 
     def __init__(
-        self, *, pool: Pool, client: JsonClient, catalogue: Catalogue, owner: str, metrics: Metrics
+        self, *, pool: Pool, client: JsonClient, directory: Directory, owner: str, metrics: Metrics
     ) -> None:
         self._pool = pool
         self._client = client
-        self._catalogue = catalogue
+        self._directory = directory
         self._owner = owner
         self._metrics = metrics
         self._ledger: Ledger | None = None
-        self._lanes = {each.provider_id: _Lane(asyncio.Semaphore(each.concurrency)) for each in catalogue.providers}
+        self._lanes: dict[tuple[str, int], _Lane] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._loops = (Loop("renew-calls", self._renew), Loop("take-over-calls", self._take_over))
 
@@ -104,7 +105,7 @@ class Calls:
     async def _settle(self, call: CallRow, attempt: int) -> None:
         request = request_of(call)
         events: Sequence[InteractionEvent] | None = None
-        provider = self._catalogue.get(call.provider_id)
+        provider = self._directory.catalogue.get(call.provider_id)
         if provider is not None and provider.base_url is not None and attempt <= MAX_ATTEMPTS:
             events = await self._call(provider, provider.base_url, call, request, attempt)
         turn = Turn(
@@ -139,7 +140,7 @@ class Calls:
         request: InvokeRequest | InteractRequest,
         attempt: int,
     ) -> Sequence[InteractionEvent] | None:
-        lane = self._lanes[provider.provider_id]
+        lane = self._lane(provider)
         try:
             # The wait for a place has the same deadline: a hung provider delays nobody for longer than one call.
             async with asyncio.timeout(provider.timeout_seconds):
@@ -152,6 +153,8 @@ class Calls:
                 self._failed(call, "its breaker is open")
                 return None
             headers = {"traceparent": call.traceparent} if call.traceparent else {}
+            if provider.token is not None:
+                headers["Authorization"] = f"Bearer {provider.token}"
             if isinstance(request, InvokeRequest):
                 events = await self._invoke(base_url, provider, request, attempt, headers)
             else:
@@ -164,6 +167,14 @@ class Calls:
             lane.limit.release()
         lane.breaker.succeeded()
         return events
+
+    def _lane(self, provider: Provider) -> _Lane:
+        """Its limit may change with the file; what is under way in the old lane ends there."""
+        key = (provider.provider_id, provider.concurrency)
+        if key not in self._lanes:
+            self._lanes = {each: lane for each, lane in self._lanes.items() if each[0] != key[0]}
+            self._lanes[key] = _Lane(asyncio.Semaphore(provider.concurrency))
+        return self._lanes[key]
 
     async def _invoke(
         self,

@@ -26,6 +26,13 @@ class Metrics:
             "Answers dropped because another gateway had taken the call over",
             registry=self.registry,
         )
+        self._provider_up = Gauge(
+            "uniassist_provider_up",
+            "1 when its manifest was right at the last look",
+            ["provider"],
+            registry=self.registry,
+        )
+        self._providers_seen: dict[str, bool] = {}
         self.streams = Gauge("uniassist_sse_connections", "Open event streams", registry=self.registry)
         self._recent: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self.ingest_total = 0
@@ -47,6 +54,13 @@ class Metrics:
     def provider_failed(self, kind: str) -> None:
         self.call_errors[kind] += 1
         self._calls.labels(kind).inc()
+
+    def provider_seen(self, provider_id: str, *, ok: bool) -> bool:
+        """True when that is news."""
+        self._provider_up.labels(provider_id).set(ok)
+        news = self._providers_seen.get(provider_id) is not ok
+        self._providers_seen[provider_id] = ok
+        return news
 
     def latency_p95_ms(self) -> float:
         ordered = sorted(self._recent)

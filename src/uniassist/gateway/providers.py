@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Literal
 
 import msgspec
 
 from uniassist.errors import SettingsError
 from uniassist.gateway import routing
+
+TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
+_SHORTEST_TOKEN = 16
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
@@ -21,7 +25,10 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$")] | None = None
     base_url_env: str | None = None
     concurrency: _Count = 32
-    timeout_ms: _Count | None = None
+    timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] | None = None
+    token_env: str | None = None
+    access_token_env: str | None = None
+    scopes: list[Literal["context:read", "events:write"]] = []
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -29,14 +36,27 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @dataclass(frozen=True)
+class Access:
+    """What a provider shows us to be let in, and what for."""
+
+    token: str = field(repr=False)
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Provider:
-    """`base_url` None: routes, but its runs say that it isn't connected. `timeout_seconds`: of one call."""
+    """`base_url` None: routes, but its runs say that it isn't connected. `timeout_seconds`: of one call.
+
+    `token` is what we show it with each call.
+    """
 
     provider_id: str
     keywords: tuple[str, ...]
     base_url: str | None
     concurrency: int
     timeout_seconds: float
+    token: str | None = field(default=None, repr=False)
+    access: Access | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +73,15 @@ class Catalogue:
         return tuple(routing.Provider(each.provider_id, each.keywords) for each in self.providers)
 
 
-def parse(source: str, *, name: str, base_urls: Mapping[str, str | None], timeout_ms: int) -> Catalogue:
-    """`base_urls`: variable → URL, for entries that name one. SettingsError names file and field."""
+def parse(
+    source: str,
+    *,
+    name: str,
+    base_urls: Mapping[str, str | None],
+    timeout_ms: int,
+    tokens: Mapping[str, str] = MappingProxyType({}),
+) -> Catalogue:
+    """`base_urls`, `tokens`: variable → value, for entries that name one. SettingsError names file and field."""
     try:
         entries = msgspec.convert(tomllib.loads(source), _File).provider
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -75,6 +102,29 @@ def parse(source: str, *, name: str, base_urls: Mapping[str, str | None], timeou
                 url.rstrip("/") if url else None,
                 entry.concurrency,
                 (entry.timeout_ms or timeout_ms) / 1000,
+                _token(name, entry, "token_env", entry.token_env, tokens),
+                _access(name, entry, tokens),
             )
         )
     return Catalogue(tuple(providers))
+
+
+def _token(name: str, entry: _Entry, member: str, variable: str | None, tokens: Mapping[str, str]) -> str | None:
+    """A secret is named in the file, and kept in the environment."""
+    if variable is None:
+        return None
+    if not variable.startswith(TOKEN_PREFIX):
+        raise SettingsError(f"{name}: {entry.id}.{member}: expected a variable that starts with {TOKEN_PREFIX}")
+    token = tokens.get(variable, "")
+    if len(token) < _SHORTEST_TOKEN:
+        raise SettingsError(
+            f"{name}: {entry.id}.{member}: {variable} must be set, to {_SHORTEST_TOKEN} characters or more"
+        )
+    return token
+
+
+def _access(name: str, entry: _Entry, tokens: Mapping[str, str]) -> Access | None:
+    token = _token(name, entry, "access_token_env", entry.access_token_env, tokens)
+    if (token is None) != (not entry.scopes):
+        raise SettingsError(f"{name}: {entry.id}.scopes: expected together with access_token_env")
+    return Access(token, frozenset(entry.scopes)) if token is not None else None

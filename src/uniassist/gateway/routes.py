@@ -23,6 +23,7 @@ from uniassist.contracts.provider import (
 from uniassist.contracts.timeline import TimelinePage
 from uniassist.errors import (
     InvalidRequest,
+    MissingScope,
     RateLimited,
     Unavailable,
 )
@@ -30,6 +31,7 @@ from uniassist.gateway import late_events, routing
 from uniassist.gateway.access import Caller
 from uniassist.gateway.callers import Callers
 from uniassist.gateway.cancel import Cancel
+from uniassist.gateway.directory import Directory
 from uniassist.gateway.idle import activity_ms
 from uniassist.gateway.ids import now_ms
 from uniassist.gateway.ingest import Ingest
@@ -37,7 +39,6 @@ from uniassist.gateway.interact import NEW_SESSION, SWITCH, Interact
 from uniassist.gateway.ledger import OUTAGE, Ledger
 from uniassist.gateway.live import Hub
 from uniassist.gateway.metrics import Metrics
-from uniassist.gateway.providers import Catalogue
 from uniassist.gateway.rate_limit import RateLimit
 from uniassist.gateway.turns import Idempotency, Turn
 from uniassist.store import context, timeline
@@ -61,7 +62,7 @@ class Routes:
         pool: Pool,
         ledger: Ledger,
         hub: Hub,
-        catalogue: Catalogue,
+        directory: Directory,
         metrics: Metrics,
         callers: Callers,
         rate_limit: RateLimit,
@@ -70,7 +71,7 @@ class Routes:
         self._pool = pool
         self._ledger = ledger
         self._hub = hub
-        self._catalogue = catalogue
+        self._directory = directory
         self._metrics = metrics
         self._callers = callers
         self._rate_limit = rate_limit
@@ -95,7 +96,7 @@ class Routes:
         at_ms = activity_ms(message.timestamp_ms, now_ms())
         turn = Turn(
             session_id=message.session_id,
-            decide=Ingest(message, self._catalogue, caller),
+            decide=Ingest(message, self._directory.catalogue, caller),
             opening=Opening(message.session_id, message.user_id, caller.signed, at_ms, caller.subject),
             nonce=nonce,
             idempotency=_idempotency(request, message, body, caller),
@@ -112,7 +113,7 @@ class Routes:
         of_session = interaction.action_id.startswith((SWITCH, NEW_SESSION))
         turn = Turn(
             session_id=interaction.session_id,
-            decide=Interact(interaction, self._catalogue, caller),
+            decide=Interact(interaction, self._directory.catalogue, caller),
             nonce=nonce,
             run_id=None if of_session else interaction.run_id,
             traceparent=_traceparent(request),
@@ -175,8 +176,10 @@ class Routes:
             self._metrics.streams.dec()
 
     async def events(self, request: Request) -> Response:
-        self._callers.check_scope(request, "events:write", unnamed="granted")
+        whose = self._callers.check_scope(request, "events:write", unnamed="granted")
         asked = await requests.read_shape(request, ProviderEventsRequest)
+        if whose is not None and asked.provider_id != whose:
+            raise MissingScope(f"providerId: expected {whose}, whose token this is")
         return json_response(
             await late_events.accept(asked, submit=self._ledger.submit, latest_session=self._latest_session)
         )
