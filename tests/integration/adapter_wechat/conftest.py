@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.processes import WECHAT_TOKEN, ServiceProcess
+from tests.wechat_simulator.api import SEND
 from tests.wechat_simulator.simulator import WechatSimulator
 
 from uniassist.devstack.postgres import EmbeddedPostgres
@@ -93,3 +95,64 @@ def wechat() -> Iterator[WechatSimulator]:
 async def client() -> AsyncIterator[JsonClient]:
     async with JsonClient() as opened:
         yield opened
+
+
+@dataclass(frozen=True)
+class Live:
+    """An account with all permissions, its adapter and a gateway's double."""
+
+    wechat: WechatSimulator
+    gateway: GatewayDouble
+    adapter: ServiceProcess
+    servers: Servers
+
+    def sends_to(self, openid: str) -> list[int | None]:
+        """The codes that customer-service messages to this person were answered with."""
+        return [call.code for call in self.wechat.calls(SEND) if call.body["touser"] == openid]
+
+    def execute(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.servers.database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, arguments)
+            return cursor.fetchall() if cursor.description is not None else []
+
+
+@pytest.fixture(scope="session")
+def shared_live(
+    postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE wechat_live TEMPLATE template_uniassist")
+    servers = Servers(postgres_server.url_for("wechat_live"), redis_server.url)
+    with (
+        WechatSimulator(token=WECHAT_TOKEN) as wechat,
+        GatewayDouble(servers.database_url, servers.redis_url) as gateway,
+    ):
+        folder = tmp_path_factory.mktemp("live")
+        env = servers.env(gateway, WECHAT_MEDIA_DIR=str(folder / "media"), **wechat.settings)
+        adapter = ServiceProcess("adapter-wechat", folder / "log", env)
+        adapter.start()
+        wechat.watch(adapter.url)
+        yield Live(wechat, gateway, adapter, servers)
+        adapter.stop()
+
+
+@pytest.fixture
+def live(shared_live: Live) -> Live:
+    """The shared one, as if it were new."""
+    shared_live.gateway.reset()
+    shared_live.wechat.faults.clear()
+    return shared_live
+
+
+@pytest.fixture
+def own_live(
+    wechat: WechatSimulator,
+    own_gateway: GatewayDouble,
+    servers: Servers,
+    service: Callable[..., ServiceProcess],
+    tmp_path: Path,
+) -> Live:
+    env = servers.env(own_gateway, WECHAT_MEDIA_DIR=str(tmp_path / "media"), **wechat.settings)
+    adapter = service("adapter-wechat", **env)
+    wechat.watch(adapter.url)
+    return Live(wechat, own_gateway, adapter, servers)
