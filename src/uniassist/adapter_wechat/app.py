@@ -14,8 +14,10 @@ from redis.asyncio import Redis
 from uniassist import VERSION
 from uniassist.adapter_wechat.crypto.envelope import Envelope
 from uniassist.adapter_wechat.deliveries import Deliveries
+from uniassist.adapter_wechat.erasure import Erasure
 from uniassist.adapter_wechat.gateway import Gateway
 from uniassist.adapter_wechat.inbound import Inbound
+from uniassist.adapter_wechat.media import Media, MediaFolder
 from uniassist.adapter_wechat.metrics import Metrics
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.platform.client import Platform
@@ -65,14 +67,23 @@ async def run() -> None:
             adapter_secret=settings.adapter_secret.reveal(),
             token=settings.provider_context_token.reveal(),
         )
+        folder = MediaFolder(settings.media_dir)
         permission = Permission(await _platform(settings, client, stack))
         owner = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
         sender = Sender(pool, permission, metrics, owner=owner, limit_bytes=settings.text_bytes)
         group = Group(redis, key=settings.streams.global_key, name=GROUP, consumer=settings.streams.consumer)
         reader = Reader(pool, redis, group, sender.loop.wake)
         deliveries = Deliveries()
+        media = Media(pool, permission.platform, folder, metrics) if permission.platform is not None else None
         inbound = Inbound(
-            pool, gateway, deliveries, permission, limit_bytes=settings.text_bytes, wake=sender.loop.wake
+            pool,
+            gateway,
+            deliveries,
+            permission,
+            media,
+            Erasure(pool, redis, settings.streams.prefix, folder),
+            limit_bytes=settings.text_bytes,
+            wake=sender.loop.wake,
         )
         routes = Routes(
             inbound=inbound,
@@ -90,7 +101,7 @@ async def run() -> None:
             metrics=metrics.registry,
         )
         reporter = Reporter(pool, gateway, metrics)
-        loops = (*reader.loops, reporter.loop)
+        loops = (*reader.loops, reporter.loop, *((media.loop,) if media is not None else ()))
         for loop in (*loops, sender.loop):
             loop.start()
         try:
@@ -98,6 +109,8 @@ async def run() -> None:
         finally:
             await deliveries.stop()
             await inbound.stop()
+            if media is not None:
+                await media.stop()
             await sender.stop(DRAIN_SECONDS)
             await asyncio.gather(*(loop.stop(2.0) for loop in loops))
 

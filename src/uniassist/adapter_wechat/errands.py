@@ -6,20 +6,29 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import structlog
+
 from uniassist.adapter_wechat.gateway import Gateway
 from uniassist.adapter_wechat.inputs import trace_id, user_id
+from uniassist.adapter_wechat.media import Media
 from uniassist.adapter_wechat.menus import Chosen
+from uniassist.adapter_wechat.outage import OUTAGE
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.inputs import IngestAck, UnifiedUserInput, UserInteraction
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
+
+log = structlog.get_logger()
 
 _LOOK_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
 class Message:
+    """`media` None: what isn't text stays with the platform."""
+
     gateway: Gateway
+    media: Media | None
     input: UnifiedUserInput
 
     @property
@@ -27,7 +36,13 @@ class Message:
         return self.input.trace_id
 
     async def hand_over(self, deadline: float) -> IngestAck | None:
-        return await self.gateway.ingest(self.input, deadline)
+        message = self.input
+        if self.media is not None:
+            try:
+                message = await self.media.attach(message)
+            except OUTAGE as error:
+                log.error("media could not be noted", traceId=self.trace_id, reason=repr(error))
+        return await self.gateway.ingest(message, deadline)
 
     async def finish(self, ack: IngestAck | None, deadline: float) -> bool:
         assert ack is not None, "an input is acknowledged"

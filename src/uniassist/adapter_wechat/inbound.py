@@ -10,22 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import asyncpg
 import msgspec
 import structlog
 
 from uniassist.adapter_wechat import menus, passive, phrases
 from uniassist.adapter_wechat.deliveries import Deliveries, Delivery
+from uniassist.adapter_wechat.erasure import Erasure
 from uniassist.adapter_wechat.errands import Choice, Message
 from uniassist.adapter_wechat.gateway import Gateway
 from uniassist.adapter_wechat.inputs import input_of, push_key, session_id, text_input, trace_id
+from uniassist.adapter_wechat.media import Media
 from uniassist.adapter_wechat.menus import Chosen, Told
 from uniassist.adapter_wechat.messages import MAX_NAME_LENGTH, Push
+from uniassist.adapter_wechat.outage import OUTAGE
 from uniassist.adapter_wechat.passive import Asked
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.typing_state import TypingState
 from uniassist.contracts.base import Id, Wire
 from uniassist.contracts.inputs import RunRef, UnifiedUserInput
+from uniassist.errors import Unavailable
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
 from uniassist.store.wechat import Changes, Opens, Person
@@ -38,7 +41,6 @@ CUT_SECONDS = 6.5
 LAST_PUSH = 3
 LAST_PUSH_AGE_SECONDS = 9.0  # should one of the pushes not have arrived here
 TYPING_AFTER_SECONDS = 1.0
-OUTAGE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 _EVENT_OPENS: dict[str, Opens] = {"subscribe": "event", "SCAN": "event", "CLICK": "event"}
@@ -94,6 +96,8 @@ class Inbound:
         gateway: Gateway,
         deliveries: Deliveries,
         permission: Permission,
+        media: Media | None,
+        erasure: Erasure,
         *,
         limit_bytes: int,
         wake: Callable[[], None],
@@ -102,6 +106,8 @@ class Inbound:
         self._gateway = gateway
         self._deliveries = deliveries
         self._permission = permission
+        self._media = media
+        self._erasure = erasure
         self._typing = TypingState(permission)
         self._limit_bytes = limit_bytes
         self._wake = wake
@@ -118,8 +124,10 @@ class Inbound:
             taken = await self._take(input_of(push), push.message_id)
         except OUTAGE as error:
             log.error("a push could not be taken", reason=repr(error))
+            if push.kind == "event":
+                raise Unavailable("the database is away; try again") from None
             # Nothing says that the message is safe; silence would look as if it were.
-            return None if push.kind == "event" else phrases.BUSY
+            return phrases.BUSY
         if taken.replied is not None:
             return taken.replied or None
         instead = None if push.kind == "text" else phrases.not_text(push.kind)
@@ -151,6 +159,9 @@ class Inbound:
 
     async def _answer_event(self, push: Push) -> str | None:
         event = push.event or ""
+        if event == "unsubscribe":
+            await self._erasure.erase(push.openid)
+            return None
         opens = _EVENT_OPENS.get(event)
         if opens is None:
             return None
@@ -180,7 +191,7 @@ class Inbound:
         errand = (
             Choice(self._gateway, self._pool, openid, message_id, answer)
             if isinstance(answer, Chosen)
-            else Message(self._gateway, message)
+            else Message(self._gateway, self._media, message)
         )
         delivery = self._deliveries.join(key, errand)
         return Taken(key, openid, errand.trace_id, comes_again, delivery, replied=push.reply)

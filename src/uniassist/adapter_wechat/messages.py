@@ -1,6 +1,6 @@
-"""The platform's XML, in and out. Pure.
+"""The platform's messages, in and out, in its two formats. Pure.
 
-In: no DTD, no entities, one flat element. Out: CDATA that no text can end.
+XML in: no DTD, no entities, one flat element. XML out: CDATA that no text can end.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from uniassist.contracts import codec
 from uniassist.errors import InvalidRequest
 
 MAX_BYTES = 256 * 1024
@@ -39,8 +41,23 @@ class Push:
         return self.fields.get("Event") if self.kind == "event" else None
 
 
+def is_json(raw: bytes) -> bool:
+    """Which of the two formats a body is in."""
+    return raw.lstrip()[:1] == b"{"
+
+
 def read_fields(raw: bytes) -> dict[str, str]:
-    """The leaves right under <xml>, by name. InvalidRequest says what isn't as it should be."""
+    """The leaves right under the root, by name. InvalidRequest says what isn't as it should be."""
+    return _read_json(raw) if is_json(raw) else _read_xml(raw)
+
+
+def _read_json(raw: bytes) -> dict[str, str]:
+    found = codec.decode(raw, dict[str, Any])
+    # numbers as they are written; what is nested are details of events that nothing here reads
+    return {name: str(value) for name, value in found.items() if isinstance(value, str | int | float)}
+
+
+def _read_xml(raw: bytes) -> dict[str, str]:
     try:
         root = fromstring(raw, forbid_dtd=True)
     except DefusedXmlException:
@@ -75,20 +92,29 @@ def read_push(fields: Mapping[str, str]) -> Push:
     )
 
 
-def text_reply(push: Push, text: str, *, now_seconds: int) -> bytes:
+def text_reply(push: Push, text: str, *, now_seconds: int, as_json: bool) -> bytes:
     """A passive reply that shows `text` to the one who wrote."""
-    return _xml(
-        ToUserName=push.openid,
-        FromUserName=push.account,
-        CreateTime=now_seconds,
-        MsgType="text",
-        Content=text,
+    return _written(
+        {
+            "ToUserName": push.openid,
+            "FromUserName": push.account,
+            "CreateTime": now_seconds,
+            "MsgType": "text",
+            "Content": text,
+        },
+        as_json,
     )
 
 
-def sealed_reply(*, encrypted: str, signature: str, timestamp: str, nonce: str) -> bytes:
+def sealed_reply(*, encrypted: str, signature: str, timestamp: str, nonce: str, as_json: bool) -> bytes:
     """What carries a reply in the encrypted modes."""
-    return _xml(Encrypt=encrypted, MsgSignature=signature, TimeStamp=int(timestamp), Nonce=nonce)
+    fields: dict[str, str | int] = {
+        "Encrypt": encrypted,
+        "MsgSignature": signature,
+        "TimeStamp": int(timestamp),
+        "Nonce": nonce,
+    }
+    return _written(fields, as_json)
 
 
 def _name(fields: Mapping[str, str], field: str) -> str:
@@ -100,7 +126,9 @@ def _name(fields: Mapping[str, str], field: str) -> str:
     return value
 
 
-def _xml(**fields: str | int) -> bytes:
+def _written(fields: Mapping[str, str | int], as_json: bool) -> bytes:
+    if as_json:
+        return codec.encode(fields)
     inner = "".join(
         f"<{name}>{value if isinstance(value, int) else _cdata(value)}</{name}>" for name, value in fields.items()
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import ClassVar
 
 from uniassist.adapter_wechat.crypto import signature
 from uniassist.adapter_wechat.crypto.envelope import BadEnvelope, Envelope
-from uniassist.adapter_wechat.messages import read_fields
+from uniassist.adapter_wechat.messages import is_json, read_fields
 from uniassist.errors import InvalidRequest, InvalidSignature
 
 _MAX_REMEMBERED = 100_000
@@ -20,6 +21,15 @@ class PushRefused(InvalidSignature):
     """The platform's own convention for a bad signature is 403."""
 
     status: ClassVar[int] = 403
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A push's fields, and how it came: so must its answer be."""
+
+    fields: dict[str, str]
+    is_sealed: bool
+    is_json: bool
 
 
 class PushAccess:
@@ -35,18 +45,18 @@ class PushAccess:
         self._check(query, "signature")
         return query.get("echostr", "")
 
-    def open(self, query: dict[str, str], body: bytes) -> tuple[dict[str, str], bool]:
-        """The fields of a good push, and whether it came encrypted (so must its answer)."""
+    def open(self, query: dict[str, str], body: bytes) -> Opened:
+        """A good push; PushRefused for any other."""
         if not signature.is_timely(query.get("timestamp", ""), time.time()):
             raise PushRefused("timestamp: expected Unix seconds, at most 5 minutes off this clock")
         if self._envelope is not None:
-            return self._open_sealed(query, body, self._envelope), True
+            return Opened(self._open_sealed(query, body, self._envelope), True, is_json(body))
         self._check(query, "signature")
         self._check_first_use(query["signature"], body)
         fields = read_fields(body)
         if "MsgType" not in fields and "Encrypt" in fields:
             raise InvalidRequest("Encrypt: can't be read while WECHAT_ENCODING_AES_KEY is not set")
-        return fields, False
+        return Opened(fields, False, is_json(body))
 
     def claims_platform(self, query: dict[str, str]) -> bool:
         """Whether the request claims to come from the platform at all."""

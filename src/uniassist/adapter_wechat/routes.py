@@ -70,8 +70,8 @@ class Routes:
             raise
 
     async def _answer(self, request: Request, query: dict[str, str], body: bytes, began: float) -> Response:
-        fields, came_sealed = self._access.open(query, body)
-        push = read_push(fields)
+        opened = self._access.open(query, body)
+        push = read_push(opened.fields)
         if push.message_id is not None:
             set_trace_id(request, trace_id(push.openid, push.message_id))
         text = await self._inbound.answer_push(push, began)
@@ -79,15 +79,19 @@ class Routes:
         self._seconds.observe(now() - began)
         if text is None:
             return Response(SILENCE, media_type="text/plain")
-        reply = text_reply(push, text, now_seconds=int(time.time()))
-        return Response(self._sealed(reply) if came_sealed else reply, media_type=_XML)
+        reply = text_reply(push, text, now_seconds=int(time.time()), as_json=opened.is_json)
+        if opened.is_sealed:
+            reply = self._sealed(reply, opened.is_json)
+        return Response(reply, media_type="application/json" if opened.is_json else _XML)
 
-    def _sealed(self, reply: bytes) -> bytes:
+    def _sealed(self, reply: bytes, as_json: bool) -> bytes:
         assert self._envelope is not None, "an encrypted push was opened"
         encrypted = self._envelope.seal(reply, random=secrets.token_bytes(16))
         timestamp, nonce = str(int(time.time())), secrets.token_hex(8)
         signed = signature.sign(self._token, timestamp, nonce, encrypted)
-        return sealed_reply(encrypted=encrypted, signature=signed, timestamp=timestamp, nonce=nonce)
+        return sealed_reply(
+            encrypted=encrypted, signature=signed, timestamp=timestamp, nonce=nonce, as_json=as_json
+        )
 
     async def _answer_entrance(self, request: Request, body: bytes, began: float) -> Response:
         try:
@@ -125,8 +129,11 @@ class Routes:
                 PATH,
                 self.push,
                 "A message or an event from the platform",
-                Content(_XML, description="The reply to show; or `success` as text/plain: nothing to show."),
-                request=Content(_XML, description="The platform's XML, plain or encrypted."),
+                Content(
+                    _XML,
+                    description="The reply to show, in the push's format; or `success` as text/plain: none.",
+                ),
+                request=Content(_XML, description="The platform's XML or JSON, plain or encrypted."),
                 parameters=(*sender, *sealed),
                 problems=(PushRefused, GatewayFailed, Unavailable),
                 tags=("wechat",),

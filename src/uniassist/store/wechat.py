@@ -285,8 +285,10 @@ async def claim_media(pool: Pool, *, lease_seconds: float, limit: int) -> list[M
     return [Medium(**dict(row)) for row in rows]
 
 
-async def store_medium(pool: Pool, found: Medium, *, mime: str, size: int, sha256: str) -> None:
-    await pool.execute(load("wechat")["store_medium"], found.openid, found.media_id, mime, size, sha256, timeout=5)
+async def store_medium(pool: Pool, found: Medium, *, mime: str, size: int, sha256: str) -> bool:
+    """False when it isn't wanted any more."""
+    arguments = (found.openid, found.media_id, mime, size, sha256)
+    return _count(await pool.execute(load("wechat")["store_medium"], *arguments, timeout=5)) == 1
 
 
 async def lose_medium(pool: Pool, found: Medium) -> None:
@@ -304,11 +306,12 @@ class Erased:
 async def erase(pool: Pool, openid: str) -> Erased:
     """Everything that `openid` said and was told, on the gateway's side too; timelines keep their numbering."""
     async with pool.acquire(timeout=5) as connection, connection.transaction():
+        sessions = await connection.fetch(load("wechat")["erase_lock"], openid)
         media = await connection.fetch(load("wechat")["media_of"], openid)
         await connection.execute(load("wechat")["erase_person"], openid)
         await connection.execute(load("wechat")["erase_runs"], openid)
         await connection.execute(load("wechat")["erase_timeline"], openid)
-        sessions = await connection.fetch(load("wechat")["erase_traces"], openid)
+        await connection.execute(load("wechat")["erase_traces"], openid)
     return Erased([row["name"] for row in media], [row["session_id"] for row in sessions])
 
 

@@ -20,15 +20,20 @@ from uniassist.web.client import JsonClient
 
 @dataclass(frozen=True)
 class Servers:
-    """What adapters and the gateway's double share in a test."""
+    """What adapters and the gateway's double share in a test, and with no other system."""
 
     database_url: str
     redis_url: str
+    stream_prefix: str
+
+    def gateway(self, port: int = 0) -> GatewayDouble:
+        return GatewayDouble(self.database_url, self.redis_url, self.stream_prefix, port)
 
     def env(self, gateway: GatewayDouble, **more: str) -> dict[str, str]:
         return {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
+            "UNIASSIST_STREAM_PREFIX": self.stream_prefix,
             "GATEWAY_URL": gateway.url,
             **more,
         }
@@ -38,18 +43,18 @@ class Servers:
 def shared_servers(postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis) -> Servers:
     with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE wechat_shared TEMPLATE template_uniassist")
-    return Servers(postgres_server.url_for("wechat_shared"), redis_server.url)
+    return Servers(postgres_server.url_for("wechat_shared"), redis_server.url, "shared:")
 
 
 @pytest.fixture
 def servers(database_url: str, redis_url: str) -> Servers:
     """A database of the test's own."""
-    return Servers(database_url, redis_url)
+    return Servers(database_url, redis_url, "own:")
 
 
 @pytest.fixture(scope="session")
 def shared_gateway(shared_servers: Servers) -> Iterator[GatewayDouble]:
-    with GatewayDouble(shared_servers.database_url, shared_servers.redis_url) as started:
+    with shared_servers.gateway() as started:
         yield started
 
 
@@ -74,7 +79,7 @@ def adapter(
 
 @pytest.fixture
 def own_gateway(servers: Servers) -> Iterator[GatewayDouble]:
-    with GatewayDouble(servers.database_url, servers.redis_url) as started:
+    with servers.gateway() as started:
         yield started
 
 
@@ -122,10 +127,10 @@ def shared_live(
 ) -> Iterator[Live]:
     with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE wechat_live TEMPLATE template_uniassist")
-    servers = Servers(postgres_server.url_for("wechat_live"), redis_server.url)
+    servers = Servers(postgres_server.url_for("wechat_live"), redis_server.url, "live:")
     with (
         WechatSimulator(token=WECHAT_TOKEN) as wechat,
-        GatewayDouble(servers.database_url, servers.redis_url) as gateway,
+        servers.gateway() as gateway,
     ):
         folder = tmp_path_factory.mktemp("live")
         env = servers.env(gateway, WECHAT_MEDIA_DIR=str(folder / "media"), **wechat.settings)

@@ -23,7 +23,6 @@ from uniassist.streams import epoch as epochs
 from uniassist.web import signing
 
 JSON = "application/json"
-GLOBAL_KEY = "uniassist:timeline:all"
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ _PAGE = "SELECT * FROM timeline_events WHERE session_id = $1 AND seq > $2 ORDER 
 class GatewayDouble:
     """`with GatewayDouble(…) as gateway`: serves from a thread of its own. Texts with 计划 get a run of `plan`."""
 
-    def __init__(self, database_url: str, redis_url: str, port: int = 0) -> None:
+    def __init__(self, database_url: str, redis_url: str, stream_prefix: str, port: int = 0) -> None:
         self.port = port
         self.tells_stream = True
         self.inputs: list[UnifiedUserInput] = []
@@ -49,6 +48,7 @@ class GatewayDouble:
         self.reset()
         self._database_url = database_url
         self._redis_url = redis_url
+        self._global_key = f"{stream_prefix}all"
         self._nonces: set[str] = set()
         self._acks: dict[str, bytes] = {}
         self._numbers = iter(range(1, 1_000_000_000))
@@ -293,8 +293,8 @@ class GatewayDouble:
                 _EVENT, event_id, session_id, trace_id, user_id, run, provider, kind, written
             )
         if self.tells_stream:
-            await epochs.begin(self._redis, GLOBAL_KEY, group="ua-delivery")
-            await self._redis.xadd(GLOBAL_KEY, {"eventId": event_id, "sessionId": session_id, "seq": seq})
+            await epochs.begin(self._redis, self._global_key, group="ua-delivery")
+            await self._redis.xadd(self._global_key, {"eventId": event_id, "sessionId": session_id, "seq": seq})
         return seq
 
 

@@ -60,7 +60,7 @@ async def test_without_a_gateway_the_person_is_told_in_time_and_health_tells_the
     began = time.monotonic()
     assert shown(await push(client, own_adapter, message(fresh("openid")))) == phrases.BUSY
     assert time.monotonic() - began < 5
-    with GatewayDouble(servers.database_url, servers.redis_url, own_gateway.port):
+    with servers.gateway(own_gateway.port):
         await health_turns(200, client, own_adapter)
         assert shown(await push(client, own_adapter, message(fresh("openid")))) == "你说：你好"
 

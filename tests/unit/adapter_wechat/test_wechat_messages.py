@@ -39,9 +39,9 @@ def xml(inner: str) -> bytes:
     return f"<xml>{inner}</xml>".encode()
 
 
-@given(text=WRITABLE)
-def test_a_reply_reads_back_as_it_was_written(text: str) -> None:
-    fields = read_fields(text_reply(push(), text, now_seconds=1772000001))
+@given(text=WRITABLE, as_json=st.booleans())
+def test_a_reply_reads_back_as_it_was_written(text: str, as_json: bool) -> None:
+    fields = read_fields(text_reply(push(), text, now_seconds=1772000001, as_json=as_json))
     assert fields == {
         "ToUserName": "o-open-id",
         "FromUserName": "gh_account",
@@ -53,7 +53,7 @@ def test_a_reply_reads_back_as_it_was_written(text: str) -> None:
 
 @given(text=ANY_TEXT)
 def test_any_text_makes_a_reply_that_parses(text: str) -> None:
-    content = ElementTree.fromstring(text_reply(push(), text, now_seconds=1)).findtext("Content")
+    content = ElementTree.fromstring(text_reply(push(), text, now_seconds=1, as_json=False)).findtext("Content")
     assert content is not None
     assert "\r" not in content
     kept = "".join(character for character in text if character >= " " and character not in "\ufffe\uffff")
@@ -62,12 +62,14 @@ def test_any_text_makes_a_reply_that_parses(text: str) -> None:
 
 def test_the_end_of_a_cdata_section_does_not_end_the_reply() -> None:
     hostile = "]]></Content><MsgType>image</MsgType>"
-    fields = read_fields(text_reply(push(), hostile, now_seconds=1))
+    fields = read_fields(text_reply(push(), hostile, now_seconds=1, as_json=False))
     assert (fields["Content"], fields["MsgType"]) == (hostile, "text")
 
 
-def test_a_sealed_reply_has_the_platforms_fields() -> None:
-    assert read_fields(sealed_reply(encrypted="a+b=", signature="f00", timestamp="17", nonce="n")) == {
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_sealed_reply_has_the_platforms_fields(as_json: bool) -> None:
+    sealed = sealed_reply(encrypted="a+b=", signature="f00", timestamp="17", nonce="n", as_json=as_json)
+    assert read_fields(sealed) == {
         "Encrypt": "a+b=",
         "MsgSignature": "f00",
         "TimeStamp": "17",
@@ -84,6 +86,21 @@ def test_a_platform_message_is_read() -> None:
     read = read_push(read_fields(raw))
     assert (read.account, read.openid, read.message_id) == ("gh_account", "o-open-id", "23456")
     assert read.fields["Content"] == "a ]]> b"
+
+
+def test_a_message_in_json_is_the_same_message() -> None:
+    raw = codec.encode(
+        {
+            "ToUserName": "gh_account",
+            "FromUserName": "o-open-id",
+            "CreateTime": 1772000000,
+            "MsgType": "text",
+            "Content": "你好",
+            "MsgId": 23456,
+            "Nested": {"A": 1},
+        }
+    )
+    assert read_push(read_fields(raw)) == push()
 
 
 def test_nested_elements_are_left_out() -> None:
@@ -111,7 +128,9 @@ BILLION_LAUGHS = (
         (b'<?xml version="1.0" encoding="nonsense"?><xml/>', "well-formed"),
         (b'<?xml version="1.0" encoding="utf-16"?><xml/>', "well-formed"),
         (b"", "well-formed"),
-        (b"{}", "well-formed"),
+        (b"{", "well-formed"),
+        (b'{"A": "\\u0000"}', "U"),
+        (b'{"A": ' + b"[" * 100 + b"]" * 100 + b"}", "nesting"),
         (b"<other/>", "element xml"),
         (b"<xml><A>1</A><A>2</A></xml>", "A: given more than once"),
     ],

@@ -170,7 +170,8 @@ SELECT openid, media_id, name, mime, size, sha256, state, attempts FROM wechat_m
 WHERE openid = $1 AND media_id = $2;
 
 -- name: claim_media
-UPDATE wechat_media SET due_at = now() + make_interval(secs => $1), attempts = attempts + 1
+-- Until it is fetched, asked for again after a while that doubles: from $1 seconds to an hour.
+UPDATE wechat_media SET due_at = now() + make_interval(secs => least($1 * 2 ^ least(attempts, 12), 3600)), attempts = attempts + 1
 WHERE (openid, media_id) IN (SELECT openid, media_id FROM wechat_media WHERE state = 'waiting' AND due_at <= now()
                              ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING openid, media_id, name, mime, size, sha256, state, attempts;
@@ -205,6 +206,10 @@ WITH push AS (
 )
 SELECT 1;
 
+-- name: erase_lock
+-- In the order in which the gateway locks them, and before anything that it writes under these locks.
+SELECT session_id FROM sessions WHERE user_id = 'wx:' || $1 ORDER BY session_id FOR UPDATE;
+
 -- name: erase_person
 WITH reply AS (DELETE FROM wechat_replies WHERE openid = $1),
      push AS (DELETE FROM wechat_pushes WHERE openid = $1),
@@ -213,7 +218,7 @@ WITH reply AS (DELETE FROM wechat_replies WHERE openid = $1),
 DELETE FROM wechat_people WHERE openid = $1;
 
 -- name: erase_runs
--- First, so that no answer under way is written down after the rest was emptied.
+-- So that no answer under way is written down after the rest was emptied.
 WITH call AS (
     DELETE FROM provider_calls WHERE run_id IN (SELECT run_id FROM provider_runs WHERE user_id = 'wx:' || $1)
 )
@@ -240,4 +245,4 @@ WITH context AS (DELETE FROM user_context_cache WHERE user_id = 'wx:' || $1),
          INSERT INTO wechat_cursors AS c (session_id, seq)
          SELECT session_id, seq FROM sessions WHERE user_id = 'wx:' || $1
          ON CONFLICT (session_id) DO UPDATE SET seq = greatest(c.seq, EXCLUDED.seq))
-UPDATE sessions SET state = '{}' WHERE user_id = 'wx:' || $1 RETURNING session_id;
+UPDATE sessions SET state = '{}' WHERE user_id = 'wx:' || $1;

@@ -1,0 +1,141 @@
+"""What people send besides text, fetched while the platform keeps it, and kept in a folder of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from uniassist.adapter_wechat.metrics import Metrics
+from uniassist.adapter_wechat.platform.client import MediaUnavailable, Platform
+from uniassist.contracts.inputs import Attachment, UnifiedUserInput
+from uniassist.lifecycle import Loop
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool
+from uniassist.store.wechat import Medium
+
+log = structlog.get_logger()
+
+WAIT_SECONDS = 1.5  # of the time that a push has; a slower download goes on by itself
+_LEASE_SECONDS = 60.0
+_AT_ONCE = 4
+_PAUSE_SECONDS = 5.0
+
+
+class MediaFolder:
+    """Files by a name that tells nothing of the person. Written whole or not at all."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory).absolute()
+
+    def uri(self, name: str) -> str:
+        return (self._directory / name).as_uri()
+
+    async def write(self, name: str, content: bytes) -> None:
+        await asyncio.to_thread(self._write, self._directory / name, content)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        await asyncio.to_thread(self._remove, names)
+
+    @staticmethod
+    def _write(path: Path, content: bytes) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            (self._directory / name).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    openid: str
+    attachment: Attachment
+
+    @property
+    def name(self) -> str:
+        """The same for the same medium, whoever fetches it."""
+        person = hashlib.sha256(self.openid.encode()).hexdigest()[:24]
+        medium = hashlib.sha256(self.attachment.id.encode()).hexdigest()[:32]
+        return f"{person}/{medium}"
+
+
+class Media:
+    """`loop` fetches what a push had no time for, and what failed."""
+
+    def __init__(self, pool: Pool, platform: Platform, folder: MediaFolder, metrics: Metrics) -> None:
+        self._pool = pool
+        self._platform = platform
+        self._folder = folder
+        self._metrics = metrics
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.loop = Loop("wechat-media", self._run_once)
+
+    async def attach(self, message: UnifiedUserInput) -> UnifiedUserInput:
+        """With where its media are, or will be: a download may end after the message went on."""
+        if not message.attachments or message.channel is None:
+            return message
+        openid = message.channel.id
+        found = [await self._attach(_Wanted(openid, each)) for each in message.attachments]
+        return msgspec.structs.replace(message, attachments=found)
+
+    async def stop(self) -> None:
+        await self.loop.stop(2.0)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _attach(self, wanted: _Wanted) -> Attachment:
+        media_id = wanted.attachment.id
+        await store.add_medium(self._pool, wanted.openid, media_id, wanted.name)
+        claimed = await store.claim_medium(self._pool, wanted.openid, media_id, lease_seconds=_LEASE_SECONDS)
+        if claimed is not None:
+            task = asyncio.create_task(self._fetch(claimed), name="wechat-media")
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+            await asyncio.wait([task], timeout=WAIT_SECONDS)
+        known = await store.medium(self._pool, wanted.openid, media_id)
+        if known is None or known.state == "lost":
+            return wanted.attachment
+        return msgspec.structs.replace(
+            wanted.attachment,
+            local_uri=self._folder.uri(known.name),
+            mime=known.mime,
+            size=known.size,
+            sha256=known.sha256,
+        )
+
+    async def _run_once(self) -> float:
+        found = await store.claim_media(self._pool, lease_seconds=_LEASE_SECONDS, limit=_AT_ONCE)
+        await asyncio.gather(*(self._fetch(medium) for medium in found))
+        return 0.0 if len(found) == _AT_ONCE else _PAUSE_SECONDS
+
+    async def _fetch(self, medium: Medium) -> None:
+        try:
+            fetched = await self._platform.medium(medium.media_id)
+        except MediaUnavailable as error:
+            self._metrics.media.labels("lost" if error.is_final else "failed").inc()
+            log.warning("a medium could not be fetched", reason=str(error), is_final=error.is_final)
+            if error.is_final:
+                await store.lose_medium(self._pool, medium)
+            return
+        await self._folder.write(medium.name, fetched.content)
+        digest = hashlib.sha256(fetched.content).hexdigest()
+        size = len(fetched.content)
+        if not await store.store_medium(self._pool, medium, mime=fetched.mime, size=size, sha256=digest):
+            await self._folder.remove([medium.name])  # erased meanwhile
+            return
+        self._metrics.media.labels("stored").inc()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a medium could not be kept", error=repr(error))
