@@ -12,18 +12,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import delivery, ingest, report
+from bench import delivery, ingest, report, routed, sse
 from bench.stage import stage
 
+NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse")
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="under five minutes in all")
-    parser.add_argument("--only", choices=["drain", "latency", "recovery", "idle", "ingest"], action="append")
+    parser.add_argument("--only", choices=NAMES, action="append")
     chosen = parser.parse_args()
-    wanted = chosen.only or ["drain", "latency", "recovery", "idle", "ingest"]
+    wanted = chosen.only or NAMES
     kept = RESULTS / "latest.json"
     results: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     with stage() as built:
@@ -56,6 +57,12 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         return await delivery.recovery(built, events=100_000)
     if name == "idle":
         return await delivery.idle(built, seconds=15 if short else 60)
+    if name == "routed":
+        return await routed.measure(built, seconds=6 if short else 15)
+    if name == "sse":
+        return await sse.measure(
+            built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250
+        )
     return await ingest.measure(built, seconds=6 if short else 20)
 
 

@@ -8,6 +8,7 @@ import multiprocessing
 import random
 import subprocess
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from bench.stage import Stage, percentile
@@ -42,7 +43,7 @@ async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
     for connections in CONNECTIONS:
         reference = _pgbench(stage, connections, seconds)
         _, gateway = stage.start("gateway", stage.fresh_database("ingest"))
-        rates, latencies = await asyncio.to_thread(_load, gateway, connections, seconds, None)
+        rates, latencies = await asyncio.to_thread(load, Load(gateway, connections, seconds))
         stage.stop_services()
         points.append(
             {
@@ -55,7 +56,7 @@ async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
             }
         )
     _, gateway = stage.start("gateway", stage.fresh_database("ingest"))
-    _, latencies = await asyncio.to_thread(_load, gateway, 32, seconds, PACED_RATE)
+    _, latencies = await asyncio.to_thread(load, Load(gateway, 32, seconds, PACED_RATE))
     stage.stop_services()
     paced = {
         "rate": PACED_RATE,
@@ -84,37 +85,48 @@ def _pgbench(stage: Stage, clients: int, seconds: int) -> float:
     return float(next(line for line in done.stdout.splitlines() if line.startswith("tps")).split()[2])
 
 
-def _load(url: str, connections: int, seconds: int, rate: int | None) -> tuple[float, list[float]]:
+@dataclass(frozen=True)
+class Load:
+    """What a load does: as fast as it can, or `rate` inputs a second in all."""
+
+    url: str
+    connections: int
+    seconds: int
+    rate: int | None = None
+    text: str = "hello " + "x" * 180
+
+
+def load(asked: Load) -> tuple[float, list[float]]:
     """From a process of its own: inputs a second answered with 200, and their latencies in ms."""
     context = multiprocessing.get_context("spawn")
     out: Any = context.Queue()
-    process = context.Process(target=_load_process, args=(url, connections, seconds, rate, out))
+    process = context.Process(target=_load_process, args=(asked, out))
     process.start()
-    answer: tuple[float, list[float]] = out.get(timeout=seconds + 60)
+    answer: tuple[float, list[float]] = out.get(timeout=asked.seconds + 60)
     process.join(10)
     return answer
 
 
-def _load_process(url: str, connections: int, seconds: int, rate: int | None, out: Any) -> None:
+def _load_process(asked: Load, out: Any) -> None:
     import uvloop
 
-    out.put(uvloop.run(_run_load(url, connections, seconds, rate)))
+    out.put(uvloop.run(_run_load(asked)))
 
 
-async def _run_load(url: str, connections: int, seconds: int, rate: int | None) -> tuple[float, list[float]]:
-    host, port = url.removeprefix("http://").split(":")
+async def _run_load(asked: Load) -> tuple[float, list[float]]:
+    host, port = asked.url.removeprefix("http://").split(":")
     latencies: list[float] = []
-    end = time.monotonic() + seconds
+    end = time.monotonic() + asked.seconds
 
     async def client(number: int) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         turn = 0
         while time.monotonic() < end:
-            if rate is not None:
-                due = end - seconds + (turn * connections + number) / rate
+            if asked.rate is not None:
+                due = end - asked.seconds + (turn * asked.connections + number) / asked.rate
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             began = time.monotonic()
-            writer.write(_request(f"s{random.randrange(SESSIONS)}", f"t{number}-{turn}"))
+            writer.write(request(f"s{random.randrange(SESSIONS)}", f"t{number}-{turn}", asked.text))
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(head.decode())
@@ -124,11 +136,12 @@ async def _run_load(url: str, connections: int, seconds: int, rate: int | None) 
             turn += 1
         writer.close()
 
-    await asyncio.gather(*(client(number) for number in range(connections)))
-    return len(latencies) / seconds, latencies
+    await asyncio.gather(*(client(number) for number in range(asked.connections)))
+    return len(latencies) / asked.seconds, latencies
 
 
-def _request(session: str, trace: str) -> bytes:
+def request(session: str, trace: str, text: str = "hello") -> bytes:
+    """A POST /v0/ingest as it goes over the wire."""
     body = json.dumps(
         {
             "schemaVersion": "v0",
@@ -137,7 +150,7 @@ def _request(session: str, trace: str) -> bytes:
             "sessionId": session,
             "source": "app",
             "timestampMs": int(time.time() * 1000),
-            "text": "hello " + "x" * 180,
+            "text": text,
         }
     ).encode()
     head = b"POST /v0/ingest HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"

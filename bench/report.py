@@ -96,7 +96,57 @@ def _ingest(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-_ROWS = {"drain": _drain, "latency": _latency, "recovery": _recovery, "idle": _idle, "ingest": _ingest}
+def _sse(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            f"{r['connections']:,} event streams held, memory each",
+            f"{r['kib_each']} KiB",
+            "10,000 held",
+            "40 KiB",
+        ),
+        (
+            f"commit → client over them, {r['events_per_second']:,} events/s, p50 / p99",
+            f"{r['p50_ms']} / {r['p99_ms']} ms, {r['missing']} missing",
+            "p99 150 ms",
+            "",
+        ),
+    ]
+
+
+def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            "routed to a live provider-plan, end to end, 64 connections",
+            f"{r['routed_per_second']:,} runs/s finished, {r['routed_failed']} failed, "
+            f"ack p99 {r['routed_p99_ms']} ms",
+            "1,000/s",
+            "",
+        ),
+        (
+            "others' p99 at 300/s: alone / beside a provider that hangs on every call",
+            f"{r['alone_p99_ms']} / {r['beside_hung_p99_ms']} ms",
+            "+10 %",
+            "",
+        ),
+        (
+            f"ingest with {r['grown_events']:,} events stored, 64 connections",
+            f"{r['grown_per_second']:,}/s = {r['grown_to_empty']} of the empty store's "
+            f"({r['empty_per_second']:,}/s)",
+            "0.85",
+            "",
+        ),
+    ]
+
+
+_ROWS = {
+    "drain": _drain,
+    "latency": _latency,
+    "recovery": _recovery,
+    "idle": _idle,
+    "ingest": _ingest,
+    "routed": _routed,
+    "sse": _sse,
+}
 
 
 def plot(results: dict[str, Any], path: Path) -> None:

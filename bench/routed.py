@@ -1,0 +1,119 @@
+"""Inputs that go to providers: end to end, beside a provider that hangs, and in a store that grew."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from bench.ingest import Load, load
+from bench.stage import Stage, connect, percentile, until
+
+CONNECTIONS = 64
+STORED_EVENTS = 1_000_000
+UNFINISHED = "SELECT count(*) FROM provider_runs WHERE status IN ('pending', 'running')"
+
+
+async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
+    return {
+        **await _end_to_end(stage, seconds),
+        **await _beside_a_hung_provider(stage, seconds),
+        **await _grown(stage, seconds),
+    }
+
+
+async def _end_to_end(stage: Stage, seconds: int) -> dict[str, Any]:
+    """Accepted, called, answered and committed: until the last run of the load is finished."""
+    _, plan = stage.start("provider-plan", "")
+    url = stage.fresh_database("routed")
+    _, gateway = stage.start("gateway", url, UNIASSIST_PLAN_PROVIDER_BASE_URL=plan)
+    connection = await connect(url)
+    began = time.monotonic()
+    rate, latencies = await asyncio.to_thread(load, Load(gateway, CONNECTIONS, seconds, text="帮我安排一个计划"))
+
+    async def is_finished() -> bool:
+        return int(await connection.fetchval(UNFINISHED)) == 0
+
+    await until(is_finished, 120)
+    taken = time.monotonic() - began
+    completed = int(await connection.fetchval("SELECT count(*) FROM provider_runs WHERE status = 'completed'"))
+    await connection.close()
+    stage.stop_services()
+    return {
+        "routed_per_second": round(completed / taken),
+        "routed_accepted_per_second": round(rate),
+        "routed_p99_ms": round(percentile(latencies, 0.99), 1),
+        "routed_failed": len(latencies) - completed,
+    }
+
+
+async def _beside_a_hung_provider(stage: Stage, seconds: int) -> dict[str, Any]:
+    """Others' latency at 300/s, without and with a provider that takes every call and never answers."""
+    server = await asyncio.start_server(_never_answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    file = stage.directory / "providers.toml"
+    file.write_text(
+        f'[[provider]]\nid = "hung"\nkeywords = ["hung"]\nbase_url = "http://127.0.0.1:{port}"\nconcurrency = 32\n'
+    )
+    p99s = {}
+    for name, extra in (("alone", 0), ("beside", 20)):
+        url = stage.fresh_database("hung")
+        _, gateway = stage.start("gateway", url, UNIASSIST_PROVIDERS_FILE=str(file))
+        others = asyncio.to_thread(load, Load(gateway, 32, seconds, rate=300))
+        hung = asyncio.to_thread(load, Load(gateway, 4, seconds, rate=extra, text="hung")) if extra else None
+        _, latencies = (await asyncio.gather(others, *([hung] if hung else [])))[0]
+        p99s[name] = percentile(latencies, 0.99)
+        stage.stop_services()
+    server.close()
+    return {
+        "alone_p99_ms": round(p99s["alone"], 2),
+        "beside_hung_p99_ms": round(p99s["beside"], 2),
+    }
+
+
+async def _never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        pass
+    writer.close()
+
+
+async def _grown(stage: Stage, seconds: int) -> dict[str, Any]:
+    """The same load on an empty store and on one with a million events, in turn, twice."""
+    rates: dict[str, list[float]] = {"empty": [], "grown": []}
+    grown = stage.fresh_database("grown")
+    connection = await connect(grown)
+    await _fill(connection)
+    await connection.close()
+    for _ in range(2):
+        for name in ("empty", "grown"):
+            url = stage.fresh_database("empty") if name == "empty" else grown
+            _, gateway = stage.start("gateway", url)
+            rate, _ = await asyncio.to_thread(load, Load(gateway, CONNECTIONS, seconds))
+            rates[name].append(rate)
+            stage.stop_services()
+    empty, full = max(rates["empty"]), max(rates["grown"])
+    return {
+        "empty_per_second": round(empty),
+        "grown_events": STORED_EVENTS,
+        "grown_per_second": round(full),
+        "grown_to_empty": round(full / empty, 2),
+    }
+
+
+async def _fill(connection: Any) -> None:
+    await connection.execute(
+        """INSERT INTO sessions (session_id, user_id, seq)
+        SELECT 'old' || g, 'u-old' || g, 100 FROM generate_series(1, $1::int / 100) g""",
+        STORED_EVENTS,
+    )
+    await connection.execute(
+        """INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)
+        SELECT md5(g::text), 't', 'old' || (1 + g % ($1::int / 100)), 'u', 1 + g / ($1::int / 100), 0, 'inbound',
+               jsonb_build_object('text', repeat('x', 200)) FROM generate_series(0, $1::int - 1) g""",
+        STORED_EVENTS,
+    )
+    await connection.execute(
+        """INSERT INTO outbox_events (event_id, session_id, status, consumed_at)
+        SELECT event_id, session_id, 'consumed', now() FROM timeline_events"""
+    )
+    await connection.execute("VACUUM ANALYZE")
