@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, shown
-from tests.processes import ServiceProcess
+from tests.processes import CONTEXT_TOKEN, ServiceProcess
+from tests.waiting import eventually
+from tests.wechat_simulator.simulator import WechatSimulator
 
+from uniassist.contracts.interaction import AssistantMessage
+from uniassist.contracts.provider import LateInteraction, ProviderEventsRequest, ProviderEventsResponse
 from uniassist.contracts.timeline import TimelineEvent, TimelinePage
 from uniassist.web.client import JsonClient
 
@@ -92,3 +96,52 @@ async def test_an_image_is_kept_with_its_media_id(system: System, client: JsonCl
             (f"wx-session:{openid}",),
         ).fetchone()
     assert row == ("media-9",)
+
+
+async def test_a_form_is_filled_in_submitted_and_summed_up_over_the_phone(
+    system: System, wechat: WechatSimulator
+) -> None:
+    wechat.watch(system.adapter.url)
+    openid = fresh("openid")
+    await wechat.say(openid, "帮我计划学会游泳")
+    filled = await wechat.say(openid, "2 2026-03-01\n3 每天一小时")
+    assert filled.text is not None
+    assert "1. 目标：学会游泳\n2. 期望完成日期：2026-03-01\n3. 限制条件：每天一小时\n4. 提交" in filled.text
+    done = await wechat.say(openid, "4", lose=1)
+    assert done.text is not None
+    assert "学会游泳" in done.text
+    assert "2026-03-01" in done.text
+
+
+async def test_what_comes_late_is_sent_and_its_delivery_stands_on_the_timeline(
+    system: System, service: Callable[..., ServiceProcess], wechat: WechatSimulator, client: JsonClient
+) -> None:
+    service("worker", **{name: system.env[name] for name in ("DATABASE_URL", "REDIS_URL")})
+    adapter = service("adapter-wechat", **system.env, **wechat.settings)
+    system.adapter.stop()
+    wechat.watch(adapter.url)
+    openid = fresh("openid")
+    await wechat.say(openid, "帮我计划学会游泳")
+    run = next(event for event in await timeline(client, system, openid) if event.kind == "provider_run")
+    late = LateInteraction(
+        trace_id=run.trace_id,
+        session_id=run.session_id,
+        user_id=run.user_id,
+        run_id=run.run_id or "",
+        event=AssistantMessage(text="**泳池**找到了", markdown=True),
+        timestamp_ms=1,
+    )
+    body = ProviderEventsRequest(schema_version="v0", provider_id="plan", events=[late], timestamp_ms=1)
+    token = {"Authorization": f"Bearer {CONTEXT_TOKEN}"}
+    accepted = await client.post_json(
+        f"{system.gateway.url}/v0/events", body, ProviderEventsResponse, timeout_seconds=20, headers=token
+    )
+    assert accepted.rejected == 0
+    await eventually(lambda: wechat.texts(openid)[-1] == "泳池找到了", "it is shown", 20)
+
+    async def reported() -> bool:
+        told = [event for event in await timeline(client, system, openid) if event.kind == "delivery_event"]
+        outcomes = [(event.payload["event"]["outcome"], event.payload["event"]["channel"]) for event in told]
+        return outcomes == [("sent", "wechat")] * 2
+
+    await eventually(reported, "the passive reply and the message are on the timeline", 20)

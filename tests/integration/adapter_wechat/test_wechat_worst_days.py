@@ -1,0 +1,185 @@
+"""Adapters that are killed, an account without permission, a Redis that forgets: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from tests.integration.adapter_wechat.conftest import Live, Servers
+from tests.integration.adapter_wechat.gateway_double import GatewayDouble
+from tests.integration.adapter_wechat.wechat_pushes import fresh
+from tests.processes import ServiceProcess
+from tests.waiting import eventually
+from tests.wechat_simulator.api import SEND, TOKEN, Fault
+from tests.wechat_simulator.pushes import NOTICE
+from tests.wechat_simulator.simulator import WechatSimulator
+
+from uniassist.adapter_wechat import phrases
+
+STUMBLES = [Fault("accepted_then_dropped"), Fault("dropped"), Fault("code", -1)]
+PEOPLE, MESSAGES = 25, 8
+PLANNED = "好的，我来帮你制定计划。\n\n关于“{}”\n1. 开始\n回复数字即可选择。"
+
+
+async def test_an_account_that_may_only_answer_holds_the_push_and_keeps_the_rest(own_live: Live) -> None:
+    openid = fresh("openid")
+    own_live.wechat.account.may_send = False
+    await own_live.wechat.say(openid, "在吗")
+    await own_live.gateway.say(openid, "第一条")
+    await eventually(lambda: "parked" in own_live.gateway.outcomes_of(openid), "it is parked")
+    own_live.gateway.provider_seconds = 6.0
+    pushed = await own_live.wechat.say(openid, "计划")
+    assert pushed.tries == ["cut", "answered"]
+    assert pushed.text == f"第一条\n\n{PLANNED.format('计划')}"
+    await own_live.gateway.say(openid, "第二条")
+    await eventually(lambda: own_live.gateway.outcomes_of(openid).count("parked") == 2, "so is the next")
+    assert own_live.sends_to(openid) == [48001], "the platform said so once"
+
+
+async def test_who_waits_for_longer_than_all_pushes_is_told_how_to_fetch_the_answer(
+    servers: Servers, own_gateway: GatewayDouble, wechat: WechatSimulator, service: Callable[..., ServiceProcess]
+) -> None:
+    wechat.watch(service("adapter-wechat", **servers.env(own_gateway)).url)
+    own_gateway.provider_seconds = 15.5
+    openid = fresh("openid")
+    pushed = await wechat.say(openid, "计划")
+    assert pushed.tries == ["cut", "cut", "answered"]
+    assert pushed.text == phrases.STILL_WORKING
+    await eventually(lambda: "parked" in own_gateway.outcomes_of(openid), "the answer is parked")
+    assert (await wechat.say(openid, "好了吗")).text == f"{PLANNED.format('计划')}\n\n你说：好了吗"
+    assert NOTICE not in wechat.texts(openid)
+
+
+async def test_an_address_that_the_account_does_not_let_in_stops_the_sending_and_loses_nothing(
+    own_live: Live, tmp_path: Path
+) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.wechat.account.ip_is_allowed = False
+    await own_live.gateway.say(openid, "第一条")
+    await eventually(lambda: own_live.wechat.calls(TOKEN), "a token was asked for")
+    log = next(tmp_path.glob("adapter-wechat-*.log"))
+    await eventually(lambda: '"level": "error"' in log.read_text(), "the log alerts")
+    own_live.wechat.account.ip_is_allowed = True
+    assert (await own_live.wechat.say(openid, "现在呢")).text == "第一条\n\n你说：现在呢"
+    assert own_live.sends_to(openid) == []
+
+
+async def test_a_message_under_way_when_its_adapter_is_killed_is_reported_and_not_repeated(
+    own_live: Live, servers: Servers, service: Callable[..., ServiceProcess]
+) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.wechat.faults.add(SEND, Fault("silence", seconds=3.0))
+    (first,) = await own_live.gateway.say(openid, "第一条")
+    await eventually(
+        lambda: own_live.execute("SELECT 1 FROM wechat_replies WHERE state = 'sending'"), "it is under way"
+    )
+    await asyncio.to_thread(own_live.adapter.kill)
+    own_live.execute("UPDATE wechat_people SET lease_expires_at = now()")
+    service("adapter-wechat", **servers.env(own_live.gateway, **own_live.wechat.settings))
+    await own_live.gateway.say(openid, "第二条")
+    await eventually(lambda: own_live.wechat.texts(openid)[-1] == "第二条", "the next one is shown")
+
+    def doubted() -> list[list[str]]:
+        return [each["eventIds"] for each in own_live.gateway.reports_of(openid) if each["outcome"] == "unknown"]
+
+    assert await eventually(doubted, "the doubt is reported") == [[first]]
+    assert "第一条" not in own_live.wechat.texts(openid)
+
+
+async def test_what_the_stream_never_told_is_found_in_the_database(own_live: Live, servers: Servers) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.gateway.tells_stream = False
+    with Redis.from_url(servers.redis_url) as redis:
+        redis.flushall()
+    await own_live.gateway.say(openid, "第一条")
+    await eventually(lambda: own_live.wechat.texts(openid)[-1] == "第一条", "it is shown all the same", 20)
+    own_live.gateway.tells_stream = True
+    await own_live.gateway.say(openid, "第二条")
+    await eventually(lambda: own_live.wechat.texts(openid)[-1] == "第二条", "and the next, on a new stream", 20)
+
+
+@pytest.mark.slow
+async def test_on_the_worst_of_days_each_message_arrives_once_and_each_reply_is_shown_once_or_reported(
+    own_live: Live, servers: Servers, service: Callable[..., ServiceProcess]
+) -> None:
+    """Two adapters that are killed and started again, lost answers, slow providers, a platform that stumbles."""
+    chance = random.Random(7)
+    wechat, gateway = own_live.wechat, own_live.gateway
+    env = servers.env(gateway, **wechat.settings)
+    adapters = [own_live.adapter, service("adapter-wechat", **env)]
+    people = [fresh("openid") for _ in range(PEOPLE)]
+    gateway.provider_seconds = 0.5
+    ends = asyncio.Event()
+
+    async def restart() -> None:
+        while not ends.is_set():
+            for index in (0, 1):
+                wechat.watch(adapters[1 - index].url)
+                await asyncio.to_thread(adapters[index].kill)
+                await asyncio.to_thread(adapters[index].start)
+                await asyncio.sleep(chance.random())
+
+    async def stumble() -> None:
+        while not ends.is_set():
+            wechat.faults.add(
+                SEND, chance.choice([Fault("accepted_then_dropped"), Fault("dropped"), Fault("code", -1)])
+            )
+            if chance.random() < 0.3:
+                wechat.account.revoke_tokens()
+            await asyncio.sleep(0.1)
+
+    async def live_a_day(openid: str) -> None:
+        for number in range(MESSAGES):
+            text = chance.choice(["计划", "闲聊"]) + f" {openid} {number}。"
+            await wechat.say(openid, text, lose=chance.choice([0, 0, 0, 1]))
+            if chance.random() < 0.5:
+                await gateway.say(openid, f"提醒 {openid} {number}。")
+
+    troubles = [asyncio.create_task(restart()), asyncio.create_task(stumble())]
+    await asyncio.gather(*(live_a_day(openid) for openid in people))
+    ends.set()
+    await asyncio.gather(*troubles)
+    wechat.faults.clear()
+    wechat.watch(adapters[0].url)
+    own_live.execute("UPDATE wechat_people SET lease_expires_at = now() WHERE lease_expires_at IS NOT NULL")
+    for openid in people:
+        await _check_day(own_live, openid)
+
+
+async def _check_day(live: Live, openid: str) -> None:
+    inputs = [taken.text for taken in live.gateway.inputs_of(openid)]
+    assert len(inputs) == len(set(inputs)), "no message arrived twice"
+
+    def settled() -> bool:
+        rows = live.execute(
+            "SELECT 1 FROM wechat_replies WHERE openid = %s AND state IN ('waiting', 'sending')", openid
+        )
+        return not rows
+
+    await eventually(settled, f"nothing of {openid} is under way", 60)
+    replies = live.execute(
+        "SELECT e.payload #>> '{event,text}', r.state FROM wechat_replies r JOIN timeline_events e USING (event_id)"
+        " WHERE r.openid = %s ORDER BY r.position",
+        openid,
+    )
+    screen = live.wechat.texts(openid)
+    assert NOTICE not in screen
+    assert len(inputs) >= MESSAGES - screen.count(phrases.BUSY), "what wasn't taken was said not to be"
+    said = "\n".join(screen)
+    places = []
+    for text, state in replies:
+        if text is None or "收到" in str(text):
+            continue
+        count = said.count(str(text))
+        assert count <= 1, (text, state)
+        if state == "sent":
+            assert count == 1, (text, state, screen)
+            places.append(said.index(str(text)))
+    assert places == sorted(places), "in the order in which they were said"
