@@ -1,0 +1,86 @@
+"""What must hold, whatever happened: looked at before each loss of data and at the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.chaos.load import BARE_SESSION
+from tests.integration.delivery.outbox_rows import GLOBAL, PREFIX, Outbox, StreamEntry
+
+
+@dataclass
+class Findings:
+    """Counts over the whole run; all but the first two must stay 0."""
+
+    streams_checked: int = 0
+    entries_checked: int = 0
+    out_of_order: int = 0
+    twice: int = 0
+    wrong_id: int = 0
+    skipped: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def note(self, what: str, where: str) -> None:
+        setattr(self, what, getattr(self, what) + 1)
+        if len(self.examples) < 20:
+            self.examples.append(f"{what}: {where}")
+
+    @property
+    def clean(self) -> bool:
+        return self.out_of_order == self.twice == self.wrong_id == self.skipped == 0
+
+
+class Checks:
+    """Session streams within one epoch of Redis's data: seq order, each event once, none left out."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.findings = Findings()
+
+    async def look(self, since: dt.datetime) -> None:
+        """`since`: from when on nothing was lost, so that what is consumed of later events must be there."""
+        # The rows first: what is consumed by now was on its stream before.
+        rows = await self._outbox.pool.fetch(
+            "SELECT event_id, session_id FROM outbox_events WHERE status = 'consumed' AND created_at > $1", since
+        )
+        expected: dict[str, list[str]] = {}
+        for row in rows:
+            expected.setdefault(row["session_id"], []).append(row["event_id"])
+        keys = [key.decode() async for key in self._outbox.redis.scan_iter(match=f"{PREFIX}*", count=1000)]
+        for session in {key.removeprefix(PREFIX) for key in keys if key != GLOBAL}:
+            entries = await self._outbox.session_stream(session)
+            self.findings.streams_checked += 1
+            self.findings.entries_checked += len(entries)
+            self._check(session, entries, expected.get(session, []))
+
+    def _check(self, session: str, entries: Sequence[StreamEntry], expected: Sequence[str]) -> None:
+        found = [entry.event_id for entry in entries]
+        for event_id in _repeated(found):
+            self.findings.note("twice", f"{session} {event_id}")
+        order = [_place(event_id) for event_id in found]
+        for at in range(1, len(order)):
+            if order[at] < order[at - 1]:
+                self.findings.note("out_of_order", f"{session} {found[max(0, at - 2) : at + 2]}")
+        for entry in entries:
+            if session != BARE_SESSION and entry.entry_id != f"{_place(entry.event_id)}-0":
+                self.findings.note("wrong_id", f"{session} {entry.event_id} under {entry.entry_id}")
+        present = set(found)
+        for event_id in expected:
+            # Below the first entry, it was trimmed away.
+            if event_id not in present and order and _place(event_id) > order[0]:
+                self.findings.note("skipped", f"{session} {event_id}")
+
+
+def _place(event_id: str) -> int:
+    """The event's place in its session, which its id tells: `<session>/<seq>/<unique>`, or `bare-<number>`."""
+    return int(event_id.split("/")[1] if "/" in event_id else event_id.rpartition("-")[2])
+
+
+def _repeated(found: Sequence[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for event_id in found:
+        if event_id in seen:
+            yield event_id
+        seen.add(event_id)

@@ -1,0 +1,74 @@
+"""Steady load: turns written as the gateway writes them, and a few bare rows as an operator writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from tests.integration.delivery.outbox_rows import Outbox
+
+BARE_SESSION = "bare"
+# What a write may end with while its server is being killed; whether it was committed is then unknown.
+# InternalClientError is what asyncpg makes of a server that dies in mid-sentence.
+WRITE_FAILURES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+WRITERS = 4
+
+
+@dataclass
+class Load:
+    """Writes until stopped. `acknowledged`: events whose commit was answered, so that none may be missing."""
+
+    outbox: Outbox
+    random: random.Random
+    sessions: int
+    turns_per_second: float
+    acknowledged: set[str] = field(default_factory=set)
+    refused: int = 0
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _bare: int = 0
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._write_turns() for _ in range(WRITERS)), self._write_bare_rows())
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def _write_turns(self) -> None:
+        pause_seconds = WRITERS / self.turns_per_second
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            session = f"s{self.random.randrange(self.sessions)}"
+            try:
+                self.acknowledged |= set(await self.outbox.write_turn(session, self.random.randint(1, 6)))
+            except WRITE_FAILURES:
+                self.refused += 1
+            await self._pause(pause_seconds - (time.monotonic() - began))
+
+    async def _write_bare_rows(self) -> None:
+        """One after the other in one session, so that their order is known."""
+        while not self._stopping.is_set():
+            event_id = f"bare-{self._bare:06}"
+            self._bare += 1
+            try:
+                await self.outbox.write_bare(event_id, BARE_SESSION)
+                self.acknowledged.add(event_id)
+            except WRITE_FAILURES:
+                self.refused += 1
+            await self._pause(0.05)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.001, seconds)):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
