@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-Language = Literal["zh", "en"]
+from uniassist.contracts.language import Language, language
 
 _CATALOGUE: dict[str, dict[Language, str]] = {
     "handed_over": {
@@ -50,11 +48,6 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "form_goal": {"zh": "目标", "en": "Goal"},
     "form_due": {"zh": "期望完成日期", "en": "Due date"},
 }
-
-
-def language(locale: str | None) -> Language:
-    """English for an English locale, else Chinese."""
-    return "en" if locale is not None and locale.lower().replace("_", "-").split("-")[0] == "en" else "zh"
 
 
 def say(key: str, locale: str | None, **values: str) -> str:

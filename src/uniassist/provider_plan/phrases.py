@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-Language = Literal["zh", "en"]
+from uniassist.contracts.language import Language, language
 
 _CATALOGUE: dict[str, dict[Language, str]] = {
     "ack": {"zh": "好的，我来帮你制定计划。", "en": "All right, let us make a plan."},
@@ -44,11 +42,6 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
         "en": "I can't do that. You can fill in and submit “{title}”, or tell me about a new plan.",
     },
 }
-
-
-def language(locale: str | None) -> Language:
-    """English for an English locale, else Chinese."""
-    return "en" if locale is not None and locale.lower().replace("_", "-").split("-")[0] == "en" else "zh"
 
 
 def say(key: str, locale: str | None, **values: str) -> str:

@@ -115,7 +115,7 @@ def places(phrase: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("locale", "language"),
+    ("locale", "chosen"),
     [
         (None, "zh"),
         ("", "zh"),
@@ -127,8 +127,8 @@ def places(phrase: str) -> set[str]:
         ("enx", "zh"),
     ],
 )
-def test_the_language_is_the_locales_and_chinese_by_default(locale: str | None, language: str) -> None:
-    assert phrases.language(locale) == language
+def test_the_language_is_the_locales_and_chinese_by_default(locale: str | None, chosen: str) -> None:
+    assert language(locale) == chosen
 
 
 def test_values_are_put_in_as_they_are() -> None:

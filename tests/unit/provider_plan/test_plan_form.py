@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import validator_for
 
+from uniassist.contracts.language import language
 from uniassist.provider_plan import form, phrases
 
 JSON = st.recursive(
@@ -97,4 +98,4 @@ def test_every_phrase_is_there_in_both_languages_with_the_same_places() -> None:
     [("en", "en"), ("en_US", "en"), ("EN-gb", "en"), ("zh-CN", "zh"), (None, "zh"), ("", "zh"), ("enx", "zh")],
 )
 def test_english_is_for_english_locales(locale: str | None, chosen: str) -> None:
-    assert phrases.language(locale) == chosen
+    assert language(locale) == chosen
