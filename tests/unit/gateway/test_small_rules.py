@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uniassist.contracts.language import language
 from uniassist.gateway import context, idle, phrases
 from uniassist.gateway.breaker import Breaker
 from uniassist.gateway.ids import new_id
