@@ -115,7 +115,7 @@ def ending(mask: Callable[[str], str] = str) -> Iterator[None]:
     except StartError as error:
         raise _ended(mask(str(error)), ExitCode.PREFLIGHT) from None
     except Interrupted:
-        raise _ended("interrupted; nothing is left behind", ExitCode.INTERRUPTED) from None
+        raise _ended("interrupted; what it had started is stopped and taken away", ExitCode.INTERRUPTED) from None
 
 
 def records_in(state_dir: Path | None) -> Records:

@@ -16,6 +16,7 @@ from uniassist.release.drill import Drill, Target
 from uniassist.release.drill_cleanup import Cleaned, clean_up
 from uniassist.release.entries import clock_ms
 from uniassist.release.exit_codes import ExitCode, Refused
+from uniassist.release.interrupts import to_the_end
 from uniassist.release.steps import Steps, now, seconds_since
 
 STEPS = 4
@@ -68,7 +69,7 @@ async def conduct(target: Target, conducted: Conducted) -> None:
         try:
             await conducted.drill.run(conducted.steps)
         finally:
-            conducted.cleaned = await clean_up(conducted.drill, begun_ms)
+            conducted.cleaned = await to_the_end(clean_up, conducted.drill, begun_ms)
 
 
 async def simulate(conducted: Conducted, *, step_seconds: float, destroys_group: bool) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uniassist.release.checklist import CheckFailed
+from uniassist.release.interrupts import to_the_end
 from uniassist.release.steps import Advice, Steps
 from uniassist.release.throwaway import inherited
 
@@ -78,7 +79,7 @@ class Gate:
             lines = await self._follow(check, process)
             code = await process.wait()
         finally:
-            await _end(process)
+            await to_the_end(_end, process)
         self.output.append(f"exit {code}")
         if code != 0:
             telling = [line for line in lines if line.startswith("FAILED")] or lines[-_SHOWN:]

@@ -5,13 +5,30 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Interrupted(Exception):
     """The work was cancelled and has cleaned up."""
+
+
+async def to_the_end(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` returns. A cancellation waits until it is done: a clean-up that is cut off cleans up nothing."""
+    task = asyncio.ensure_future(work(*args, **kwargs))
+    cancelled = False
+    while not task.done():  # ends: with the work
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+        except Exception:  # noqa: S110 - it is the task's, and raised below
+            pass
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
 
 
 def run(work: Coroutine[Any, Any, T], say: Callable[[str], None]) -> T:

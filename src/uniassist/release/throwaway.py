@@ -26,7 +26,8 @@ from redis.exceptions import RedisError
 from uniassist.devstack.server import ServerProcess, free_port
 from uniassist.devstack.state import RunState
 from uniassist.errors import StartError
-from uniassist.store.aside import own_database
+from uniassist.release.interrupts import to_the_end
+from uniassist.store import aside
 
 START_SECONDS = 90.0
 STOP_SECONDS = 40.0
@@ -61,13 +62,14 @@ async def system(
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         own = None
         if database_url is not None:
-            own = await stack.enter_async_context(own_database(database_url, name))
+            stack.push_async_callback(to_the_end, aside.drop, database_url, name)
+            own = await aside.create(database_url, name)
         if redis_url is not None:
             await _check_redis(redis_url)
-            stack.push_async_callback(remove_keys, redis_url, name)
+            stack.push_async_callback(to_the_end, remove_keys, redis_url, name)
         env = _environment(name, own, redis_url) | dict(extra or {})
         process = ServerProcess("uniassist up", directory / "up.log")
-        stack.push_async_callback(asyncio.to_thread, process.stop, signal.SIGTERM, STOP_SECONDS)
+        stack.push_async_callback(to_the_end, _stop, process)
         command = [sys.executable, "-m", "uniassist.cli.main", "up", "--state-dir", str(directory)]
         process.spawn(command, env=env, death_signal=signal.SIGTERM)
         yield _described(await _ready(process, directory), env)
@@ -142,6 +144,10 @@ def _environment(name: str, database_url: str | None, redis_url: str | None) -> 
     if redis_url is not None:
         env["REDIS_URL"] = redis_url
     return env
+
+
+async def _stop(process: ServerProcess) -> None:
+    await asyncio.to_thread(process.stop, signal.SIGTERM, STOP_SECONDS)
 
 
 async def _ready(process: ServerProcess, directory: Path) -> RunState:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit
 
 import asyncpg
@@ -11,28 +9,29 @@ import asyncpg
 from uniassist.errors import StartError
 
 
-@asynccontextmanager
-async def own_database(url: str, name: str) -> AsyncIterator[str]:
-    """The URL of a new, empty database beside the one of `url`, or of a schema in it; dropped at the end.
+async def create(url: str, name: str) -> str:
+    """The URL of a new, empty database beside the one of `url`, or of a schema in it where none may be created.
 
     StartError when the server can't be reached, or its user may create neither.
     """
     try:
         await _execute(url, f'CREATE DATABASE "{name}"')
-        own, drop = urlsplit(url)._replace(path=f"/{name}").geturl(), f'DROP DATABASE "{name}" WITH (FORCE)'
+        return urlsplit(url)._replace(path=f"/{name}").geturl()
     except asyncpg.InsufficientPrivilegeError:
-        try:
-            await _execute(url, f'CREATE SCHEMA "{name}"')
-        except asyncpg.InsufficientPrivilegeError:
-            raise StartError(
-                "DATABASE_URL: this check needs a database or a schema of its own, and its user may create "
-                "neither; grant it CREATEDB, or leave DATABASE_URL out to use an embedded Postgres"
-            ) from None
-        own, drop = _in_schema(url, name), f'DROP SCHEMA "{name}" CASCADE'
+        pass
     try:
-        yield own
-    finally:
-        await _execute(url, drop)
+        await _execute(url, f'CREATE SCHEMA "{name}"')
+    except asyncpg.InsufficientPrivilegeError:
+        raise StartError(
+            "DATABASE_URL: this check needs a database or a schema of its own, and its user may create neither; "
+            "grant it CREATEDB, or leave DATABASE_URL out to use an embedded Postgres"
+        ) from None
+    return _in_schema(url, name)
+
+
+async def drop(url: str, name: str) -> None:
+    """Whichever of the two there is, if any: also after a `create` that was cut off."""
+    await _execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
 
 
 def _in_schema(url: str, name: str) -> str:
@@ -41,12 +40,13 @@ def _in_schema(url: str, name: str) -> str:
     return parts._replace(query=f"{parts.query}&{option}" if parts.query else option).geturl()
 
 
-async def _execute(url: str, statement: str) -> None:
+async def _execute(url: str, *statements: str) -> None:
     try:
         connection = await asyncpg.connect(url, timeout=5.0, command_timeout=30.0)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise StartError(f"DATABASE_URL: can't connect: {error or type(error).__name__}") from None
     try:
-        await connection.execute(statement)
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()

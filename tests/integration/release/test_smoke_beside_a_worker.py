@@ -43,3 +43,24 @@ async def test_the_smoke_takes_no_row_of_a_running_worker_and_gives_it_none(
     assert [key for key in keys if "uniassist_check" in key] == []
     assert await connection.fetch("SELECT datname FROM pg_database ORDER BY 1") == databases
     await connection.close()
+
+
+async def test_a_smoke_that_is_interrupted_leaves_nothing_on_the_servers(
+    command: Command, database_url: str, redis_url: str
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        connection = await asyncpg.connect(database_url)
+        databases = await connection.fetch("SELECT datname FROM pg_database ORDER BY 1")
+
+        ended = await asyncio.to_thread(
+            command.interrupted,
+            "smoke",
+            when=lambda line: "a failed event recovers" in line,
+            DATABASE_URL=database_url,
+            REDIS_URL=redis_url,
+        )
+
+        assert ended.code == 130, ended.said
+        assert await connection.fetch("SELECT datname FROM pg_database ORDER BY 1") == databases
+        assert [key async for key in redis.scan_iter()] == []
+        await connection.close()

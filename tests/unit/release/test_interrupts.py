@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from uniassist.release import interrupts
+from uniassist.release.interrupts import Interrupted, to_the_end
+
+
+def test_work_that_nobody_interrupts_answers() -> None:
+    async def work() -> int:
+        return 7
+
+    assert interrupts.run(work(), lambda _line: None) == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_lets_the_clean_up_finish_however_often_it_comes(number: int) -> None:
+    cleaned: list[str] = []
+    said: list[str] = []
+
+    async def clean_up() -> None:
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(0.01)
+        cleaned.append("all")
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.Event().wait()
+        finally:
+            await to_the_end(clean_up)
+
+    with pytest.raises(Interrupted):
+        interrupts.run(work(), said.append)
+    assert cleaned == ["all"]
+    assert said[0] == "interrupted, cleaning up…"
+
+
+def test_a_first_signal_during_the_clean_up_waits_for_its_end() -> None:
+    cleaned: list[str] = []
+
+    async def clean_up() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.05)
+        cleaned.append("all")
+
+    with pytest.raises(Interrupted):
+        interrupts.run(to_the_end(clean_up), lambda _line: None)
+    assert cleaned == ["all"]
+
+
+async def test_what_a_clean_up_raises_is_raised() -> None:
+    async def clean_up() -> None:
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"):
+        await to_the_end(clean_up)
