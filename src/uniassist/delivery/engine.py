@@ -30,6 +30,7 @@ log = structlog.get_logger()
 PROBE_SECONDS = 1.0
 # A beat or probe older than this means that the server behind it doesn't answer.
 SILENT_SECONDS = 3.0
+FAILURES_NOTED = 3
 SESSION_STREAM_LENGTH = 1000
 SESSION_STREAM_EXPIRY_SECONDS = 7 * 24 * 3600
 
@@ -141,6 +142,12 @@ class Engine:
 
     async def check_redis(self) -> None:
         _check_recent(self._probed_at, "Redis", self._probe)
+
+    async def check_delivery(self) -> None:
+        """Both servers may answer and yet take no writes: a full Redis, a read-only replica, a Cluster."""
+        failures = max(loop.failures_in_a_row for loop in (self._relay.loop, self._completions.loop))
+        if failures >= FAILURES_NOTED:
+            raise RuntimeError(f"nothing could be delivered, {failures} times in a row")
 
     async def check_loops(self) -> None:
         dead = [loop.name for loop in self._loops if not loop.alive]

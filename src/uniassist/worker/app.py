@@ -45,6 +45,7 @@ async def run() -> None:
         health = HealthRegistry(service="worker", version=VERSION, revision=settings.service.revision)
         health.required("postgres", engine.check_postgres)
         health.required("redis", engine.check_redis)
+        health.required("delivery", engine.check_delivery)
         health.required("loops", engine.check_loops)
         engine.start()
         try:

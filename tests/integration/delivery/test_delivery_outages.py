@@ -18,6 +18,8 @@ from uniassist.devstack.redis import EmbeddedRedis
 
 # What the contract gives health to tell the truth, and something for a busy machine.
 TRUTH_SECONDS = 5.0 + 1.5
+LOUD = {"UNIASSIST_LOG_LEVEL": "debug"}
+LONGEST_PAUSE = '"seconds": 5.0'
 
 
 async def turns(worker: ServiceProcess, status: int, **checks: str) -> float:
@@ -93,6 +95,21 @@ async def test_postgres_away_and_back(
     assert await turns(worker, 200, postgres="ok") < TRUTH_SECONDS
     await untouched_by_outage(own_outbox)
     assert await own_outbox.check_session_streams() == 40
+
+
+async def test_a_redis_that_takes_no_writes_is_an_outage_that_health_names(
+    own_outbox: Outbox, start_own_worker: StartWorker
+) -> None:
+    worker = start_own_worker()
+    await own_outbox.write_turn("s", 1)
+    await own_outbox.all_consumed()
+    await own_outbox.redis.config_set("maxmemory", "1")
+    events = await own_outbox.write_turn("s", 3)
+    assert await turns(worker, 503, postgres="ok", redis="ok", delivery="failing") < TRUTH_SECONDS
+    assert {(await own_outbox.row(event))["attempts"] for event in events} == {0}
+    await own_outbox.redis.config_set("maxmemory", "0")
+    assert await turns(worker, 200, delivery="ok") < TRUTH_SECONDS
+    await untouched_by_outage(own_outbox)
 
 
 async def test_a_worker_that_starts_before_its_servers_waits_for_them(
