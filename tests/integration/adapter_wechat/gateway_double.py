@@ -50,7 +50,7 @@ class GatewayDouble:
         self._redis_url = redis_url
         self._global_key = f"{stream_prefix}all"
         self._nonces: set[str] = set()
-        self._acks: dict[str, bytes] = {}
+        self._acks: dict[str, asyncio.Task[bytes]] = {}
         self._numbers = iter(range(1, 1_000_000_000))
         self._under_way: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
@@ -159,8 +159,8 @@ class GatewayDouble:
         key = f"{message.user_id} {message.channel.message_id}"
         if key not in self._acks:
             self.inputs.append(message)
-            self._acks[key] = await self._accept(message)
-        return self._answered(request, self._acks[key])
+            self._acks[key] = self._loop.create_task(self._accept(message))
+        return self._answered(request, await asyncio.shield(self._acks[key]))
 
     async def _interact(self, request: web.Request) -> web.StreamResponse:
         body = await self._signed_body(request)
@@ -208,7 +208,7 @@ class GatewayDouble:
             await self._append(session_id, message.user_id, message.trace_id, "inbound", {"input": message}) - 1
         )
         planned = "计划" in (message.text or "")
-        run = f"run-{len(self.inputs)}"
+        run = f"run-{self.inputs.index(message) + 1}"
         status = self._run("pending" if planned else "completed")
         await self._append(session_id, message.user_id, message.trace_id, "provider_run", status, run)
         said: dict[str, Any] = (
