@@ -55,8 +55,12 @@ class Environment:
         if file is not None:
             values |= read_env_file(file)
         values.setdefault("UNIASSIST_ENV", name)
-        secrets = (values.get(variable.name, "") for variable in VARIABLES.values() if variable.secret)
-        return cls(name, values, file, Masker(secrets))
+        secret = [variable for variable in VARIABLES.values() if variable.secret]
+        mask = Masker(
+            [values.get(variable.name, "") for variable in secret if variable.kind != "url"],
+            [values.get(variable.name, "") for variable in secret if variable.kind == "url"],
+        )
+        return cls(name, values, file, mask)
 
     def reader(self) -> Reader:
         return Reader(self.values)

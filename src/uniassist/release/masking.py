@@ -12,16 +12,17 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 MASK = "***"
 _USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s/@'\"]+@", re.IGNORECASE)
 _SHORT = 8
-# As passwords these can't be told from the product's own words; they are masked inside URLs only.
+# As passwords of URLs these can't be told from the product's own words; they are masked inside URLs only.
 _PUBLIC_WORDS = frozenset({"postgres", "postgresql", "redis", "uniassist", "password", "staging", "test", "true"})
 
 
 class Masker:
-    """`secrets`: values of secret variables; of a URL only the password is secret."""
+    """`secrets`: values that are secret as a whole; `urls`: values of which only the password is."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), urls: Iterable[str] = ()) -> None:
         self._forms: list[re.Pattern[str]] = []
-        forms = {form for secret in secrets for part in _secret_parts(secret) for form in _forms(part)}
+        passwords = (password for url in urls for password in _passwords(url))
+        forms = {form for secret in (*secrets, *passwords) if len(secret) >= 3 for form in _forms(secret)}
         for form in sorted(forms, key=len, reverse=True):  # the longest first: one may hold another
             self._forms.append(re.compile(_alone(form) if len(form) < _SHORT else re.escape(form)))
 
@@ -42,15 +43,12 @@ class Masker:
         return value
 
 
-def _secret_parts(value: str) -> Iterator[str]:
-    parts = None
-    if "://" in value:
-        try:
-            parts = urlsplit(value)
-        except ValueError:
-            parts = None
-    found = [parts.password or "", unquote(parts.password or "")] if parts is not None else [value]
-    return (part for part in found if len(part) >= 3 and part.lower() not in _PUBLIC_WORDS)
+def _passwords(url: str) -> list[str]:
+    try:
+        password = urlsplit(url).password or ""
+    except ValueError:
+        return [url]  # no URL: nobody knows which part is the secret
+    return [form for form in (password, unquote(password)) if form.lower() not in _PUBLIC_WORDS]
 
 
 def _alone(form: str) -> str:

@@ -16,8 +16,10 @@ import psycopg
 from psycopg.rows import dict_row
 from redis import Redis
 
+from uniassist.release.drill import PREFIX
+
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
-RUN_SECONDS = 90.0
+RUN_SECONDS = 100.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Command:
 
 
 def everything(database_url: str, redis_url: str) -> dict[str, Any]:
-    """The rows that events leave and every key with its content; for comparing before and after."""
+    """Rows and keys, to compare before and after; of streams a drill's entries only: a worker trims its own."""
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         found: dict[str, Any] = {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
@@ -82,5 +84,9 @@ def everything(database_url: str, redis_url: str) -> dict[str, Any]:
     with Redis.from_url(redis_url) as redis:
         for key in redis.scan_iter():
             kind = redis.type(key)
-            found[key.decode()] = redis.xrange(key) if kind == b"stream" else redis.get(key)
+            found[key.decode()] = _of_drills(redis.xrange(key)) if kind == b"stream" else redis.get(key)
     return found
+
+
+def _of_drills(entries: Any) -> list[Any]:
+    return [entry for entry in entries if entry[1].get(b"eventId", b"").startswith(PREFIX.encode())]

@@ -50,7 +50,7 @@ def test_a_url_loses_its_password_and_nothing_else(password: str) -> None:
 
 
 def test_the_password_of_a_secret_url_is_masked_on_its_own_too() -> None:
-    masked = Masker(["postgresql://me:pa%20ss-word-1@db/uniassist"])
+    masked = Masker(urls=["postgresql://me:pa%20ss-word-1@db/uniassist"])
     assert masked("user me, password 'pa ss-word-1', pa%20ss-word-1, db") == "user me, password '***', ***, db"
 
 
@@ -59,7 +59,7 @@ def test_a_short_secret_is_masked_as_a_word_only() -> None:
 
 
 def test_a_password_that_is_a_word_of_the_product_leaves_its_words_alone() -> None:
-    masked = Masker(["postgresql://postgres:postgres@db/x"])
+    masked = Masker(urls=["postgresql://postgres:postgres@db/x"])
     assert masked("postgres failing at postgresql://postgres:postgres@db/x").startswith("postgres failing")
     assert ":postgres@" not in masked("postgresql://postgres:postgres@db/x")
 
