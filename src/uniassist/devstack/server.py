@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -21,10 +22,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on right now.
+
+    From below the range that systems take for outgoing connections, and at random: a server that is started again
+    on its port must not find a stranger there.
+    """
+    for _ in range(1000):
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - spreads ports, keeps no secret
+        if not port_is_taken(port):
+            return port
+    raise StartError("no free TCP port between 10000 and 32000")
 
 
 def port_is_taken(port: int, host: str = "127.0.0.1") -> bool:
