@@ -44,14 +44,16 @@ def render(document: dict[str, Any]) -> str:
         f"- started: {document['startedAt']}",
         f"- ended: {document['endedAt']} (after {document['seconds']:.1f} s)",
         f"- result: {document['result']} (exit code {document['exitCode']})",
-        f"- tool: uniassist {document['toolVersion']}, revision {document['toolRevision']}",
+        f"- tool: uniassist {document['toolVersion']}",
+        f"- revision: {document['toolRevision']}",
     ]
     if document["run"]:
         lines += [
-            f"- run: `{document['run']}` (the id of its session; its events are `…-1` and so on)",
+            f"- run: `{document['run']}`, its session; its events are `…-1` and so on",
             f"- Postgres: `{document['databaseUrl']}`",
             f"- Redis: `{document['redisUrl']}`",
-            f"- stream: `{document['globalKey']}`, group `{document['group']}`",
+            f"- stream: `{document['globalKey']}`",
+            f"- group: `{document['group']}`",
         ]
     lines += ["", "## Steps", ""]
     for step in document["steps"]:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from uniassist.errors import SettingsError
 
-_LINE = re.compile(
-    r"""^\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
-        (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\$`]|\\.)*)" | (?P<bare>[^\s'"\\$`;&|<>()#]*) )
-        \s*(?:\#.*)?$""",
-    re.VERBOSE,
+_ENTRY = re.compile(
+    r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
+        (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\$`]|\\.)*)" | (?P<bare>[^\s'"\\$`;&|<>()\#]*) )
+        [ \t]*(?:\#[^\n]*)?(?:\n|\Z)""",
+    re.VERBOSE | re.DOTALL,
 )
+_NOTHING = re.compile(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
 # Names of the tool's own doing, not of the system that is deployed.
 _NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION")
 
@@ -27,16 +28,20 @@ def read_env_file(path: Path) -> dict[str, str]:
         reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
         raise SettingsError(f"--env-file: can't read {path}: {reason}") from None
     found: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    at = 0
+    while at < len(text):  # ends: each turn moves on by at least a line's end
+        if nothing := _NOTHING.match(text, at):
+            at = nothing.end()
             continue
-        match = _LINE.match(line)
-        if match is None:
-            raise SettingsError(f"{path}, line {number}: expected NAME='value', without substitutions, on one line")
-        if match["name"] in found:
-            raise SettingsError(f"{path}, line {number}: {match['name']} is set a second time")
-        double = re.sub(r"\\([\\\"$`])", r"\1", match["double"]) if match["double"] is not None else None
-        found[match["name"]] = match["single"] or double or match["bare"] or ""
+        number = text.count("\n", 0, at) + 1
+        entry = _ENTRY.match(text, at)
+        if entry is None:
+            raise SettingsError(f"{path}, line {number}: expected NAME='value', without substitutions")
+        if entry["name"] in found:
+            raise SettingsError(f"{path}, line {number}: {entry['name']} is set a second time")
+        double = re.sub(r"\\([\\\"$`])", r"\1", entry["double"]) if entry["double"] is not None else None
+        found[entry["name"]] = entry["single"] or double or entry["bare"] or ""
+        at = entry.end()
     return found
 
 

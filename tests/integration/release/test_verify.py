@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jwt
 import psycopg
 import pytest
-from tests.integration.release.commands import Command
+from tests.integration.release.commands import Command, Ended
 from tests.integration.release.front import Answer, Fault, changed_health, front
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 
@@ -171,10 +173,6 @@ def open_context(path: str, headers: dict[str, str], answer: Answer) -> Answer:
     return (200, b"{}") if path.startswith("/v0/context") else answer
 
 
-def needs_app_token(path: str, headers: dict[str, str], answer: Answer) -> Answer:
-    return (401, b"{}") if path == "/v0/ingest" and headers.get("authorization") != "Bearer app-token" else answer
-
-
 def refuses_ingest(path: str, headers: dict[str, str], answer: Answer) -> Answer:
     return (500, b"oops") if path == "/v0/ingest" else answer
 
@@ -209,7 +207,6 @@ def as_fallbacks(events: list[Any]) -> list[Any]:
     [
         (scopeless, "context path", "no scope context:read (403)"),
         (open_context, "context path", "without a token it answered 200, expected 401"),
-        (needs_app_token, "ingest", "STAGING_APP_TOKEN is not set"),
         (refuses_ingest, "ingest", "answered 500: oops"),
         (no_json, "gateway health", "expected JSON"),
         (
@@ -233,12 +230,30 @@ def test_a_gateway_that_answers_wrongly_is_named(
     assert named in flat(ended.err)
 
 
-def test_the_app_token_opens_the_ingest(command: Command, staging: dict[str, str]) -> None:
-    with front(staging["STAGING_GATEWAY_BASE_URL"], needs_app_token) as url:
-        ended = command(
-            "release", "verify", **staging | {"STAGING_GATEWAY_BASE_URL": url, "STAGING_APP_TOKEN": "app-token"}
-        )
-    assert ended.code == 0, ended.said
+def test_with_app_authentication_on_it_needs_a_good_app_token(
+    command: Command,
+    staging: dict[str, str],
+    running: dict[str, ServiceProcess],
+    service: Callable[..., ServiceProcess],
+) -> None:
+    key = "test-app-key-0123456789-0123456789"
+    names = ("DATABASE_URL", "REDIS_URL", "UNIASSIST_REVISION", "UNIASSIST_PLAN_PROVIDER_BASE_URL")
+    gateway = service(
+        "gateway",
+        **{name: running["gateway"].env[name] for name in names},
+        UNIASSIST_APP_AUTH="jwt",
+        UNIASSIST_APP_JWT_KEY=key,
+    )
+    token = jwt.encode({"sub": "verifier", "exp": int(time.time()) + 300}, key, algorithm="HS256")
+
+    def verify(**more: str) -> Ended:
+        return command("release", "verify", **staging | {"STAGING_GATEWAY_BASE_URL": gateway.url, **more})
+
+    without, wrong, good = verify(), verify(STAGING_APP_TOKEN=token[:-3] + "abc"), verify(STAGING_APP_TOKEN=token)
+    assert (without.code, "STAGING_APP_TOKEN is not set" in flat(without.out)) == (13, True), without.said
+    assert (wrong.code, "STAGING_APP_TOKEN is set, but was refused" in flat(wrong.out)) == (13, True), wrong.said
+    assert good.code == 0, good.said
+    assert token not in good.said
 
 
 def test_a_dead_provider_behind_a_green_health_is_named(

@@ -12,7 +12,8 @@ from uniassist.errors import SettingsError
 from uniassist.release.env_file import digest, read_env_file
 from uniassist.settings import example
 
-values = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="'"), max_size=30)
+letters = st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="'")
+values = st.text(letters | st.just("\n"), max_size=30)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,6 +35,8 @@ def test_a_file_means_to_us_what_it_means_to_a_shell(tmp_path: Path, written: di
         ("A=", ""),
         ("  A=x   # comment", "x"),
         ("A='#not a comment'", "#not a comment"),
+        ("A='-----BEGIN\nof several lines\n-----END'", "-----BEGIN\nof several lines\n-----END"),
+        ('A="two\nlines"', "two\nlines"),
     ],
 )
 def test_lines_as_operators_write_them(tmp_path: Path, line: str, value: str) -> None:
