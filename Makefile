@@ -11,12 +11,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-set$(BENCH_STAMP): requirements/bench.txt $(STAMP)
-	@echo "installing the benchmarks' peers…"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
-	@touch $@
-
-up: $(STAMP) ## Install into .venv (up and test do it themselves)
+setup: $(STAMP) ## Install into .venv (up and test do it themselves)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'

@@ -51,6 +51,8 @@ def main() -> None:
     except UniAssistError as error:
         print(f"uniassist: {error.detail}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
