@@ -196,7 +196,8 @@ async def test_an_answer_that_got_lost_is_given_again_and_taken_as_said_once(liv
 async def test_a_person_that_only_an_app_claims_to_be_is_told_nothing(live: Live) -> None:
     openid = await wrote(live)
     live.execute(
-        "INSERT INTO sessions (session_id, user_id, seq, signed) VALUES (%s, %s, 1, false)",
+        "INSERT INTO sessions (session_id, user_id, seq, signed, created_at)"
+        " VALUES (%s, %s, 1, false, now() - interval '1 day')",
         f"wx-session:{openid}~forged",
         f"wx:{openid}",
     )

@@ -92,6 +92,24 @@ async def test_a_message_under_way_when_its_adapter_is_killed_is_reported_and_no
     assert "第一条" not in own_live.wechat.texts(openid)
 
 
+async def test_a_choice_that_one_adapter_was_killed_over_is_made_once_by_the_next(
+    own_live: Live, servers: Servers, service: Callable[..., ServiceProcess]
+) -> None:
+    openid = fresh("openid")
+    plain = await own_live.wechat.say(openid, "1")
+    await own_live.wechat.say(openid, "计划")
+    own_live.gateway.provider_seconds = 2.5
+    choosing = asyncio.create_task(own_live.wechat.say(openid, "1"))
+    await eventually(lambda: own_live.gateway.interactions_of(openid), "the choice is made")
+    other = service("adapter-wechat", **servers.env(own_live.gateway, **own_live.wechat.settings))
+    own_live.wechat.watch(other.url)
+    await asyncio.to_thread(own_live.adapter.kill)
+    chosen = await choosing
+    assert (chosen.tries[-1], chosen.text) == ("answered", "你选了：go")
+    assert (await own_live.wechat.again(plain)).text == "你说：1", "what was no choice then is none now"
+    assert len(own_live.gateway.interactions_of(openid)) == 1
+
+
 async def test_what_the_stream_never_told_is_found_in_the_database(own_live: Live, servers: Servers) -> None:
     openid = fresh("openid")
     await own_live.wechat.say(openid, "在吗")
