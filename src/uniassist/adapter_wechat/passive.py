@@ -53,7 +53,8 @@ async def claim(pool: Pool, asked: Asked, limit_bytes: int) -> str | None:
         stock = await take_stock(locked)
         stock.changes.reply = text = _say(stock, asked, limit_bytes)
         if text is not None:
-            has_more = bool(stock.in_state("waiting", "parked")) or not stock.is_all
+            # one that a killed adapter left under way waits for somebody to look as well
+            has_more = bool(stock.in_state("waiting", "parked", "sending")) or not stock.is_all
             stock.changes.due = Due(0.0 if has_more else None)
         await stock.write()
         return text
