@@ -35,6 +35,9 @@ class System:
     done: Counter[str] = field(default_factory=Counter)
 
 
+# Nobody reads or writes any more until the kill, so that what is unread now is what is lost unread.
+FREEZE = ("CLIENT", "PAUSE", "60000", "ALL")
+
 Fault = Callable[[System, random.Random], Awaitable[None]]
 
 
@@ -102,13 +105,32 @@ async def global_stream_deleted(system: System, _: random.Random) -> None:
 
 
 async def flushed(system: System, _: random.Random) -> None:
-    await _look_before_loss(system)
-    await system.outbox.redis.flushall()
+    await system.checks.before_loss(system.lost_at, "FLUSHALL")
     system.lost_at = dt.datetime.now(dt.UTC)
 
 
+async def flushed_with_much_unread(system: System, chance: random.Random) -> None:
+    """The consumers are refused for a while, so that the loss takes what nobody was given."""
+    await _allow_reading(system, "-xreadgroup")
+    try:
+        await _between(chance, 0.3, 1.5)
+        await flushed(system, chance)
+    finally:
+        await _allow_reading(system, "+xreadgroup")
+
+
+async def redis_killed_with_much_unread(system: System, chance: random.Random) -> None:
+    await _allow_reading(system, "-xreadgroup")
+    await _between(chance, 0.3, 1.5)
+    await redis_killed_with_its_data(system, chance)  # and starts with the usual rights
+
+
+async def _allow_reading(system: System, right: str) -> None:
+    await system.outbox.redis.acl_setuser("default", commands=[right])
+
+
 async def redis_killed_with_its_data(system: System, chance: random.Random) -> None:
-    await _look_before_loss(system)
+    await system.checks.before_loss(system.lost_at, *FREEZE)
     system.redis.process.kill()
     (system.redis.directory / "dump.rdb").unlink(missing_ok=True)
     await _between(chance, 0, 3)
@@ -120,15 +142,11 @@ async def redis_killed_and_back_with_an_old_copy(system: System, chance: random.
     """As a failover to a replica that lagged: the sentinel is there, the last seconds are not."""
     await system.outbox.redis.save()
     await _between(chance, 0, 1.5)
-    await _look_before_loss(system)
+    await system.checks.before_loss(system.lost_at, *FREEZE)
     system.redis.process.kill()
     await _between(chance, 0, 2)
     await asyncio.to_thread(system.redis.start)
     system.lost_at = dt.datetime.now(dt.UTC)
-
-
-async def _look_before_loss(system: System) -> None:
-    await system.checks.look(system.lost_at)
 
 
 WORKER_FAULTS: tuple[Fault, ...] = (worker_killed, worker_killed, worker_stopped_and_continued, worker_terminated)
@@ -137,7 +155,9 @@ REDIS_FAULTS: tuple[Fault, ...] = (
     group_destroyed,
     global_stream_deleted,
     flushed,
+    flushed_with_much_unread,
     redis_killed_with_its_data,
+    redis_killed_with_much_unread,
     redis_killed_and_back_with_an_old_copy,
 )
 OTHER_FAULTS: tuple[Fault, ...] = (link_stalled, link_cut, postgres_killed, postgres_restarted)

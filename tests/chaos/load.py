@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import asyncpg
 
 from tests.integration.delivery.outbox_rows import Outbox
 
-BARE_SESSION = "bare"
+BARE_SESSIONS = ("bare0", "bare1", "bare2", "bare3")
 # What a write may end with while its server is being killed; whether it was committed is then unknown.
 # InternalClientError is what asyncpg makes of a server that dies in mid-sentence.
 WRITE_FAILURES = (
@@ -35,10 +36,10 @@ class Load:
     acknowledged: set[str] = field(default_factory=set)
     refused: int = 0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _bare: int = 0
 
     async def run(self) -> None:
-        await asyncio.gather(*(self._write_turns() for _ in range(WRITERS)), self._write_bare_rows())
+        turns = (self._write_turns() for _ in range(WRITERS))
+        await asyncio.gather(*turns, *(self._write_bare_rows(session) for session in BARE_SESSIONS))
 
     def stop(self) -> None:
         self._stopping.set()
@@ -54,17 +55,18 @@ class Load:
                 self.refused += 1
             await self._pause(pause_seconds - (time.monotonic() - began))
 
-    async def _write_bare_rows(self) -> None:
-        """One after the other in one session, so that their order is known."""
-        while not self._stopping.is_set():
-            event_id = f"bare-{self._bare:06}"
-            self._bare += 1
+    async def _write_bare_rows(self, session: str) -> None:
+        """One after the other, so that their order is known."""
+        for number in itertools.count():
+            if self._stopping.is_set():
+                return
+            event_id = f"{session}/{number}"
             try:
-                await self.outbox.write_bare(event_id, BARE_SESSION)
+                await self.outbox.write_bare(event_id, session)
                 self.acknowledged.add(event_id)
             except WRITE_FAILURES:
                 self.refused += 1
-            await self._pause(0.05)
+            await self._pause(0.06)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -89,7 +89,7 @@ class Proxy:
         finally:
             self._connections -= opened
             for end in opened:
-                end.transport.abort()
+                end.close()  # what is on its way still arrives, as on a real network: also after its sender gave up
 
     async def _pass_on(
         self, number: int, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -30,12 +30,12 @@ def report(outcome: Outcome) -> str:
         f"| entries out of their session's order | {found.out_of_order} |",
         f"| events twice on a session stream within an epoch | {found.twice} |",
         f"| entries under another id than `<seq>-0` | {found.wrong_id} |",
-        f"| consumed events left out of a session stream that lost no data | {found.skipped} |",
+        f"| events missing on a session stream though no consumer had them before the loss | {found.skipped} |",
         "",
         f"Looked at: {outcome.events} events ({outcome.acknowledged} acknowledged, {outcome.refused} writes "
         f"refused while Postgres was away), {SESSIONS} sessions at about {TURNS_PER_SECOND:.0f} turns a second; "
         f"{found.entries_checked} entries in {found.streams_checked} looks at a session stream, before each loss "
-        "of data and at the end.",
+        f"of data and at the end. {found.owed} events were lost before a consumer was given them, and looked for.",
         "",
         f"After the last fault everything was consumed within {outcome.healed_after_seconds:.1f} s. Commit to "
         f"consumed, outages included: p50 {outcome.lags[0] * 1000:.0f} ms, p99 {outcome.lags[1]:.1f} s, "
