@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from uniassist.store.pool import Connection, Pool
@@ -195,16 +195,23 @@ class Locked:
         )
 
 
+_PERSON_FIELDS = len(fields(Person))
+
+
 @asynccontextmanager
 async def locked(pool: Pool, openid: str, push_key: str | None = None) -> AsyncIterator[Locked | None]:
     """The person, locked; with `push_key`, that push as well. None: nobody we know. No network call inside."""
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        row = await connection.fetchrow(load("wechat")["lock_person"], openid, timeout=10)
+        if push_key is None:
+            row = await connection.fetchrow(load("wechat")["lock_person"], openid, timeout=10)
+        else:
+            row = await connection.fetchrow(load("wechat")["lock_person_and_push"], openid, push_key, timeout=10)
         if row is None:
             yield None
             return
-        found = await connection.fetchrow(load("wechat")["push"], push_key) if push_key is not None else None
-        yield Locked(connection, Person(**dict(row)), push_key, Push(**dict(found)) if found is not None else None)
+        found = tuple(row.values())
+        push = Push(*found[_PERSON_FIELDS:]) if push_key is not None else None
+        yield Locked(connection, Person(*found[:_PERSON_FIELDS]), push_key, push)
 
 
 async def receive(

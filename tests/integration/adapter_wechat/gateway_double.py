@@ -41,7 +41,6 @@ class GatewayDouble:
 
     def __init__(self, database_url: str, redis_url: str, stream_prefix: str, port: int = 0) -> None:
         self.port = port
-        self.tells_stream = True
         self.inputs: list[UnifiedUserInput] = []
         self.interactions: list[UserInteraction] = []
         self.reports: list[dict[str, Any]] = []
@@ -72,6 +71,7 @@ class GatewayDouble:
 
     def reset(self) -> None:
         """Count from nothing, and do everything right."""
+        self.tells_stream = True
         self.attempts = 0
         self.refuse_next = 0
         self.refuse_status = 503

@@ -60,8 +60,10 @@ async def test_what_a_provider_says_later_is_sent_in_order_once_and_reported(liv
 
 async def test_many_replies_share_the_few_messages_and_the_rest_waits_for_the_person(live: Live) -> None:
     openid = await wrote(live)
-    for number in range(12):
-        await live.gateway.say(openid, f"消息{number:02}：" + "内容" * 300)
+    live.gateway.tells_stream = False
+    await live.gateway.say(openid, *(f"消息{number:02}：" + "内容" * 300 for number in range(11)))
+    live.gateway.tells_stream = True
+    await live.gateway.say(openid, "消息11：完。")
     await eventually(lambda: "parked" in live.gateway.outcomes_of(openid), "something is parked", 30)
     assert live.sends_to(openid) == [0] * 5
     assert live.wechat.texts(openid)[-1].endswith(phrases.MORE)

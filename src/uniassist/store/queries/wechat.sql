@@ -34,9 +34,13 @@ SELECT openid, extract(epoch FROM now() - message_at)::float8 AS message_age, me
        extract(epoch FROM now() - event_at)::float8 AS event_age, event_sends, menu, replies, failures, lease_owner
 FROM wechat_people WHERE openid = $1 FOR UPDATE;
 
--- name: push
-SELECT pushes, decision, reply, extract(epoch FROM now() - created_at)::float8 AS age_seconds
-FROM wechat_pushes WHERE push_key = $1;
+-- name: lock_person_and_push
+-- Both locked, so that both are seen as whoever had them before left them.
+SELECT p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age, p.message_sends,
+       extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies, p.failures,
+       p.lease_owner, h.pushes, h.decision, h.reply,
+       extract(epoch FROM now() - h.created_at)::float8 AS age_seconds
+FROM wechat_people p JOIN wechat_pushes h ON h.push_key = $2 WHERE p.openid = $1 FOR UPDATE;
 
 -- name: held_seconds
 SELECT extract(epoch FROM max(held_until) - now())::float8 FROM wechat_pushes
