@@ -184,6 +184,12 @@ async def test_a_follower_is_greeted_once_however_often_it_is_pushed(live: Live)
     assert live.gateway.inputs_of(openid) == []
 
 
+async def test_what_was_said_before_a_person_was_known_is_not_said_again(live: Live) -> None:
+    openid = fresh("openid")
+    await live.gateway.say(openid, "从前的回答")
+    assert (await live.wechat.say(openid, "在吗")).text == "你说：在吗"
+
+
 async def test_an_answer_that_got_lost_is_given_again_and_taken_as_said_once(live: Live) -> None:
     openid = fresh("openid")
     pushed = await live.wechat.say(openid, "计划", lose=2)

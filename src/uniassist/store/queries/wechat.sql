@@ -22,7 +22,13 @@ WITH pushed AS (
                            THEN w.event_sends ELSE 0 END,
         due_at = least(w.due_at, EXCLUDED.due_at),
         failures = 0
-    RETURNING openid
+    RETURNING openid, xmax = 0 AS is_new
+), begun AS (
+    -- What was said before we knew them isn't said now.
+    INSERT INTO wechat_cursors AS c (session_id, seq)
+    SELECT session_id, seq FROM sessions
+    WHERE user_id = 'wx:' || $2 AND EXISTS (SELECT FROM person WHERE is_new)
+    ON CONFLICT (session_id) DO UPDATE SET seq = greatest(c.seq, EXCLUDED.seq)
 ), resumed AS (
     UPDATE wechat_replies SET state = 'waiting', updated_at = now()
     WHERE openid = $2 AND state = 'parked' AND $5 IS NOT NULL AND EXISTS (SELECT FROM person)

@@ -22,9 +22,6 @@ CREATE TABLE wechat_cursors (
     session_id text PRIMARY KEY,
     seq        bigint NOT NULL
 ) WITH (fillfactor = 70);
--- What was said before there was a reader isn't said again.
-INSERT INTO wechat_cursors (session_id, seq)
-SELECT session_id, seq FROM sessions WHERE starts_with(session_id, 'wx-session:');
 
 -- The platform's pushes, each under a digest of what makes it one: the platform repeats itself, to any instance.
 CREATE TABLE wechat_pushes (
