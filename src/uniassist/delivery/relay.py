@@ -115,7 +115,7 @@ class Relay:
             await self._completions.room_to_publish()
             # The probe may forget it while this claims; the append then refuses the old one.
             epoch = self._epoch = self._epoch or await self._settle()
-            batch, self._ahead = self._ahead or await self._claim(), []
+            batch, self._ahead = self._ahead or await self._claim(epoch), []
             if not batch:
                 return IDLE_SECONDS
             await self._publish_claiming_ahead(batch, epoch)
@@ -136,6 +136,7 @@ class Relay:
         await self._consumer.recover()
         self._completions.forget()
         self._ahead = []  # claimed in the epoch before; what goes back to pending isn't ours any more
+        self._shares.fenced(await store.fence(self._pool, self._worker))
         returned = await store.settle(self._pool, self._worker, epoch=str(found))
         self._shares.epoch = str(found)
         if self._known is not None and self._known != str(found):
@@ -145,15 +146,20 @@ class Relay:
         self._known = str(found)
         return found
 
-    async def _claim(self) -> list[Claimed]:
+    async def _claim(self, epoch: Epoch) -> list[Claimed]:
         return await store.claim(
-            self._pool, self._worker, self._shares.held, limit=self._size.now, lease_seconds=ROW_LEASE_SECONDS
+            self._pool,
+            self._worker,
+            self._shares.held,
+            epoch=str(epoch),
+            limit=self._size.now,
+            lease_seconds=ROW_LEASE_SECONDS,
         )
 
     async def _publish_claiming_ahead(self, batch: list[Claimed], epoch: Epoch) -> None:
         # A full batch means that more waits: Postgres looks for it while Redis takes this one.
         is_full = len(batch) >= self._size.now
-        claiming = asyncio.create_task(self._claim()) if is_full else None
+        claiming = asyncio.create_task(self._claim(epoch)) if is_full else None
         try:
             broken = await self._publish(batch, epoch)
         finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -36,7 +36,7 @@ class Shares:
         self._worker = worker
         self._beat_seconds = min(beat_seconds, LEASE_SECONDS / 4)
         self._taking = True
-        self.held: frozenset[int] = frozenset()
+        self.held: dict[int, int] = {}  # shard → token
         self.surplus: list[int] = []
         self._just_given: set[int] = set()
         self.paused = False
@@ -55,10 +55,14 @@ class Shares:
 
     def gave(self, shards: list[int] | None) -> None:
         """They are another worker's from now on; None: all."""
-        given = self.held if shards is None else frozenset(shards)
-        self.held -= given
+        given = set(self.held if shards is None else shards)
+        self.held = {shard: token for shard, token in self.held.items() if shard not in given}
         self.surplus = []
         self._just_given |= given  # a beat under way may have seen them as kept
+
+    def fenced(self, tokens: Mapping[int, int]) -> None:
+        """New tokens; those that a beat under way brings may be older."""
+        self.held = {shard: max(token, tokens.get(shard, 0)) for shard, token in self.held.items()}
 
     async def _beat_once(self) -> float:
         began = time.monotonic()
@@ -80,14 +84,14 @@ class Shares:
         return self._beat_seconds
 
     async def _rescue(self, beat: Beat) -> None:
-        found = await store.rescue(self._pool, self._worker, beat.kept + beat.taken, epoch=self.epoch)
+        found = await store.rescue(self._pool, self._worker, beat.kept | beat.taken, epoch=self.epoch)
         self._figures.rescued.inc(found.rescued)
         self._figures.republished.inc(found.republished)
         if found.rescued or found.republished:
             log.info("rescued events", of_workers_gone=found.rescued, of_another_epoch=found.republished)
 
     def _note(self, beat: Beat) -> None:
-        lost = self.held - set(beat.kept)
+        lost = self.held.keys() - beat.kept.keys()
         if lost:
             self._figures.leases_lost.inc(len(lost))
             log.warning(
@@ -98,7 +102,12 @@ class Shares:
         if beat.paused != self.paused:
             log.warning("delivery paused" if beat.paused else "delivery resumed")
         self.paused = beat.paused
-        self.held = frozenset(beat.kept + beat.taken) - self._just_given
+        known = self.held
+        self.held = {
+            shard: max(token, known.get(shard, 0))
+            for shard, token in (beat.kept | beat.taken).items()
+            if shard not in self._just_given
+        }
         self.surplus = fair_surplus(sorted(self.held), others=beat.others)
         self._figures.shards.set(len(self.held))
         self._figures.paused.set(beat.paused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,10 @@ COUNTED_UP_TO = 1_000_000
 
 @dataclass(frozen=True)
 class Beat:
-    """Shards kept and taken; `others`: live workers besides this one; `strays`: there is something to rescue."""
+    """Shards kept and taken, with their tokens; `others`: live workers besides this one; `strays`: rescue them."""
 
-    kept: list[int]
-    taken: list[int]
+    kept: dict[int, int]
+    taken: dict[int, int]
     others: int
     paused: bool
     pending: bool
@@ -105,12 +105,12 @@ async def beat(
     lease = dt.timedelta(seconds=lease_seconds)
     row = await pool.fetchrow(load("delivery")["beat"], worker, lease, epoch, take, per_second, timeout=5)
     assert row is not None, "it always answers"
-    return Beat(**dict(row))
+    return Beat(**{**row, "kept": dict(row["kept"]), "taken": dict(row["taken"])})
 
 
-async def rescue(pool: Pool, worker: str, shards: Sequence[int], *, epoch: str | None) -> Rescued:
+async def rescue(pool: Pool, worker: str, shards: Collection[int], *, epoch: str | None) -> Rescued:
     """Return to pending what nobody answers for in `shards`, which this worker holds."""
-    row = await pool.fetchrow(load("delivery")["rescue"], worker, shards, epoch, timeout=60)
+    row = await pool.fetchrow(load("delivery")["rescue"], worker, list(shards), epoch, timeout=60)
     assert row is not None, "an aggregate gives a row"
     return Rescued(**dict(row))
 
@@ -122,11 +122,12 @@ async def leave(pool: Pool, worker: str, shards: Sequence[int] | None = None) ->
 
 
 async def claim(
-    pool: Pool, worker: str, shards: Collection[int], *, limit: int, lease_seconds: float
+    pool: Pool, worker: str, held: Mapping[int, int], *, epoch: str, limit: int, lease_seconds: float
 ) -> list[Claimed]:
-    """At most `limit` events of `shards` that are due, in id order, leased to this worker."""
+    """At most `limit` events that are due, in id order, leased to this worker. `held`: shards and their tokens."""
     lease = dt.timedelta(seconds=lease_seconds)
-    rows = await pool.fetch(load("delivery")["claim"], worker, limit, lease, list(shards))
+    shards, tokens = list(held), list(held.values())
+    rows = await pool.fetch(load("delivery")["claim"], worker, limit, lease, shards, tokens, epoch)
     return sorted((Claimed(*row.values()) for row in rows), key=lambda row: row.id)  # RETURNING has no order
 
 
@@ -160,6 +161,12 @@ async def fail(pool: Pool, worker: str, failures: Sequence[Failure]) -> list[asy
             [failure.delay_ms for failure in ordered],
         )
     )
+
+
+async def fence(pool: Pool, worker: str) -> dict[int, int]:
+    """From now on no claim with an older token commits. Returns the new tokens of this worker's shards."""
+    rows = await pool.fetch(load("delivery")["fence"], worker, timeout=15)
+    return {row["shard"]: row["token"] for row in rows}
 
 
 async def settle(pool: Pool, worker: str, *, epoch: str) -> int:

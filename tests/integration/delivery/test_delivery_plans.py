@@ -55,7 +55,9 @@ def reads(nodes: list[Plan]) -> list[Plan]:
 
 async def test_a_claim_reads_what_it_takes_and_by_partial_indexes(pool: Pool) -> None:
     shards = list(range(32))
-    nodes = reads(await explained(pool, "claim", "w", LIMIT, dt.timedelta(seconds=10), shards))
+    tokens = [1] * 32
+    lease = dt.timedelta(seconds=10)
+    nodes = reads(await explained(pool, "claim", "w", LIMIT, lease, shards, tokens, "epoch"))
     used = {node.get("Index Name", node["Node Type"]) for node in nodes}
     assert used == {"outbox_pending", "outbox_failed", "outbox_failed_due", "outbox_events_pkey"}
     [pending] = [node for node in nodes if node.get("Index Name") == "outbox_pending"]

@@ -90,14 +90,14 @@ class Machine(RuleBasedStateMachine):
     def mine(self, ids: Iterable[int], worker: str) -> list[int]:
         return [i for i in ids if self.rows[i].state == "processing" and self.rows[i].owner == worker]
 
-    def shards(self, worker: str) -> list[int]:
-        """Which shards are whose is the leases' own business; here it is only asked."""
+    def shards(self, worker: str) -> dict[int, int]:
+        """Which shards are whose, under which token, is the leases' own business; here it is only asked."""
         rows = self.do(
             self.pool.fetch(
-                "SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now()", worker
+                "SELECT shard, token FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now()", worker
             )
         )
-        return [row["shard"] for row in rows]
+        return {row["shard"]: row["token"] for row in rows}
 
     def in_shards(self, row: Row, shards: Iterable[int]) -> bool:
         return self.shard_of[row.session] in shards
@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
         beat = self.do(
             delivery.beat(self.pool, worker, lease_seconds=LEASE_SECONDS, epoch=epoch, take=True, per_second=0)
         )
-        held = beat.kept + beat.taken
+        held = beat.kept | beat.taken
         strays = [
             row_id
             for row_id, row in self.rows.items()
@@ -149,12 +149,16 @@ class Machine(RuleBasedStateMachine):
     @rule(worker=workers)
     def leave(self, worker: str) -> None:
         self.do(delivery.leave(self.pool, worker))
-        assert self.shards(worker) == []
+        assert self.shards(worker) == {}
 
     @rule(
-        worker=workers, limit=st.integers(1, 8), then=st.sampled_from(("fail", "fail", "deliver", "keep")), few=few
+        worker=workers,
+        limit=st.integers(1, 8),
+        then=st.sampled_from(("fail", "fail", "deliver", "keep")),
+        few=few,
+        epoch=epochs,
     )
-    def claim(self, worker: str, limit: int, then: str, few: set[int]) -> None:
+    def claim(self, worker: str, limit: int, then: str, few: set[int], epoch: str) -> None:
         if not self.shards(worker):
             self.beat(worker, None)
         held = self.shards(worker)
@@ -167,7 +171,7 @@ class Machine(RuleBasedStateMachine):
             is_due = row.state == "pending" or (row.state == "failed" and row.due)
             if is_due and not waits_behind and self.in_shards(row, held):
                 claimable.append(row_id)
-        claimed = self.do(delivery.claim(self.pool, worker, range(32), limit=limit, lease_seconds=LEASE_SECONDS))
+        claimed = self.take(worker, held, epoch, limit)
         ids = [taken.id for taken in claimed]
         assert ids == sorted(ids)
         assert len(ids) == min(limit, len(claimable))
@@ -177,11 +181,26 @@ class Machine(RuleBasedStateMachine):
         assert set(ids) <= set(claimable)
         self.move(ids, "claim")
         for taken in claimed:
-            self.rows[taken.id].owner = worker
+            self.rows[taken.id].owner, self.rows[taken.id].epoch = worker, epoch
         if then == "fail":
             self.fail(worker, few, "own", later=False)
         elif then == "deliver":
-            self.deliver(worker, few, "own", EPOCHS[0])
+            self.deliver(worker, few, "own", epoch)
+
+    def take(self, worker: str, held: dict[int, int], epoch: str, limit: int) -> list[delivery.Claimed]:
+        return self.do(
+            delivery.claim(self.pool, worker, held, epoch=epoch, limit=limit, lease_seconds=LEASE_SECONDS)
+        )
+
+    @rule(worker=workers)
+    def claim_late(self, worker: str) -> None:
+        """A claim that was sent before the worker settled, or before it lost its shards, and arrives after it."""
+        before = self.shards(worker)
+        self.shards_fenced(worker)
+        assert self.take(worker, before, EPOCHS[0], 100) == []
+
+    def shards_fenced(self, worker: str) -> None:
+        assert self.do(delivery.fence(self.pool, worker)) == self.shards(worker)
 
     @precondition(lambda self: any(row.state == "processing" for row in self.rows.values()))
     @rule(worker=workers, numbers=some, aim=aims)
@@ -195,8 +214,8 @@ class Machine(RuleBasedStateMachine):
     def deliver(self, worker: str, numbers: set[int], aim: str, epoch: str) -> None:
         ids = self.picked(numbers, worker, aim)
         self.do(delivery.deliver(self.pool, worker, ids, epoch=epoch))
-        for row in self.move(self.mine(ids, worker), "deliver"):
-            row.epoch = epoch
+        claimed_for_it = [row_id for row_id in self.mine(ids, worker) if self.rows[row_id].epoch == epoch]
+        self.move(claimed_for_it, "deliver")
 
     @rule(worker=workers, numbers=few, aim=aims)
     def consume(self, worker: str, numbers: set[int], aim: str) -> None:
@@ -222,6 +241,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: any(row.state in STEPS["settle"][0] for row in self.rows.values()))
     @rule(worker=workers, epoch=epochs)
     def settle(self, worker: str, epoch: str) -> None:
+        self.shards_fenced(worker)
         held = self.shards(worker)
         ids = self.mine(self.rows, worker) + [
             row_id

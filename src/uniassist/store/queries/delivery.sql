@@ -17,7 +17,7 @@ WITH me AS (
     DELETE FROM delivery_workers WHERE expires_at < now() - interval '1 minute' AND worker <> $1
 ), kept AS (
     UPDATE delivery_shards SET lease_expires_at = now() + $2::interval
-    WHERE owner = $1 AND lease_expires_at > now() RETURNING shard
+    WHERE owner = $1 AND lease_expires_at > now() RETURNING shard, token
 ), taken AS (
     UPDATE delivery_shards SET owner = $1, token = token + 1, lease_expires_at = now() + $2::interval
     WHERE shard IN (
@@ -25,10 +25,10 @@ WITH me AS (
         ORDER BY shard
         LIMIT greatest(0, ceil(32.0 / (1 + (SELECT n FROM others)))::integer - (SELECT count(*) FROM kept))
         FOR UPDATE SKIP LOCKED)
-    RETURNING shard
+    RETURNING shard, token
 )
-SELECT ARRAY(SELECT shard FROM kept ORDER BY shard) AS kept,
-       ARRAY(SELECT shard FROM taken ORDER BY shard) AS taken,
+SELECT ARRAY(SELECT ARRAY[shard, token] FROM kept ORDER BY shard) AS kept,
+       ARRAY(SELECT ARRAY[shard, token] FROM taken ORDER BY shard) AS taken,
        (SELECT n FROM others) AS others,
        (SELECT paused_at IS NOT NULL FROM delivery_control) AS paused,
        EXISTS (SELECT FROM outbox_events WHERE status = 'pending') AS pending,
@@ -75,11 +75,14 @@ WITH given AS (
 SELECT count(*) FROM given;
 
 -- name: claim
--- $1 worker, $2 how many, $3 lease, $4 shards. A failed event holds back what comes after it in its session:
--- asked of the index for each row, which stays the plan whatever the statistics were when it was made.
--- The shards' rows are locked, so that nobody takes a shard over while its claim is not committed.
+-- $1 worker, $2 how many, $3 lease, $4 shards, $5 their tokens, $6 Redis epoch that they are claimed for.
+-- A failed event holds back what comes after it in its session: asked of the index for each row, which stays the plan
+-- whatever the statistics were when it was made. The shards' rows are locked: nobody takes a shard over, or fences
+-- it, while a claim of it is not committed.
 WITH mine AS MATERIALIZED (
-    SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now() AND shard = ANY ($4::integer[])
+    SELECT shard FROM delivery_shards
+    WHERE owner = $1 AND lease_expires_at > now() AND shard = ANY ($4::integer[])
+      AND token = ($5::bigint[])[array_position($4::integer[], shard)]
     FOR KEY SHARE
 ), waiting AS MATERIALIZED (
     SELECT o.id FROM outbox_events o
@@ -98,7 +101,7 @@ WITH mine AS MATERIALIZED (
     SELECT id FROM (SELECT id FROM waiting UNION ALL SELECT id FROM due) AS both_kinds ORDER BY id LIMIT $2
 ), claimed AS (
     UPDATE outbox_events SET status = 'processing', locked_by = $1, locked_at = now(),
-        lease_expires_at = now() + $3::interval, updated_at = now()
+        lease_expires_at = now() + $3::interval, epoch = $6, updated_at = now()
     WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND status IN ('pending', 'failed')
     RETURNING id, event_id, session_id, payload, attempts, replay_token, traceparent
 )
@@ -113,10 +116,11 @@ UPDATE outbox_events SET status = 'pending', locked_by = NULL, locked_at = NULL,
 WHERE id = ANY ($2::bigint[]) AND status = 'processing' AND locked_by = $1;
 
 -- name: deliver
--- On both streams, not confirmed yet.
-UPDATE outbox_events SET status = 'delivered', delivered_at = now(), epoch = $3, locked_by = NULL,
-    locked_at = NULL, lease_expires_at = NULL, updated_at = now()
-WHERE id = ANY ($2::bigint[]) AND status = 'processing' AND locked_by = $1;
+-- On both streams, not confirmed yet. Only what was claimed for the same epoch: a deliver that arrives late must not
+-- take a row that was claimed anew, to be published again, for one that is published.
+UPDATE outbox_events SET status = 'delivered', delivered_at = now(), locked_by = NULL, locked_at = NULL,
+    lease_expires_at = NULL, updated_at = now()
+WHERE id = ANY ($2::bigint[]) AND status = 'processing' AND locked_by = $1 AND epoch = $3;
 
 -- name: ids_of
 SELECT id FROM outbox_events WHERE event_id = ANY ($1::text[]) ORDER BY id;
@@ -141,6 +145,13 @@ UPDATE outbox_events o SET attempts = o.attempts + 1, last_error = f.error,
 FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS f (id, error, delay_ms)
 WHERE o.id = f.id AND o.status = 'processing' AND o.locked_by = $1
 RETURNING o.event_id, o.status, o.attempts;
+
+-- name: fence
+-- Before settling: claims under way are waited for, and those that still come are under an old token.
+UPDATE delivery_shards SET token = token + 1
+WHERE shard IN (SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now()
+                ORDER BY shard FOR UPDATE)
+RETURNING shard, token;
 
 -- name: settle
 -- A new Redis epoch, or a statement of this worker with an unknown outcome: what it held, and what was published
