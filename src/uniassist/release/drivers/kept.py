@@ -126,11 +126,9 @@ class Keepers:
     async def _stop_keeper(self, folder: Path, deadline_seconds: float) -> None:
         lock = folder / "keeper.lock"
         for number, seconds in ((signal.SIGTERM, deadline_seconds), (signal.SIGKILL, LAST_SECONDS)):
-            if not is_held(lock):
+            pid = await _keeper_of(lock, folder)
+            if pid is None:
                 return
-            pid = await _number_soon(lock)
-            if pid is None or not _is_keeper(pid, folder):
-                raise DriverFailed(f"{lock} is held, but not by a keeper: look with `lsof {lock}`")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
             await _until_free(lock, seconds)
@@ -184,6 +182,19 @@ async def _number_soon(lock: Path) -> int | None:
     while True:  # ends: written, free again, or at the deadline
         if (pid := _number(lock)) is not None or not is_held(lock) or time.monotonic() > end:
             return pid
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _keeper_of(lock: Path, folder: Path) -> int | None:
+    """None when the lock is free. One that is just starting, or just dying, can't be told at once."""
+    end = time.monotonic() + 2.0
+    while True:  # ends: known, free, or at the deadline
+        if not is_held(lock):
+            return None
+        if (pid := _number(lock)) is not None and _is_keeper(pid, folder):
+            return pid
+        if time.monotonic() > end:
+            raise DriverFailed(f"{lock} is held, but not by a keeper: look with `lsof {lock}`")
         await asyncio.sleep(POLL_SECONDS)
 
 

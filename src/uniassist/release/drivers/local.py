@@ -154,7 +154,7 @@ class LocalDriver:
     def _refuse_stranger(self, order: Order, kept: Kept) -> None:
         """Before anything is stopped, as far as the system tells who listens."""
         mine = ports.family(kept.pid) if kept.pid else set()
-        if set(ports.listeners(order.address[1])) - mine:
+        if set(ports.listeners(*order.address)) - mine:
             raise DriverFailed(f"{order.service}: {_taken(order)}; nothing was stopped")
 
     def _make_home(self) -> None:
@@ -193,7 +193,10 @@ def _same(running: Order, wanted: Order) -> bool:
 
 def _taken(order: Order) -> str:
     host, port = order.address
-    who = ", ".join(ports.named(pid) for pid in ports.listeners(port)) or "a process that can't be seen from here"
+    who = (
+        ", ".join(ports.named(pid) for pid in ports.listeners(host, port))
+        or "a process that can't be seen from here"
+    )
     return f"{SERVICES[order.service]}: port {port} on {host} is taken by {who}"
 
 
