@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.release.drivers.places import SERVICE, Place, stranger
+from tests.integration.release.drivers.places import SERVICE, Place, started_tool, stranger
 from tests.waiting import eventually
 
 from uniassist.release.drivers import keeper
-from uniassist.release.drivers.driver import DriverFailed, Observed
+from uniassist.release.drivers.driver import DriverFailed, Observed, Release
 from uniassist.release.drivers.kept import Keepers
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.drivers.runner import Order
@@ -154,21 +153,20 @@ async def test_dependencies_that_no_kept_release_needs_are_removed(local: Place)
     assert await driver.prepare(kept) == "prepared before"
 
 
-@pytest.mark.parametrize("moment", ["before anything is stopped", "the old one is gone", "the new one is ordered"])
+@pytest.mark.parametrize("moment", ["half prepared", "prepared", "the old one is gone", "the new one is ordered"])
 async def test_a_tool_that_is_killed_midway_leaves_what_the_next_one_goes_on_from(
     local: Place, moment: str
 ) -> None:
     first = await running(local)
-    await local.driver().prepare(local.release("v2"))
-    tool = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tests.integration.release.drivers.tool", "local", str(local.folder), str(local.port), "v2"),
-    )
-    await eventually(lambda: _reached(local, tool.pid, moment), moment, pause_seconds=0.001)
+    new = local.release("v9" if moment == "half prepared" else "v2")
+    if moment != "half prepared":
+        await local.driver().prepare(new)
+    tool = await started_tool(local, new.tag)
+    await eventually(lambda: _reached(local, new, moment), moment, pause_seconds=0.001)
     if tool.returncode is None:
         tool.kill()
     await tool.wait()
-    second = await running(local, "v2")
+    second = await running(local, new.tag)
     assert second.instance != first.instance
     await local.driver().stop(SERVICE)
     assert not _keepers(local)
@@ -221,9 +219,10 @@ def _names(process: psutil.Process, argument: str) -> bool:
         return False
 
 
-def _reached(place: Place, tool: int, moment: str) -> bool:
+def _reached(place: Place, new: Release, moment: str) -> bool:
     looks: dict[str, Callable[[], bool]] = {
-        "before anything is stopped": lambda: psutil.Process(tool).is_running(),
+        "half prepared": lambda: (new.folder / "venv" / "bin").exists(),
+        "prepared": lambda: (new.folder / "prepared.json").exists(),
         "the old one is gone": lambda: place.health() is None,
         "the new one is ordered": lambda: b'"v2"' in (folder_of(place) / "order.json").read_bytes(),
     }
