@@ -20,9 +20,10 @@ from pathlib import Path
 
 import msgspec
 
+from uniassist.devstack.state import write_private
 from uniassist.release.drivers import commands
 from uniassist.release.drivers.driver import DriverFailed, Release
-from uniassist.release.drivers.files import base_python, read_as, write_private
+from uniassist.release.drivers.files import base_python, read_as
 from uniassist.release.throwaway import inherited
 from uniassist.release.wheels import sha256
 

@@ -19,9 +19,11 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from uniassist.devstack.logs import last_lines
+from uniassist.devstack.state import write_private
 from uniassist.release.drivers import keeper, ports
 from uniassist.release.drivers.driver import DriverFailed
-from uniassist.release.drivers.files import base_python, last_lines, read_as, write_private
+from uniassist.release.drivers.files import base_python, read_as
 from uniassist.release.drivers.runner import Kept, Order
 
 START_SECONDS = 15.0
@@ -79,8 +81,11 @@ class Keepers:
                 stderr=err,
                 start_new_session=True,
             )
-        code = await process.wait()  # ends: it waits for its lock, then leaves for the background
         end = time.monotonic() + START_SECONDS
+        # It waits for its lock, then leaves for the background.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), START_SECONDS)
+        code = process.returncode
         while code == 0:
             state = read_as(folder / "state.json", _State)
             if state is not None and state.order == order.id:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.release.drivers.places import SERVICE, Place, started_tool, stranger
+from tests.integration.release.drivers.places import SERVICE, Place, started_tool, stranger, tiny_program
 from tests.waiting import eventually
 
 from uniassist.release.drivers import keeper
@@ -18,6 +18,7 @@ from uniassist.release.drivers.driver import DriverFailed, Observed, Release
 from uniassist.release.drivers.kept import Keepers
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.drivers.runner import Order
+from uniassist.release.masking import Masker
 
 
 def folder_of(place: Place) -> Path:
@@ -56,6 +57,14 @@ async def test_a_service_that_ends_again_and_again_counts_as_running_and_can_be_
     assert (seen.state, seen.ok) == ("running", None)
     await driver.stop(SERVICE)
     assert (await driver.observe(SERVICE)).state == "stopped"
+
+
+async def test_what_a_service_said_last_is_shown_without_its_secrets(local: Place) -> None:
+    urls, masker = {SERVICE: local.url}, Masker(["the lamp is out of oil"])
+    driver = LocalDriver(local.home, urls=urls, program=tiny_program, mask=masker)
+    await driver.deploy(SERVICE, local.release("v3", BROKEN="1"))
+    seen = await eventually(lambda: _with(driver, "tiny: "), "its words")
+    assert "tiny: ***" in seen.detail
 
 
 async def test_a_service_whose_keeper_was_killed_serves_on_and_gets_a_keeper_with_the_next_deploy(
