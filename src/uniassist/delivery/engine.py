@@ -91,7 +91,7 @@ class Engine:
         )
         self._shares.on_beat = self._saw_beat
         self._upkeep = Upkeep(pool, group, figures, worker=worker, retention_hours=settings.retention_hours)
-        self._listener = Listener(redis, settings.prefix, self._relay.loop.wake)
+        self._listener = Listener(redis, settings.prefix, lambda _hint: self._relay.loop.wake())
         self._probe = Loop("probe", self._probe_once)
         self._listening = Loop("wake", self._listener.listen_once)
         self._loops = (

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from uniassist.contracts import codec
-from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.base import MAX_ID_LENGTH, SCHEMA_VERSION
 from uniassist.contracts.inputs import RunCancellation, UnifiedUserInput, UserInteraction
 from uniassist.contracts.provider import (
     Capabilities,
@@ -48,8 +48,9 @@ from uniassist.web import requests
 from uniassist.web.app import json_response
 from uniassist.web.problems import set_trace_id
 
-GRANTED = frozenset({"context:read", "events:write"})
 MAX_KEY_LENGTH = 255
+PROFILE = "profile:"
+MAX_PROFILE_REF_LENGTH = len(PROFILE) + MAX_ID_LENGTH
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -186,9 +187,9 @@ class Routes:
 
     async def user_context(self, request: Request) -> Response:
         self._callers.check_scope(request, "context:read", unnamed="refused")
-        profile_ref = requests.path_field(request, "profileRef")
-        prefix, _, user_id = profile_ref.partition(":")
-        if prefix != "profile" or not user_id:
+        profile_ref = requests.path_field(request, "profileRef", max_length=MAX_PROFILE_REF_LENGTH)
+        user_id = profile_ref.removeprefix(PROFILE)
+        if user_id in ("", profile_ref):
             raise InvalidRequest("profileRef: expected profile:<userId>")
         try:
             return json_response(await context.read(self._pool, profile_ref, user_id))

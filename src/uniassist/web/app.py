@@ -57,18 +57,37 @@ def create_app(
 
 
 class _Paths:
-    """Picks the endpoint: a fixed path by one look-up (the hot ones are fixed), any other through the router."""
+    """Picks the endpoint: a fixed path by one look-up (the hot ones are fixed), any other through the router.
+
+    A parameter that ends its path takes the rest of it: ids may hold slashes, and a server decodes %2F.
+    """
 
     def __init__(self, endpoints: Mapping[str, _Endpoint]) -> None:
         self._fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
+        self._open = [(*_open_end(path), endpoint) for path, endpoint in endpoints.items() if path.endswith("}")]
         self._router = Router(
-            [Route(path, endpoint) for path, endpoint in endpoints.items() if "{" in path],
+            [Route(path, endpoint) for path, endpoint in endpoints.items() if "}/" in path],
             redirect_slashes=False,
             default=_Endpoint({}),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._fixed.get(scope.get("path", ""), self._router)(scope, receive, send)
+        path = scope.get("path", "")
+        endpoint: ASGIApp | None = self._fixed.get(path)
+        if endpoint is None:
+            endpoint = self._router
+            for prefix, name, candidate in self._open:
+                if path.startswith(prefix) and path != prefix:
+                    scope["path_params"] = {name: path[len(prefix) :]}
+                    endpoint = candidate
+                    break
+        await endpoint(scope, receive, send)
+
+
+def _open_end(path: str) -> tuple[str, str]:
+    prefix, _, name = path.removesuffix("}").partition("{")
+    assert "}" not in prefix + name, f"{path}: only the last part of such a path may be a parameter"
+    return prefix, name
 
 
 class _Endpoint:
