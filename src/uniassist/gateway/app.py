@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from starlette.types import ASGIApp
 
-from uniassist import VERSION
+from uniassist import VERSION, tracing
 from uniassist.gateway.callers import GRANTED, Callers, Grant, Grants
 from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.directory import Directory
@@ -34,6 +34,7 @@ from uniassist.settings import GatewaySettings
 from uniassist.store import calls as stored_calls
 from uniassist.store.pool import Pool, create_pool
 from uniassist.telemetry import configure_logging
+from uniassist.tracing import Spans
 from uniassist.web import server
 from uniassist.web.app import create_app
 from uniassist.web.app_tokens import AppTokens
@@ -60,6 +61,8 @@ async def run() -> None:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
     async with AsyncExitStack() as stack:
+        spans = tracing.start(service="gateway", version=VERSION, is_configured=settings.service.traces)
+        stack.push_async_callback(spans.stop)
         pool = await create_pool(
             settings.database_url.reveal(),
             application_name="uniassist-gateway",
@@ -85,7 +88,7 @@ async def run() -> None:
         metrics = Metrics()
         hub = Hub(pool, redis, prefix=settings.streams.prefix, global_key=settings.streams.global_key)
         directory = _directory(settings, client, metrics)
-        calls = Calls(pool=pool, client=client, directory=directory, owner=owner, metrics=metrics)
+        calls = Calls(pool=pool, client=client, directory=directory, owner=owner, metrics=metrics, spans=spans)
         hints = Hints(redis, settings.streams.prefix)
         ledger = Ledger(
             pool,
@@ -93,11 +96,12 @@ async def run() -> None:
             queue_size=settings.ingest_queue_size,
             lease_seconds=LEASE_SECONDS,
             max_attempts=settings.outbox_max_attempts,
+            spans=spans,
             after_commit=partial(_after_commit, hub, calls, hints),
         )
         pruning = Loop("prune", partial(_prune, pool))
         health = await stack.enter_async_context(_health(settings, pool, redis))
-        app = _app(settings, pool, ledger, hub, directory, metrics, health)
+        app = _app(settings, pool, ledger, hub, directory, metrics, health, spans)
         hub.start()
         ledger.start()
         calls.start(ledger)
@@ -186,6 +190,7 @@ def _app(
     directory: Directory,
     metrics: Metrics,
     health: HealthRegistry,
+    spans: Spans,
 ) -> ASGIApp:
     routes = Routes(
         pool=pool,
@@ -208,4 +213,5 @@ def _app(
         health=health,
         metrics=metrics.registry,
         cors_origins=settings.cors_origins,
+        spans=spans,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import AsyncIterator
 
@@ -47,11 +46,11 @@ from uniassist.store.pool import Pool
 from uniassist.web import requests
 from uniassist.web.app import json_response
 from uniassist.web.problems import set_trace_id
+from uniassist.web.traced import traceparent
 
 MAX_KEY_LENGTH = 255
 PROFILE = "profile:"
 MAX_PROFILE_REF_LENGTH = len(PROFILE) + MAX_ID_LENGTH
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Routes:
@@ -101,7 +100,7 @@ class Routes:
             opening=Opening(message.session_id, message.user_id, caller.signed, at_ms, caller.subject),
             nonce=nonce,
             idempotency=_idempotency(request, message, body, caller),
-            traceparent=_traceparent(request),
+            traceparent=traceparent(request),
         )
         return await self._ledger.submit(turn)
 
@@ -117,7 +116,7 @@ class Routes:
             decide=Interact(interaction, self._directory.catalogue, caller),
             nonce=nonce,
             run_id=None if of_session else interaction.run_id,
-            traceparent=_traceparent(request),
+            traceparent=traceparent(request),
             follows_successor=of_session,
         )
         return Response(await self._ledger.submit(turn), media_type="application/json")
@@ -134,7 +133,7 @@ class Routes:
             decide=Cancel(asked, run_id, caller),
             nonce=nonce,
             run_id=run_id,
-            traceparent=_traceparent(request),
+            traceparent=traceparent(request),
             follows_successor=False,
         )
         return Response(await self._ledger.submit(turn), media_type="application/json")
@@ -234,9 +233,3 @@ def _idempotency(request: Request, message: UnifiedUserInput, body: bytes, calle
     if message.channel is not None and message.channel.message_id is not None:
         return Idempotency(scope, f"message:{message.source}:{message.channel.message_id}")
     return None
-
-
-def _traceparent(request: Request) -> str | None:
-    """W3C Trace Context; one that isn't well-formed is left out, as that standard asks."""
-    found = request.headers.get("traceparent")
-    return found if found is not None and _TRACEPARENT.fullmatch(found) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from uniassist import VERSION
+from uniassist import VERSION, tracing
 from uniassist.provider_plan.routes import Routes
 from uniassist.settings import ProviderPlanSettings
 from uniassist.telemetry import configure_logging
@@ -24,8 +24,17 @@ async def run() -> None:
     metrics = CollectorRegistry()
     routes = Routes(version=VERSION, metrics=metrics)
     health = HealthRegistry(service="provider-plan", version=VERSION, revision=settings.revision)
+    spans = tracing.start(service="provider-plan", version=VERSION, is_configured=settings.traces)
     app = create_app(
-        service="provider-plan", version=VERSION, operations=routes.operations(), health=health, metrics=metrics
+        service="provider-plan",
+        version=VERSION,
+        operations=routes.operations(),
+        health=health,
+        metrics=metrics,
+        spans=spans,
     )
-    async with health:
-        await server.serve(app, listener)
+    try:
+        async with health:
+            await server.serve(app, listener)
+    finally:
+        await spans.stop()
