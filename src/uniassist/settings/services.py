@@ -17,7 +17,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class ServiceSettings:
     """What every service needs. `port_variable` is the variable to name when the port is taken.
 
-    `instance`, `env_digest` None: no release tool started it.
+    `instance`, `env_digest` None: no release tool started it. `traces`: an exporter of spans is configured.
     """
 
     env: str
@@ -28,6 +28,7 @@ class ServiceSettings:
     host: str
     port: int
     port_variable: str
+    traces: bool
 
     @classmethod
     def read(cls, reader: Reader, port_variable: str) -> ServiceSettings:
@@ -44,7 +45,20 @@ class ServiceSettings:
             host=host,
             port=own_port if own_port is not None else reader.integer(port_variable),
             port_variable="PORT" if own_port is not None else port_variable,
+            traces=_traces(reader),
         )
+
+
+def _traces(reader: Reader) -> bool:
+    """Checks here what the SDK will read by itself: it would only warn, and send nothing."""
+    endpoints = [
+        reader.optional_http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        reader.optional_http_url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+    ]
+    reader.choice("OTEL_EXPORTER_OTLP_PROTOCOL")
+    reader.optional("OTEL_EXPORTER_OTLP_HEADERS")
+    is_off = reader.optional_boolean("OTEL_SDK_DISABLED") or reader.choice("OTEL_TRACES_EXPORTER") == "none"
+    return any(endpoints) and not is_off
 
 
 @dataclass(frozen=True)

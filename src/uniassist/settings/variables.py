@@ -232,6 +232,31 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     Group(
+        "Traces (OpenTelemetry; the SDK reads its other OTEL_ variables too)",
+        (
+            _url(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "A collector that takes OTLP over HTTP; empty: no spans are recorded.",
+                "http://collector.staging.example:4318",
+            ),
+            _url(
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "The whole URL for spans, where it isn't the endpoint with /v1/traces.",
+                "http://collector.staging.example:4318/v1/traces",
+            ),
+            _secret("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: name=value,…", need="optional"),
+            Variable(
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+                "choice",
+                "The one that is spoken here.",
+                "http/protobuf",
+                choices=("http/protobuf",),
+            ),
+            Variable("OTEL_TRACES_EXPORTER", "choice", "none: no spans.", "otlp", choices=("otlp", "none")),
+            Variable("OTEL_SDK_DISABLED", "boolean", "true: no spans.", "false"),
+        ),
+    ),
+    Group(
         "Post-release verification",
         (
             _url(
