@@ -198,7 +198,9 @@ class _InstantGateway:
         self._waiting.append((message, written))
         self._arrived.set()
         await written
-        shared = {name: message[name] for name in ("schemaVersion", "traceId", "sessionId", "userId", "timestampMs")}
+        shared = {
+            name: message[name] for name in ("schemaVersion", "traceId", "sessionId", "userId", "timestampMs")
+        }
         routing = {"candidates": [], "requiresUserConfirmation": False, "fallback": "builtin_chat"}
         return json.dumps(
             {

@@ -1,22 +1,32 @@
-"""`uniassist wechat-sim`: the channel without an account."""
+"""`uniassist wechat check`: what of an account's set-up is wrong. `uniassist wechat-sim`: without an account."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import os
 import signal
 from typing import Annotated
 
+import msgspec
 import typer
+from rich.console import Console
 
+from uniassist.adapter_wechat import check
+from uniassist.adapter_wechat.check import Finding
+from uniassist.cli.findings import show
 from uniassist.cli.where import StateDir
 from uniassist.devstack.server import port_is_taken
 from uniassist.devstack.state import DEFAULT_DIRECTORY, StateDirectory
-from uniassist.errors import StartError
+from uniassist.errors import SettingsError, StartError
+from uniassist.settings import Reader, WechatAccountSettings
+from uniassist.web.client import JsonClient
 from uniassist.wechat_simulator.simulator import APP_ID, WechatSimulator
 
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the simulated platform listens.")]
 Adapter = Annotated[str, typer.Option("--adapter", help="Where adapter-wechat listens.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 DEFAULT_PORT = 9000
 
 
@@ -24,6 +34,40 @@ def register(app: typer.Typer) -> None:
     app.command("wechat-sim", help="A simulated WeChat platform: a phone on a web page, and faults as buttons.")(
         _simulate
     )
+    account = typer.Typer(help="The WeChat Official Account.", no_args_is_help=True)
+    account.callback()(lambda: None)
+    account.command("check", help="What of the account's set-up is wrong, and the remedy. Exits 1 if anything is.")(
+        _check
+    )
+    app.add_typer(account, name="wechat")
+
+
+def _check(
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="The webhook as the platform's page has it. Default: on this machine."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    try:
+        settings = WechatAccountSettings.from_env()
+        port = Reader(os.environ).integer("ADAPTER_WECHAT_PORT")
+    except SettingsError as error:
+        findings = [Finding("fail", "settings", str(error), "set it as ops/deploy/staging/env.example says")]
+    else:
+        findings = asyncio.run(_examine(settings, url or f"http://127.0.0.1:{port}/wechat/webhook"))
+    failed = sum(finding.level == "fail" for finding in findings)
+    if as_json:
+        print(msgspec.json.encode({"ok": failed == 0, "findings": findings}).decode())
+    else:
+        show(Console(highlight=False, soft_wrap=True), findings)
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _examine(settings: WechatAccountSettings, url: str) -> list[Finding]:
+    async with JsonClient() as client:
+        return await check.examine(client, settings, url)
 
 
 def _simulate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from email.utils import formatdate
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -121,10 +122,14 @@ class WechatSimulator:
         app = web.Application()
         self._by_hand = ByHand(self.account, self.api, self.pusher)
         app.add_routes([*self.api.routes(), *self._by_hand.routes()])
+        app.on_response_prepare.append(self._date)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
+
+    async def _date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(self.clock.now(), usegmt=True)
 
     async def _stop(self) -> None:
         assert self.pusher.session is not None
