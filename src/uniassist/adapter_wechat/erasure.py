@@ -1,4 +1,4 @@
-"""When a person unfollows, what they said and were told is deleted: here, on the gateway's side, and among the media.
+"""When a person unfollows, what they said and heard is deleted: here, at the gateway, and among the media.
 
 The timelines keep their events' numbers, kinds and times, which other readers count on, without what was said.
 """
