@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import delivery, ingest, report, routed, sse
+from bench import delivery, ingest, report, routed, sse, wechat
 from bench.stage import stage
 
-NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse")
+NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse", "wechat")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -63,6 +63,8 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         return await sse.measure(
             built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250
         )
+    if name == "wechat":
+        return await wechat.measure(built, seconds=8 if short else 30)
     return await ingest.measure(built, seconds=6 if short else 20)
 
 

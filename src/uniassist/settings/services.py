@@ -187,6 +187,28 @@ class ProviderPlanSettings:
 
 
 @dataclass(frozen=True)
+class WechatAccountSettings:
+    """What the account itself is set up with; each is checked on its own by `uniassist wechat check`."""
+
+    token: Secret
+    app_id: str | None
+    app_secret: Secret | None
+    encoding_aes_key: Secret | None
+    api_base_url: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> WechatAccountSettings:
+        reader = Reader(environ)
+        return cls(
+            token=reader.secret("WECHAT_TOKEN"),
+            app_id=reader.optional("WECHAT_APP_ID"),
+            app_secret=reader.optional_secret("WECHAT_APP_SECRET"),
+            encoding_aes_key=reader.optional_secret("WECHAT_ENCODING_AES_KEY"),
+            api_base_url=reader.http_url("WECHAT_API_BASE_URL"),
+        )
+
+
+@dataclass(frozen=True)
 class AdapterWechatSettings:
     """`encoding_aes_key` None means plain mode; without `app_id` or `app_secret`, passive replies only."""
 
@@ -206,6 +228,7 @@ class AdapterWechatSettings:
     ai_mark: bool
     text_bytes: int
     media_dir: str
+    media_days: int
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> AdapterWechatSettings:
@@ -229,4 +252,5 @@ class AdapterWechatSettings:
             ai_mark=reader.optional_boolean("WECHAT_AI_MARK") or False,
             text_bytes=reader.integer("WECHAT_TEXT_BYTES"),
             media_dir=reader.text("WECHAT_MEDIA_DIR"),
+            media_days=reader.integer("WECHAT_MEDIA_DAYS"),
         )

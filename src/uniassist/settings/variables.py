@@ -226,9 +226,11 @@ GROUPS: tuple[Group, ...] = (
             Variable(
                 "WECHAT_MEDIA_DIR",
                 "text",
-                "Folder for the images, voices and videos that people send.",
+                "Where the images, voices and videos that people send are kept: a folder, or a URL that fsspec "
+                "knows, such as s3://bucket/wechat with s3fs installed.",
                 ".uniassist/wechat-media",
             ),
+            _count("WECHAT_MEDIA_DAYS", "30", "Media are deleted after so many days; 0: kept for ever.", 0, 36_500),
         ),
     ),
     Group(
