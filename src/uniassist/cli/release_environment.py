@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from uniassist.errors import SettingsError, StartError
-from uniassist.release.env_file import read_env_file
+from uniassist.release.env_file import digest, read_env_file
 from uniassist.release.exit_codes import ExitCode, Refused
 from uniassist.release.interrupts import Interrupted
 from uniassist.release.masking import Masker
@@ -45,6 +45,7 @@ class Environment:
     values: Mapping[str, str]
     file: Path | None
     mask: Masker
+    names: frozenset[str] = frozenset(VARIABLES)
 
     @classmethod
     def load(cls, name: str, file: Path | None) -> Environment:
@@ -60,10 +61,16 @@ class Environment:
             [values.get(variable.name, "") for variable in secret if variable.kind != "url"],
             [values.get(variable.name, "") for variable in secret if variable.kind == "url"],
         )
-        return cls(name, values, file, mask)
+        own = read_env_file(file) if file is not None else {}
+        return cls(name, values, file, mask, frozenset({*VARIABLES, *own}))
 
     def reader(self) -> Reader:
         return Reader(self.values)
+
+    @property
+    def env_digest(self) -> str:
+        """Of the env set that services get: the table's variables, and whatever else the file names."""
+        return digest(self.values, dict.fromkeys(self.names))
 
     @property
     def is_prod(self) -> bool:
@@ -134,7 +141,9 @@ def keep(screen: Screen, records: Records, document: dict[str, Any], commit: str
     command = str(document["command"]).split()[-1]
     try:
         path = records.keep_run(command, screen.mask.document(document), screen.lines)
-        if commit is not None and document["exitCode"] == 0:
+        if commit is not None and document["exitCode"] != 0:
+            records.forget(commit, command)  # the last word counts
+        elif commit is not None:
             records.know(commit, **{command: {"at": document["endedAt"], "run": path.name, **known}})
         screen.say(f"record: {path}")
     except StartError as error:

@@ -56,12 +56,12 @@ def _quoted(value: str) -> str:
     return '"' + re.sub(r"([\\\"$`])", r"\\\1", value) + '"'
 
 
+def is_deployed(name: str) -> bool:
+    return not name.startswith(_NOT_DEPLOYED)
+
+
 def digest(values: Mapping[str, str], names: Mapping[str, object]) -> str:
     """Of the deployed variables among `names` that have a value; tells two env sets apart, and nothing more."""
-    kept = sorted(
-        (name, values[name])
-        for name in names
-        if values.get(name, "").strip() and not name.startswith(_NOT_DEPLOYED)
-    )
+    kept = sorted((name, values[name]) for name in names if values.get(name, "").strip() and is_deployed(name))
     text = "".join(f"{name}={value}\0" for name, value in kept)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
