@@ -17,7 +17,7 @@ _ENTRY = re.compile(
 )
 _NOTHING = re.compile(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
 # Names of the tool's own doing, not of the system that is deployed.
-_NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION")
+_NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION", "UNIASSIST_INSTANCE", "UNIASSIST_ENV_DIGEST")
 
 
 def read_env_file(path: Path) -> dict[str, str]:
