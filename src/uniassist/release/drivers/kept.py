@@ -48,7 +48,7 @@ class Keepers:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def look(self, service: str) -> Kept:
+    async def look(self, service: str) -> Kept:
         folder = self._folder(service)
         order, state = read_as(folder / "order.json", Order), read_as(folder / "state.json", _State)
         watched, runs = is_held(folder / "keeper.lock"), is_held(folder / "service.lock")
@@ -108,7 +108,7 @@ class Keepers:
     def log(self, service: str) -> str:
         return str(self._folder(service) / "log")
 
-    def last_lines(self, service: str) -> str:
+    async def last_lines(self, service: str) -> str:
         return last_lines(self._folder(service) / "log", 8)
 
     def _folder(self, service: str) -> Path:

@@ -69,7 +69,7 @@ class LocalDriver:
         await self.prepare(release)
         env = _env(release)
         order = self._order(service, release, env)
-        kept = self._runner.look(service)
+        kept = await self._runner.look(service)
         if kept.alive and kept.watched and kept.order is not None and _same(kept.order, order):
             return
         self._refuse_stranger(order, kept)
@@ -80,7 +80,7 @@ class LocalDriver:
         await self._runner.start(order, env)
 
     async def stop(self, service: str, revision: str | None = None) -> None:
-        kept = self._runner.look(service)
+        kept = await self._runner.look(service)
         if revision is not None and kept.order is not None and kept.order.tag != revision:
             return
         await self._runner.stop(service)
@@ -93,6 +93,8 @@ class LocalDriver:
             return await self._observe(service)
         except OSError as error:
             return Observed(service, "unknown", detail=f"{error.filename}: {error.strerror}")
+        except DriverFailed as error:
+            return Observed(service, "unknown", detail=str(error))
 
     def prune(self, kept: list[Release]) -> list[str]:
         """Removes dependencies that none of the `kept` releases needs; their names."""
@@ -100,17 +102,17 @@ class LocalDriver:
 
     async def _observe(self, service: str) -> Observed:
         """Looked at again when it was just started again between the two looks."""
-        kept = self._runner.look(service)
+        kept = await self._runner.look(service)
         url = self._urls.get(service) or (kept.order.url if kept.order else None)
         if url is None:
             return Observed(service, "stopped", detail="never deployed here")
-        seen = self._judged(service, kept, await ask(url))
+        seen = await self._judged(service, kept, await ask(url))
         if seen.stranger:
-            kept = self._runner.look(service)
-            seen = self._judged(service, kept, await ask(url, 0.5))
+            kept = await self._runner.look(service)
+            seen = await self._judged(service, kept, await ask(url, 0.5))
         return seen
 
-    def _judged(self, service: str, kept: Kept, answered: Answered) -> Observed:
+    async def _judged(self, service: str, kept: Kept, answered: Answered) -> Observed:
         stranger = answered.ok is not None and (
             answered.service != service or answered.instance is None or answered.instance != kept.instance
         )
@@ -119,7 +121,9 @@ class LocalDriver:
             mine = f"instance {kept.instance}" if kept.instance else "nothing"
             details.insert(0, f"{_who(answered)} answers there; {mine} of ours runs")
         elif kept.alive and answered.ok is None:
-            details.append(f"its last lines ({self._runner.log(service)}):\n{self._runner.last_lines(service)}")
+            details.append(
+                f"its last lines ({self._runner.log(service)}):\n{await self._runner.last_lines(service)}"
+            )
         return Observed(
             service,
             "running" if kept.alive else "stopped",
