@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -82,6 +83,12 @@ def staleness(plan: Plan, fresh: Plan) -> list[str]:
     if not found and plan.observed != fresh.observed:
         found.append("a service was stopped, started or given another env set")
     return found
+
+
+def builtins(plan: Plan) -> dict[str, Any]:
+    """As --json has it."""
+    document: dict[str, Any] = msgspec.to_builtins(plan)
+    return document
 
 
 def read(path: Path) -> Plan | None:

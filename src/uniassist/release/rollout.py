@@ -91,12 +91,16 @@ class Rollout:
 
 
 def tell(walk: Walk, seen: observation.Seen, target: Release) -> None:
-    """What runs, from observation: the last word of every run."""
+    """The last word of every run."""
+    for line in words(seen, target):
+        walk.steps.say(line)
+
+
+def words(seen: observation.Seen, target: Release) -> list[str]:
+    """What runs, from observation."""
     word = {
         "all-new": f"all-new: every service is {target.tag}",
         "all-old": f"all-old: no service is {target.tag}",
         "mixed": f"MIXED: some services are {target.tag}, some are not",
     }[observation.standing(seen, target)]
-    walk.steps.say(word)
-    for line in observation.lines(seen):
-        walk.steps.say(f"  {line}")
+    return [word, *(f"  {line}" for line in observation.lines(seen))]

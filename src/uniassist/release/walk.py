@@ -94,7 +94,7 @@ class Walk:
     def end(self, code: int, result: str) -> None:
         """Journal first: without its entry the run isn't over."""
         self.journal.append("end", "run", text=result, found={"exitCode": code, "result": result})
-        self.home.runs.write(_ended(self.run, code))
+        self.home.runs.write(end_run(self.run, code))
 
     async def _worked(self, step: str, work: Callable[[], Awaitable[str]]) -> str:
         began = time.monotonic()
@@ -161,5 +161,6 @@ class Walk:
         self.journal.append("observation", step, service=service, found=found)
 
 
-def _ended(run: Run, code: int) -> Run:
+def end_run(run: Run, code: int) -> Run:
+    """Its document, once it has ended."""
     return msgspec.structs.replace(run, exit_code=code, ended_at=now())

@@ -82,7 +82,9 @@ async def test_an_instance_that_observe_doesnt_name_is_a_stranger(place: Place) 
         ("""echo '{"state": "running", "revison": "v1"}'""", "unknown field `revison`"),
     ],
 )
-async def test_an_observation_that_cant_be_read_is_unknown_and_says_why(place: Place, script: str, said: str) -> None:
+async def test_an_observation_that_cant_be_read_is_unknown_and_says_why(
+    place: Place, script: str, said: str
+) -> None:
     seen = await driver(place, observe=Look(script, 0.4 if "sleep" in script else 3.0)).observe(SERVICE)
     assert (seen.state, seen.ok) == ("unknown", None)
     assert said in seen.detail
@@ -94,9 +96,9 @@ async def test_the_command_of_a_tool_that_was_killed_ends_before_another_begins(
     first = driver(place, deploy=Verb(script, 20.0))
     under_way = asyncio.create_task(first.deploy(SERVICE, place.release("v1")))
     await eventually(calls.exists, "the first command runs")
-    second = asyncio.create_task(driver(place, deploy=Verb(f"echo second >> {calls}", 20.0)).deploy(
-        SERVICE, place.release("v2")
-    ))
+    second = asyncio.create_task(
+        driver(place, deploy=Verb(f"echo second >> {calls}", 20.0)).deploy(SERVICE, place.release("v2"))
+    )
     done, _ = await asyncio.wait([second], timeout=0.3)
     assert not done
     gate.touch()
@@ -146,7 +148,7 @@ async def test_our_examples_can_be_read_and_are_shell(name: str) -> None:
 )
 def test_a_driver_file_that_cant_be_used_is_refused_with_its_key(tmp_path: Path, change: str, said: str) -> None:
     path = tmp_path / "driver.toml"
-    path.write_text("[deploy]\nrun = 'true'\n[revert]\nrun = 'true'\n" "[observe]\nrun = 'true'\n" + change)
+    path.write_text("[deploy]\nrun = 'true'\n[revert]\nrun = 'true'\n[observe]\nrun = 'true'\n" + change)
     with pytest.raises(SettingsError, match="--driver-file") as refused:
         read_exec_file(path)
     assert said in str(refused.value)

@@ -59,7 +59,9 @@ async def test_a_service_that_ends_again_and_again_counts_as_running_and_can_be_
     assert (await driver.observe(SERVICE)).state == "stopped"
 
 
-async def test_a_service_whose_keeper_was_killed_serves_on_and_gets_a_keeper_with_the_next_deploy(local: Place) -> None:
+async def test_a_service_whose_keeper_was_killed_serves_on_and_gets_a_keeper_with_the_next_deploy(
+    local: Place,
+) -> None:
     first = await running(local)
     os.kill(keeper_pid(local), signal.SIGKILL)
     seen = await eventually(lambda: _with(local.driver(), "its keeper is gone"), "seen")
@@ -109,7 +111,9 @@ async def test_a_taken_port_is_named_with_who_has_it_and_nothing_is_stopped(loca
     with stranger(local.port) as pid, pytest.raises(DriverFailed) as failed:
         await local.driver().deploy(SERVICE, local.release("v1"))
     assert f"GATEWAY_PORT: port {local.port} on 127.0.0.1 is taken by process {pid}" in str(failed.value)
-    assert not (folder_of(local) / "state.json").exists() or (await local.driver().observe(SERVICE)).state == "stopped"
+    assert (
+        not (folder_of(local) / "state.json").exists() or (await local.driver().observe(SERVICE)).state == "stopped"
+    )
 
 
 async def test_an_env_set_that_was_changed_after_it_was_prepared_is_refused(local: Place) -> None:
@@ -152,7 +156,9 @@ async def test_dependencies_that_no_kept_release_needs_are_removed(local: Place)
 
 
 @pytest.mark.parametrize("moment", ["before anything is stopped", "the old one is gone", "the new one is ordered"])
-async def test_a_tool_that_is_killed_midway_leaves_what_the_next_one_goes_on_from(local: Place, moment: str) -> None:
+async def test_a_tool_that_is_killed_midway_leaves_what_the_next_one_goes_on_from(
+    local: Place, moment: str
+) -> None:
     first = await running(local)
     await local.driver().prepare(local.release("v2"))
     tool = await asyncio.create_subprocess_exec(
@@ -223,4 +229,3 @@ def _reached(place: Place, tool: int, moment: str) -> bool:
         "the new one is ordered": lambda: b'"v2"' in (folder_of(place) / "order.json").read_bytes(),
     }
     return looks[moment]()
-
