@@ -92,9 +92,9 @@ class Walk:
         self.journal.append("note", "run", text=text)
 
     def end(self, code: int, result: str) -> None:
-        """Journal first: without its entry the run isn't over."""
-        self.journal.append("end", "run", text=result, found={"exitCode": code, "result": result})
+        """The entry last: without it the run isn't over, whatever run.json says."""
         self.home.runs.write(end_run(self.run, code))
+        self.journal.append("end", "run", text=result, found={"exitCode": code, "result": result})
 
     async def _worked(self, step: str, work: Callable[[], Awaitable[str]]) -> str:
         began = time.monotonic()
