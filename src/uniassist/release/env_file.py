@@ -45,12 +45,23 @@ def read_env_file(path: Path) -> dict[str, str]:
     return found
 
 
+def written(values: Mapping[str, str]) -> str:
+    """A file that `read_env_file` and a shell read back as just these values."""
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
+
+
+def _quoted(value: str) -> str:
+    if "'" not in value:
+        return f"'{value}'"
+    return '"' + re.sub(r"([\\\"$`])", r"\\\1", value) + '"'
+
+
+def is_deployed(name: str) -> bool:
+    return not name.startswith(_NOT_DEPLOYED)
+
+
 def digest(values: Mapping[str, str], names: Mapping[str, object]) -> str:
     """Of the deployed variables among `names` that have a value; tells two env sets apart, and nothing more."""
-    kept = sorted(
-        (name, values[name])
-        for name in names
-        if values.get(name, "").strip() and not name.startswith(_NOT_DEPLOYED)
-    )
+    kept = sorted((name, values[name]) for name in names if values.get(name, "").strip() and is_deployed(name))
     text = "".join(f"{name}={value}\0" for name, value in kept)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

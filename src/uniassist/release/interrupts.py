@@ -42,7 +42,12 @@ async def to_the_end(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, *
     return task.result()
 
 
-def run(work: Coroutine[Any, Any, T], say: Callable[[str], None]) -> T:
+def run(
+    work: Coroutine[Any, Any, T],
+    say: Callable[[str], None],
+    first: str = "cleaning up…",
+    again: str = "still cleaning up…",
+) -> T:
     """The answer of `work`, or Interrupted."""
 
     async def watched() -> T:
@@ -53,10 +58,10 @@ def run(work: Coroutine[Any, Any, T], say: Callable[[str], None]) -> T:
             nonlocal asked
             asked += 1
             if asked == 1:
-                say("interrupted, cleaning up…")
+                say(f"interrupted, {first}")
                 task.cancel()
             else:
-                say("still cleaning up…")
+                say(again)
 
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
