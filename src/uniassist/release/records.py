@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from uniassist.errors import StartError
+from uniassist.release.files import write_whole
 from uniassist.release.steps import stamp
 
 DEFAULT_DIRECTORY = Path(".uniassist") / "release"
@@ -65,19 +66,3 @@ class Records:
             return {}
         except (OSError, ValueError) as error:
             raise StartError(f"{path} can't be read: {error}") from None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all, on the disk before anything relies on it, for its owner's eyes only."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(
-            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StartError(f"{path} can't be written: {error.strerror}") from None
