@@ -1,4 +1,4 @@
-"""The last look for secrets before evidence leaves the house: also where one was wrapped, indented or cut into lines.
+"""The last look for secrets in evidence: also where one was wrapped, indented or cut into lines.
 
 The tool's own texts are masked when they are kept. This finds what others wrote: a service's log, a pasted note.
 """

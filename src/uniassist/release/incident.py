@@ -13,8 +13,8 @@ import msgspec
 
 from uniassist.errors import StartError
 from uniassist.release.exit_codes import UsageRefused
-from uniassist.release.masking import Masker
 from uniassist.release.files import write_whole
+from uniassist.release.masking import Masker
 from uniassist.release.steps import now
 
 Outcome = Literal["under way", "verified", "incomplete"]
