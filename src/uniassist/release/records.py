@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from uniassist.errors import StartError
+from uniassist.release.files import write_whole
 from uniassist.release.steps import stamp
 
 DEFAULT_DIRECTORY = Path(".uniassist") / "release"
@@ -27,7 +28,7 @@ class Records:
         path = self.directory / "pins.json"
         pins: dict[str, str] = self._read(path)
         if tag not in pins:
-            self._write(path, json.dumps(pins | {tag: commit}, indent=2, sort_keys=True))
+            write_whole(path, json.dumps(pins | {tag: commit}, indent=2, sort_keys=True))
         return pins.get(tag, commit)
 
     def of_commit(self, commit: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ class Records:
     def know(self, commit: str, **found: Any) -> None:
         """Keep what was found out about a commit."""
         known = self.of_commit(commit) | found
-        self._write(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
+        write_whole(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
 
     def last_verified(self, besides: str) -> str | None:
         """The commit that was verified last, but for `besides`: what one would roll back to."""
@@ -51,8 +52,8 @@ class Records:
     def keep_run(self, command: str, document: dict[str, Any], lines: list[str]) -> Path:
         """One run's evidence: the document, and beside it the lines as they were shown. Returns the log's path."""
         path = self.directory / "runs" / f"{stamp()}-{command}-{os.getpid()}.log"
-        self._write(path, "\n".join(lines) + "\n")
-        self._write(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False, indent=2))
+        write_whole(path, "\n".join(lines) + "\n")
+        write_whole(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False, indent=2))
         return path
 
     def _commit(self, commit: str) -> Path:
@@ -65,18 +66,3 @@ class Records:
             return {}
         except (OSError, ValueError) as error:
             raise StartError(f"{path} can't be read: {error}") from None
-
-    def _write(self, path: Path, text: str) -> None:
-        """Whole or not at all, on the disk before anything relies on it, for its owner's eyes only."""
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            with os.fdopen(
-                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-            ) as out:
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            raise StartError(f"{path} can't be written: {error.strerror}") from None
