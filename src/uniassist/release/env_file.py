@@ -45,6 +45,17 @@ def read_env_file(path: Path) -> dict[str, str]:
     return found
 
 
+def written(values: Mapping[str, str]) -> str:
+    """A file that `read_env_file` and a shell read back as just these values."""
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
+
+
+def _quoted(value: str) -> str:
+    if "'" not in value:
+        return f"'{value}'"
+    return '"' + re.sub(r"([\\\"$`])", r"\\\1", value) + '"'
+
+
 def digest(values: Mapping[str, str], names: Mapping[str, object]) -> str:
     """Of the deployed variables among `names` that have a value; tells two env sets apart, and nothing more."""
     kept = sorted(
