@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uniassist.cli import release_gate, release_preflight, release_verify
+from uniassist.cli import release_evidence, release_gate, release_incident, release_preflight, release_verify
 from uniassist.release.exit_codes import MEANINGS
 
 # \b: a paragraph whose lines stay as they are.
@@ -25,4 +25,6 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     for name, short, run in _COMMANDS:
         group.command(name, short_help=short, help=run.__doc__)(run)
+    group.add_typer(release_incident.group(), name="incident")
+    group.add_typer(release_evidence.group(), name="evidence")
     app.add_typer(group, name="release")

@@ -62,6 +62,7 @@ def run(
             "tag": preflight.tag,
             "wheelSha256": preflight.wheel,
             "envDigest": digest(environment.values, VARIABLES),
+            "previousCommit": preflight.previous,
         }
         document: dict[str, Any] = {
             "command": "release preflight",
