@@ -94,8 +94,6 @@ def _secrets(document: dict[str, Any]) -> list[str]:
     ]
     names = ", ".join(map(code, document["sweptFor"]))
     if not names:
-        return [
-            "No secret variable had a value when this was built: give `--env-file` to have its values looked for."
-        ]
+        return ["No secret variable had a value here: give `--env-file` to have its values looked for."]
     said = f"Looked for the values of {names}, raw, URL-encoded, in base64 and cut into lines: "
     return [said + (f"taken out of {', '.join(redacted)}." if redacted else "none was there.")]

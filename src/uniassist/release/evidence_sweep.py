@@ -45,13 +45,15 @@ class Sweep:
         """The text without them, and the variables of which something was found."""
         found: set[str] = set()
         text = Masker()(text)  # passwords of any URL
+        squeezed = _BETWEEN.sub("", text)
         for secret in self._secrets:
             masked = secret.mask(text)
             for form in secret.squeezed:
-                masked = _without(masked, form)
+                if form in squeezed:  # where they stood is worth finding out for these only
+                    masked = _without(masked, form)
             if masked != text:
                 found.add(secret.variable)
-            text = masked
+                text, squeezed = masked, _BETWEEN.sub("", masked)
         return text, sorted(found)
 
     def found_in(self, text: str) -> list[str]:

@@ -26,7 +26,7 @@ _SAFE = "don't start the rollout; what runs stays as it is"
 
 @dataclass
 class Preflight:
-    """`tag` None: the one of the commit that is checked out. `commit`, `wheel` and `previous` are what was found."""
+    """`tag` None: the one of the commit that is checked out. `commit`, `wheel`, `previous` are what was found."""
 
     here: Path
     tag: str | None
