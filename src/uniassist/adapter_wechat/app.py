@@ -116,7 +116,13 @@ async def run() -> None:
 
 
 def _health(settings: AdapterWechatSettings, pool: Pool, gateway: Gateway, reader: Reader) -> HealthRegistry:
-    health = HealthRegistry(service="adapter-wechat", version=VERSION, revision=settings.service.revision)
+    health = HealthRegistry(
+        service="adapter-wechat",
+        version=VERSION,
+        revision=settings.service.revision,
+        instance=settings.service.instance,
+        env_digest=settings.service.env_digest,
+    )
 
     async def postgres() -> None:
         # A schema that is missing shows here too; a service never makes it.

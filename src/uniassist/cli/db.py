@@ -22,21 +22,34 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="db")
 
 
-def _migrate(as_json: Json = False) -> None:
+def _migrate(
+    as_json: Json = False,
+    contract: Annotated[
+        bool, typer.Option("--contract", help="Also run what takes something away from older releases.")
+    ] = False,
+) -> None:
     url = database_url()
     try:
         before = migrate.status(url)
-        after = migrate.upgrade(url)
+        after = migrate.upgrade(url) if contract else migrate.expand(url)
     except OperationalError as error:
         raise _unreachable(error) from None
+    ran = [step for step in before.pending if step not in after.pending]
     if as_json:
+        held = [step[0] for step in after.pending]
         print(
-            json.dumps({"before": before.current, "current": after.current, "ran": [p[0] for p in before.pending]})
+            json.dumps(
+                {"before": before.current, "current": after.current, "ran": [step[0] for step in ran], "held": held}
+            )
         )
         return
-    for revision, kind, title in before.pending:
+    for revision, kind, title in ran:
         print(f"migrated to {revision} ({kind}): {title}")
-    print(f"schema is at {after.current}" + ("" if before.pending else ", nothing to do"))
+    print(f"schema is at {after.current}" + ("" if ran else ", nothing to do"))
+    for revision, kind, title in after.pending:
+        print(f"held back: {revision} ({kind}): {title}")
+    if after.pending:
+        print("next: uniassist release contract, once no older release runs or is rolled back to")
 
 
 def _status(as_json: Json = False) -> None:

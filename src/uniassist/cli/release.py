@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
+<<<<<<< HEAD
 from uniassist.cli import release_evidence, release_gate, release_incident, release_preflight, release_verify
+=======
+from uniassist.cli import (
+    release_gate,
+    release_preflight,
+    release_rollback,
+    release_rollout,
+    release_status,
+    release_unfinished,
+    release_verify,
+)
+>>>>>>> rollout
 from uniassist.release.exit_codes import MEANINGS
 
 # \b: a paragraph whose lines stay as they are.
@@ -12,7 +24,13 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{int(code):>5}  {meaning}" for code,
 _COMMANDS = (
     ("preflight", "Prerequisites: env, Postgres, Redis, the revision.", release_preflight.run),
     ("gate", "Types, conformance, smoke; stops at the first failure.", release_gate.run),
+    ("plan", "What a rollout would change for each service.", release_rollout.run_plan),
+    ("rollout", "Migrations, then the services in order, each healthy.", release_rollout.run),
     ("verify", "The post-release criteria, by URL.", release_verify.run),
+    ("rollback", "Back to the last revision that was verified.", release_rollback.run),
+    ("status", "What runs, what is good, who is at it: one screen.", release_status.run),
+    ("resume", "Go on with an unfinished run.", release_unfinished.resume),
+    ("abort", "Close an unfinished run as it is.", release_unfinished.abort),
 )
 
 

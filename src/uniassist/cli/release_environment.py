@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from uniassist.errors import SettingsError, StartError
-from uniassist.release.env_file import read_env_file
+from uniassist.release.candidate import EnvSet
+from uniassist.release.env_file import digest, is_deployed, read_env_file
 from uniassist.release.exit_codes import ExitCode, Refused
 from uniassist.release.interrupts import Interrupted
 from uniassist.release.masking import Masker
@@ -45,6 +46,7 @@ class Environment:
     values: Mapping[str, str]
     file: Path | None
     mask: Masker
+    names: frozenset[str] = frozenset(VARIABLES)  # of the variables that belong to it
 
     @classmethod
     def load(cls, name: str, file: Path | None) -> Environment:
@@ -60,10 +62,24 @@ class Environment:
             [values.get(variable.name, "") for variable in secret if variable.kind != "url"],
             [values.get(variable.name, "") for variable in secret if variable.kind == "url"],
         )
-        return cls(name, values, file, mask)
+        own = read_env_file(file) if file is not None else {}
+        return cls(name, values, file, mask, frozenset({*VARIABLES, *own}))
 
     def reader(self) -> Reader:
         return Reader(self.values)
+
+    @property
+    def env_digest(self) -> str:
+        """Of the env set that services get: the table's variables, and whatever else the file names."""
+        return digest(self.values, dict.fromkeys(self.names))
+
+    @property
+    def env_set(self) -> EnvSet:
+        """As it is kept with a release."""
+        own = {name: self.values[name] for name in sorted(self.names) if self.values.get(name, "").strip()}
+        deployed = {name: value for name, value in own.items() if is_deployed(name)}
+        verifying = {name: value for name, value in own.items() if name.startswith("STAGING_")}
+        return EnvSet(deployed, verifying, self.env_digest)
 
     @property
     def is_prod(self) -> bool:
@@ -77,6 +93,7 @@ class Screen:
     mask: Masker
     as_json: bool
     lines: list[str] = field(default_factory=list)
+    out: Any = None
 
     def say(self, line: str) -> None:
         masked = self.mask(line)
@@ -96,7 +113,7 @@ class Screen:
 
     @property
     def _out(self) -> Any:
-        return sys.stderr if self.as_json else sys.stdout
+        return self.out or (sys.stderr if self.as_json else sys.stdout)
 
     @property
     def _is_live(self) -> bool:
@@ -134,14 +151,16 @@ def keep(screen: Screen, records: Records, document: dict[str, Any], commit: str
     command = str(document["command"]).split()[-1]
     try:
         path = records.keep_run(command, screen.mask.document(document), screen.lines)
-        if commit is not None and document["exitCode"] == 0:
+        if commit is not None and document["exitCode"] != 0:
+            records.forget(commit, command)  # the last word counts
+        elif commit is not None:
             records.know(commit, **{command: {"at": document["endedAt"], "run": path.name, **known}})
         screen.say(f"record: {path}")
     except StartError as error:
         screen.say(f"NO record: {error}")
 
 
-def ended_with(code: ExitCode) -> typer.Exit:
+def ended_with(code: int) -> typer.Exit:
     return typer.Exit(int(code))
 
 

@@ -27,12 +27,10 @@ from uniassist.cli.release_environment import (
 )
 from uniassist.release import interrupts, revisions, wheels
 from uniassist.release.checklist import CheckFailed
-from uniassist.release.env_file import digest
 from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
 from uniassist.release.gate import CHECKS, Gate
 from uniassist.release.servers import check_postgres, check_redis
 from uniassist.release.steps import Steps, now
-from uniassist.settings.variables import VARIABLES
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def run(
             gate = Gate(source.directory, *servers, records.directory / "mypy-cache", screen.began)
             wheel = interrupts.run(_run(gate, steps, source), screen.say)
         code = ExitCode.DONE if steps.ok else ExitCode.GATE
-        known = {"wheelSha256": wheel, "envDigest": digest(environment.values, VARIABLES)}
+        known = {"wheelSha256": wheel, "envDigest": environment.env_digest}
         document: dict[str, Any] = {
             "command": "release gate",
             "environment": environment.name,

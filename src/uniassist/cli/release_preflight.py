@@ -21,12 +21,11 @@ from uniassist.cli.release_environment import (
 )
 from uniassist.errors import SettingsError
 from uniassist.release import interrupts
-from uniassist.release.env_file import digest, read_env_file
+from uniassist.release.env_file import read_env_file
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.preflight import STEPS, Preflight
 from uniassist.release.steps import Steps, now
 from uniassist.settings import Reader
-from uniassist.settings.variables import VARIABLES
 
 
 def run(
@@ -61,8 +60,12 @@ def run(
         known = {
             "tag": preflight.tag,
             "wheelSha256": preflight.wheel,
+<<<<<<< HEAD
             "envDigest": digest(environment.values, VARIABLES),
             "previousCommit": preflight.previous,
+=======
+            "envDigest": environment.env_digest,
+>>>>>>> rollout
         }
         document: dict[str, Any] = {
             "command": "release preflight",

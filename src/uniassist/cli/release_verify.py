@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from uniassist import VERSION
+from uniassist.cli.release_driver import URLS, given_urls
 from uniassist.cli.release_environment import (
     DryRun,
     Env,
@@ -20,16 +23,12 @@ from uniassist.cli.release_environment import (
     records_in,
 )
 from uniassist.release import interrupts, revisions, verify
-from uniassist.release.exit_codes import ExitCode, UsageRefused
+from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
+from uniassist.release.home import Home
+from uniassist.release.lock import locked
 from uniassist.release.steps import Steps, now
 from uniassist.settings import Reader
 from uniassist.web.client import JsonClient
-
-_URLS = {
-    "provider-plan": "STAGING_PROVIDER_PLAN_BASE_URL",
-    "adapter-wechat": "STAGING_ADAPTER_WECHAT_BASE_URL",
-    "gateway": "STAGING_GATEWAY_BASE_URL",
-}
 
 
 def run(
@@ -51,45 +50,68 @@ def run(
         screen = Screen(environment.mask, as_json)
         names = revisions.names_of(Path.cwd(), rev)
         subject = _subject(environment.reader(), names)
+        records = records_in(state_dir)
         if dry_run:
             _say_plan(screen, subject)
             return
-        steps, started_at = Steps(verify.STEPS, screen.say, screen.began), now()
-        verification = interrupts.run(_run_verify(subject, steps), screen.say)
-        code = ExitCode.DONE if steps.ok else ExitCode.VERIFY
-        document = {
-            "command": "release verify",
-            "environment": environment.name,
-            "result": "verified" if steps.ok else "failed",
-            "exitCode": int(code),
-            "startedAt": started_at,
-            "endedAt": now(),
-            "expectedRevision": rev,
-            "revisions": verification.revisions,
-            "steps": steps.document(),
-            "toolVersion": VERSION,
-        }
-        wrong = ", ".join(step.name for step in steps.failed)
-        screen.say("verified" if steps.ok else f"NOT verified: {wrong}")
-        keep(screen, records_in(state_dir), document, names.commit)
+        document = interrupts.run(conduct(subject, names, environment.name, screen), screen.say)
+        keep(screen, records, document, names.commit)
+        if document["exitCode"] == 0:
+            _note_verified(Home(records.directory, environment.name), document["revisions"], screen)
         screen.document(document)
-    raise ended_with(code)
+    raise ended_with(document["exitCode"])
 
 
-async def _run_verify(subject: verify.Subject, steps: Steps) -> verify.Verification:
+async def conduct(
+    subject: verify.Subject, names: revisions.Names, environment: str, screen: Screen
+) -> dict[str, Any]:
+    """The nine steps, said on the screen; what becomes the run's evidence."""
+    steps, started_at = Steps(verify.STEPS, screen.say, screen.began), now()
     async with JsonClient() as client:
         verification = verify.Verification(subject, steps, client)
         await verification.run()
-        return verification
+    wrong = ", ".join(step.name for step in steps.failed)
+    screen.say("verified" if steps.ok else f"NOT verified: {wrong}")
+    return {
+        "command": "release verify",
+        "environment": environment,
+        "result": "verified" if steps.ok else "failed",
+        "exitCode": int(ExitCode.DONE if steps.ok else ExitCode.VERIFY),
+        "startedAt": started_at,
+        "endedAt": now(),
+        "expectedRevision": names.tag,
+        "revisions": verification.revisions,
+        "steps": steps.document(),
+        "toolVersion": VERSION,
+    }
+
+
+def _note_verified(home: Home, seen: Mapping[str, str], screen: Screen) -> None:
+    """What was rolled out last is good now, if it is that which was seen: something to roll back to later."""
+    current = home.deployed().current
+    release = home.kept.find(current) if current else None
+    if release is None or set(seen.values()) != {release.tag}:
+        return
+    try:
+        with locked(home.lock, f"notes that {release.tag} is verified"):
+            home.change(lambda known: known.proved(release.id))
+            home.prune(running=[])
+    except Refused as refused:
+        screen.say(f"NOT noted as verified: {refused}")
+        return
+    screen.say(f"{release.tag} is good: the next rollout can roll back to it")
 
 
 def _subject(reader: Reader, names: revisions.Names) -> verify.Subject:
-    missing = [variable for variable in _URLS.values() if reader.optional(variable) is None]
+    needed = (variable for service, variable in URLS.items() if service != "worker")
+    missing = [variable for variable in needed if reader.optional(variable) is None]
     if missing:
         raise UsageRefused(f"{', '.join(missing)}: required, but not set")
-    urls = {service: reader.http_url(variable) for service, variable in _URLS.items()}
-    if worker := reader.optional_http_url("STAGING_WORKER_BASE_URL"):
-        urls["worker"] = worker
+    return subject_of(reader, given_urls(reader), names)
+
+
+def subject_of(reader: Reader, urls: Mapping[str, str], names: revisions.Names) -> verify.Subject:
+    """What is verified, at `urls`, with the tokens of the environment."""
     return verify.Subject(
         urls=urls,
         expected=names.all,

@@ -199,7 +199,13 @@ def _app_tokens(settings: GatewaySettings) -> AppTokens | None:
 
 
 def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegistry:
-    health = HealthRegistry(service="gateway", version=VERSION, revision=settings.service.revision)
+    health = HealthRegistry(
+        service="gateway",
+        version=VERSION,
+        revision=settings.service.revision,
+        instance=settings.service.instance,
+        env_digest=settings.service.env_digest,
+    )
 
     async def postgres() -> None:
         # A schema that is missing shows here too; a service never makes it.

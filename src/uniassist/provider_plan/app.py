@@ -23,7 +23,13 @@ async def run() -> None:
     listener = server.listen(settings.host, settings.port, port_variable=settings.port_variable)
     metrics = CollectorRegistry()
     routes = Routes(version=VERSION, metrics=metrics)
-    health = HealthRegistry(service="provider-plan", version=VERSION, revision=settings.revision)
+    health = HealthRegistry(
+        service="provider-plan",
+        version=VERSION,
+        revision=settings.revision,
+        instance=settings.instance,
+        env_digest=settings.env_digest,
+    )
     app = create_app(
         service="provider-plan", version=VERSION, operations=routes.operations(), health=health, metrics=metrics
     )

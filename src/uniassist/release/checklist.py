@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from uniassist.errors import SettingsError, StartError, UniAssistError
+from uniassist.release import interrupts
 from uniassist.web.client import CallFailed
 
 CHECK_SECONDS = 15.0
@@ -72,8 +73,10 @@ async def attempt(name: str, check: Callable[[], Awaitable[str | None]], deadlin
     began = time.monotonic()
     deadline = asyncio.timeout(deadline_seconds)
     try:
+        interrupts.check()
         async with deadline:
             detail = await check() or ""
+            interrupts.check()
         result = "ok"
     except Skipped as reason:
         result, detail = "skipped", str(reason)
@@ -112,6 +115,7 @@ async def until(what: str, condition: Callable[[], Awaitable[bool]], deadline_se
         async with asyncio.timeout(deadline_seconds):
             # Another process makes it true: there is nothing to wait on.
             while not await condition():  # noqa: ASYNC110
+                interrupts.check()
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise CheckFailed(f"not within {deadline_seconds:.0f} s: {what}") from None

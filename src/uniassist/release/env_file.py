@@ -17,7 +17,7 @@ _ENTRY = re.compile(
 )
 _NOTHING = re.compile(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
 # Names of the tool's own doing, not of the system that is deployed.
-_NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION")
+_NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION", "UNIASSIST_INSTANCE", "UNIASSIST_ENV_DIGEST")
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -56,12 +56,15 @@ def _quoted(value: str) -> str:
     return '"' + re.sub(r"([\\\"$`])", r"\\\1", value) + '"'
 
 
+<<<<<<< HEAD
+=======
+def is_deployed(name: str) -> bool:
+    return not name.startswith(_NOT_DEPLOYED)
+
+
+>>>>>>> rollout
 def digest(values: Mapping[str, str], names: Mapping[str, object]) -> str:
     """Of the deployed variables among `names` that have a value; tells two env sets apart, and nothing more."""
-    kept = sorted(
-        (name, values[name])
-        for name in names
-        if values.get(name, "").strip() and not name.startswith(_NOT_DEPLOYED)
-    )
+    kept = sorted((name, values[name]) for name in names if values.get(name, "").strip() and is_deployed(name))
     text = "".join(f"{name}={value}\0" for name, value in kept)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -76,6 +76,12 @@ def pending(migrations: Mapping[str, Migration], current: str | None) -> list[Mi
     return waiting
 
 
+def ran(migrations: Mapping[str, Migration], current: str | None) -> set[str]:
+    """Those that a database at `current` has behind it."""
+    waiting = {migration.revision for migration in pending(migrations, current)}
+    return set(migrations) - waiting if current in migrations else set()
+
+
 def objections(new: Iterable[Migration]) -> list[str]:
     """Why these may not run before the new code: empty when all of them expand."""
     found = []

@@ -8,15 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from uniassist.release import migrations, revisions, wheels
 from uniassist.release.checklist import CheckFailed, expect
 from uniassist.release.env_check import check_env
 from uniassist.release.records import Records
-from uniassist.release.servers import check_postgres, check_redis
+from uniassist.release.servers import check_postgres, check_redis, schema_revision
 from uniassist.release.steps import Advice, Steps
-from uniassist.store import release as store
 
 STEPS = 6
 STEP_SECONDS = 60.0
@@ -125,7 +122,9 @@ class Preflight:
         new = {step.revision: step for step in migrations.pending(known, current)} if current else {}
         if before is not None:
             old = migrations.read(revisions.files_at(root, before, migrations.FOLDER))
-            new |= {revision: step for revision, step in known.items() if revision not in old}
+            # What this database ran already, a contraction for one, takes nothing away any more.
+            ran = migrations.ran(known, current)
+            new |= {revision: step for revision, step in known.items() if revision not in {*old, *ran}}
         if objections := migrations.objections(new.values()):
             raise CheckFailed("\n".join(objections))
         if before is None and current is None:
@@ -143,11 +142,7 @@ class Preflight:
 
     async def _schema_revision(self) -> tuple[str | None, str]:
         try:
-            connection = await asyncpg.connect(self.database_url, timeout=5.0, command_timeout=10.0)
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            found = await schema_revision(self.database_url or "")
+        except CheckFailed:
             return None, "the database couldn't be asked"  # a step of its own says why
-        try:
-            found = await store.schema_revision(connection)
-        finally:
-            await connection.close(timeout=5.0)
         return found, f"the database is at {found}" if found else "the database is empty"

@@ -43,6 +43,15 @@ class Records:
         """Keep what was found out about a commit."""
         known = self.of_commit(commit) | found
         write_whole(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
+<<<<<<< HEAD
+=======
+
+    def forget(self, commit: str, what: str) -> None:
+        """What was known no longer holds."""
+        known = self.of_commit(commit)
+        if known.pop(what, None) is not None:
+            write_whole(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
+>>>>>>> rollout
 
     def last_verified(self, besides: str) -> str | None:
         """The commit that was verified last, but for `besides`: what one would roll back to."""

@@ -36,6 +36,18 @@ async def check_postgres(url: str, *, minimum: int = POSTGRES_MINIMUM) -> str:
     return f"Postgres {server.shown}, database {server.database}; a table made, written and rolled back"
 
 
+async def schema_revision(url: str) -> str | None:
+    """The last migration that ran there; None in an empty database. CheckFailed when it can't be asked."""
+    try:
+        connection = await asyncpg.connect(url, timeout=5.0, command_timeout=10.0)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise CheckFailed(f"DATABASE_URL: can't connect: {error or 'no answer within 5 s'}") from None
+    try:
+        return await store.schema_revision(connection)
+    finally:
+        await connection.close(timeout=5.0)
+
+
 async def check_redis(url: str, *, minimum: tuple[int, int] = REDIS_MINIMUM) -> str:
     """An entry appended to a stream of its own, read and deleted."""
     key = f"uniassist-preflight:{secrets.token_hex(8)}"

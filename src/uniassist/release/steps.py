@@ -25,7 +25,11 @@ class Advice:
 
 @dataclass(frozen=True)
 class Step:
-    """`result`: ok, failed, skipped or not run. `runbook` names the section and the number there."""
+    """`result`: ok, failed, skipped or not run. `runbook` names the section and the number there.
+
+    `number` 0: it comes before what the runbook counts. `word` is how it is said when it is ok, `beside` what else
+    stands on its line.
+    """
 
     number: int
     name: str
@@ -36,6 +40,19 @@ class Step:
     runbook: str
     next: str = ""
     safe: str = ""
+    word: str = ""
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """`word` instead of ok; `beside` is asked when the step has ended."""
+
+    word: str = ""
+    beside: Callable[[], str] = str
+
+
+_PLAIN = Wording()
 
 
 @dataclass
@@ -56,17 +73,42 @@ class Steps:
         runbook: str,
         deadline_seconds: float,
         advice: Advice,
+        wording: Wording = _PLAIN,
     ) -> bool:
         """Run one; what it returns is its measurement. True unless it failed."""
+        return await self._run(self._counted + 1, name, check, runbook, deadline_seconds, advice, wording)
+
+    async def before(
+        self,
+        name: str,
+        check: Callable[[], Awaitable[str | None]],
+        *,
+        runbook: str,
+        deadline_seconds: float,
+        advice: Advice,
+    ) -> bool:
+        """The same of one that isn't among the runbook's own."""
+        return await self._run(0, name, check, runbook, deadline_seconds, advice, _PLAIN)
+
+    async def _run(
+        self,
+        number: int,
+        name: str,
+        check: Callable[[], Awaitable[str | None]],
+        runbook: str,
+        deadline_seconds: float,
+        advice: Advice,
+        wording: Wording,
+    ) -> bool:
         self.under_way = name
-        self.began(f"[{len(self.steps) + 1}/{self.total}] {name} …")
+        self.began(f"{_numbered(number, self.total)}{name} …")
         started_at = now()
         outcome = await attempt(name, check, deadline_seconds)
         self.under_way = None
         failed = outcome.result == "failed"
         self._add(
             Step(
-                len(self.steps) + 1,
+                number,
                 name,
                 outcome.result,
                 outcome.seconds,
@@ -75,13 +117,15 @@ class Steps:
                 runbook,
                 advice.next if failed else "",
                 advice.safe if failed else "",
+                wording.word,
+                wording.beside(),
             )
         )
         return not failed
 
     def not_run(self, name: str, why: str, *, runbook: str) -> None:
         """A step that an earlier one made pointless."""
-        self._add(Step(len(self.steps) + 1, name, "not run", 0.0, now(), why, runbook))
+        self._add(Step(self._counted + 1, name, "not run", 0.0, now(), why, runbook))
 
     @property
     def failed(self) -> list[Step]:
@@ -94,13 +138,17 @@ class Steps:
     @property
     def ok(self) -> bool:
         """Every step there is was run or skipped, and none failed."""
-        return len(self.steps) == self.total and not self.failed and all(s.result != "not run" for s in self.steps)
+        return self._counted == self.total and not self.failed and all(s.result != "not run" for s in self.steps)
 
     def document(self) -> list[dict[str, Any]]:
         return [
             {key: value for key, value in camel(asdict(step)).items() if value not in ("", None)}
             for step in self.steps
         ]
+
+    @property
+    def _counted(self) -> int:
+        return sum(step.number > 0 for step in self.steps)
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)
@@ -111,12 +159,14 @@ class Steps:
 def lines_of(step: Step, total: int) -> list[str]:
     """`[2/3] conformance  ok in 12.1 s  (runbook: Pre-release gate 2)`, then its detail, indented."""
     said = {
-        "ok": f"ok in {step.seconds:.1f} s",
+        "ok": f"{step.word or 'ok'} in {step.seconds:.1f} s",
         "failed": f"FAILED after {step.seconds:.1f} s",
         "skipped": "skipped",
         "not run": "not run",
     }[step.result]
-    line, reference = f"[{step.number}/{total}] {step.name}  {said}", f"(runbook: {step.runbook})"
+    line, reference = f"{_numbered(step.number, total)}{step.name}  {said}", f"(runbook: {step.runbook})"
+    if step.beside:
+        line += f"  {step.beside}"
     lines = [f"{line}  {reference}"]
     if len(lines[0]) > WIDTH:
         lines = [line, _INDENT + reference]
@@ -127,6 +177,10 @@ def lines_of(step: Step, total: int) -> list[str]:
     if step.safe:
         lines += wrapped(f"safe: {step.safe}")
     return lines
+
+
+def _numbered(number: int, total: int) -> str:
+    return f"[{number}/{total}] " if number else ""
 
 
 def wrapped(text: str) -> list[str]:

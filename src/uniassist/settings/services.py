@@ -15,10 +15,15 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """What every service needs. `port_variable` is the variable to name when the port is taken."""
+    """What every service needs. `port_variable` is the variable to name when the port is taken.
+
+    `instance`, `env_digest` None: no release tool started it.
+    """
 
     env: str
     revision: str
+    instance: str | None
+    env_digest: str | None
     log_level: str
     host: str
     port: int
@@ -33,6 +38,8 @@ class ServiceSettings:
         return cls(
             env=reader.env,
             revision=reader.text("UNIASSIST_REVISION"),
+            instance=reader.optional("UNIASSIST_INSTANCE"),
+            env_digest=reader.optional("UNIASSIST_ENV_DIGEST"),
             log_level=reader.choice("UNIASSIST_LOG_LEVEL"),
             host=host,
             port=own_port if own_port is not None else reader.integer(port_variable),

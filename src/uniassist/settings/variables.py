@@ -74,6 +74,8 @@ GROUPS: tuple[Group, ...] = (
                 choices=("dev", "test", "staging", "prod"),
             ),
             Variable("UNIASSIST_REVISION", "text", "The revision that /health reports.", "unknown"),
+            Variable("UNIASSIST_INSTANCE", "text", "The process that /health reports; set by a driver."),
+            Variable("UNIASSIST_ENV_DIGEST", "text", "The env set that /health reports; set by a driver."),
             Variable(
                 "UNIASSIST_LOG_LEVEL",
                 "choice",

@@ -5,6 +5,7 @@ Alembic keeps the order and the version; each revision is plain SQL and names it
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,15 @@ def upgrade(url: str, revision: str = "head") -> MigrationStatus:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
             connection.commit()
         return _status(config, connection)
+
+
+def expand(url: str) -> MigrationStatus:
+    """As `upgrade`, up to the first that contracts: old code may still run. An empty database gets all."""
+    found = status(url)
+    if found.current is None:
+        return upgrade(url)
+    expanding = list(itertools.takewhile(lambda step: step[1] != "contract", found.pending))
+    return upgrade(url, expanding[-1][0]) if expanding else found
 
 
 def status(url: str) -> MigrationStatus:

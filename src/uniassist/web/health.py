@@ -25,7 +25,10 @@ STARTING_LOOKS = 5
 
 
 class Health(Wire, frozen=True):
-    """The contract's body. `degraded`: works, though an optional dependency doesn't."""
+    """The contract's body. `degraded`: works, though an optional dependency doesn't.
+
+    `instance` and `env_digest` are what the release tool gave to the process that it started; absent without one.
+    """
 
     ok: bool
     service: str
@@ -33,6 +36,8 @@ class Health(Wire, frozen=True):
     revision: str
     checks: dict[str, State]
     degraded: bool | None = None
+    instance: str | None = None
+    env_digest: str | None = None
 
 
 class Liveness(Wire, frozen=True):
@@ -47,10 +52,20 @@ class HealthRegistry:
     STALE_SECONDS counts as failing, so a check that can't even be cancelled doesn't keep its last word.
     """
 
-    def __init__(self, *, service: str, version: str, revision: str) -> None:
+    def __init__(
+        self,
+        *,
+        service: str,
+        version: str,
+        revision: str,
+        instance: str | None = None,
+        env_digest: str | None = None,
+    ) -> None:
         self.service = service
         self._version = version
         self._revision = revision
+        self._instance = instance
+        self._env_digest = env_digest
         self._probes: dict[str, _Probe] = {}
 
     def required(self, name: str, check: Check, *, deadline_seconds: float = 0.9) -> None:
@@ -70,6 +85,8 @@ class HealthRegistry:
             revision=self._revision,
             checks=checks,
             degraded=True if failing == {"optional"} else None,
+            instance=self._instance,
+            env_digest=self._env_digest,
         )
 
     async def __aenter__(self) -> HealthRegistry:

@@ -42,7 +42,13 @@ async def run() -> None:
         stack.push_async_callback(reader.aclose)
         worker = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
         engine = Engine(pool, redis, reader, _engine_settings(settings), worker=worker)
-        health = HealthRegistry(service="worker", version=VERSION, revision=settings.service.revision)
+        health = HealthRegistry(
+            service="worker",
+            version=VERSION,
+            revision=settings.service.revision,
+            instance=settings.service.instance,
+            env_digest=settings.service.env_digest,
+        )
         health.required("postgres", engine.check_postgres)
         health.required("redis", engine.check_redis)
         health.required("delivery", engine.check_delivery)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import asyncpg
 from redis.asyncio import Redis
@@ -48,10 +49,10 @@ async def test_the_smoke_takes_no_row_of_a_running_worker_and_gives_it_none(
 async def test_a_smoke_that_is_interrupted_leaves_nothing_on_the_servers(
     command: Command, database_url: str, redis_url: str
 ) -> None:
-    async with Redis.from_url(redis_url) as redis:
-        connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(database_url)
+    async with Redis.from_url(redis_url) as redis, AsyncExitStack() as stack:
+        stack.push_async_callback(connection.close)
         databases = await connection.fetch("SELECT datname FROM pg_database ORDER BY 1")
-
         ended = await asyncio.to_thread(
             command.interrupted,
             "smoke",
@@ -63,4 +64,3 @@ async def test_a_smoke_that_is_interrupted_leaves_nothing_on_the_servers(
         assert ended.code == 130, ended.said
         assert await connection.fetch("SELECT datname FROM pg_database ORDER BY 1") == databases
         assert [key async for key in redis.scan_iter()] == []
-        await connection.close()

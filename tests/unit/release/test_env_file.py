@@ -73,5 +73,7 @@ def test_a_digest_tells_deployed_values_apart_and_ignores_the_tools_own() -> Non
     names = {"A": 0, "B": 0, "STAGING_X": 0}
     base = digest({"A": "1", "B": ""}, names)
     assert digest({"B": "", "A": "1", "STAGING_X": "y", "UNKNOWN": "z"}, names) == base
+    own = {"UNIASSIST_REVISION": "v2", "UNIASSIST_INSTANCE": "5e1f.0", "UNIASSIST_ENV_DIGEST": "abc"}
+    assert digest({"A": "1", **own}, {**names, **dict.fromkeys(own, 0)}) == base
     assert digest({"A": "2"}, names) != base
     assert digest({"A": "1", "B": "2"}, names) != base

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 
 import pytest
 
 from uniassist.release import interrupts
+from uniassist.release.checklist import Checklist
 from uniassist.release.interrupts import Interrupted, to_the_end
 
 
@@ -60,3 +62,33 @@ async def test_what_a_clean_up_raises_is_raised() -> None:
 
     with pytest.raises(LookupError, match="gone"):
         await to_the_end(clean_up)
+
+
+def test_work_in_steps_notices_an_interrupt_that_an_await_lost() -> None:
+    steps: list[str] = []
+
+    async def deaf() -> str:
+        # What asyncio.wait_for does before Python 3.12 when both come at once.
+        os.kill(os.getpid(), signal.SIGINT)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "deaf"
+
+    async def work() -> None:
+        checklist = Checklist("steps", steps.append)
+        await checklist.run("one", deaf)
+        await checklist.run("two", deaf)
+
+    with pytest.raises(Interrupted):
+        interrupts.run(work(), lambda _line: None)
+    assert steps == []
+
+
+def test_work_that_ends_before_it_hears_of_the_interrupt_was_interrupted_all_the_same() -> None:
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    with pytest.raises(Interrupted):
+        interrupts.run(work(), lambda _line: None)

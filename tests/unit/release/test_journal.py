@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,25 +10,27 @@ from hypothesis import strategies as st
 from uniassist.errors import StartError
 from uniassist.release import journal
 from uniassist.release.journal import Entry, Journal, Kind
-from uniassist.release.runs import Runs, progress_of
+from uniassist.release.masking import Masker
+from uniassist.release.runs import RunKind, Runs, progress_of
 
 KINDS: tuple[Kind, ...] = ("intent", "effect", "observation", "note", "end")
 STEPS = ("prepare", "gateway", "worker")
 
 
 def test_entries_are_numbered_and_read_back(tmp_path: Path) -> None:
-    written = Journal(tmp_path / "run")
+    written = Journal(tmp_path / "run", Masker(["secret-value"]))
     written.append("intent", "gateway", service="gateway", text="gateway v1 → v2", found={"verb": "deploy"})
-    written.append("effect", "gateway", service="gateway", found={"seconds": 0.5})
+    written.append("effect", "gateway", service="gateway", found={"failed": "it said secret-value"})
+    assert "secret-value" not in written.path.read_text()
     assert journal.read(written.path) == written.entries
-    assert [entry.seq for entry in Journal(tmp_path / "run").entries] == [1, 2]
+    assert [entry.seq for entry in Journal(tmp_path / "run", Masker(["secret-value"])).entries] == [1, 2]
     assert written.path.stat().st_mode & 0o077 == 0
 
 
 @given(st.integers(0, 400))
 def test_a_journal_cut_off_anywhere_is_read_up_to_its_last_whole_line(cut: int) -> None:
     lines = [
-        journal.msgspec.json.encode(Entry("2026-11-24T07:00:00.000Z", n, "note", "run", text="é" * n)) + b"\n"
+        msgspec.json.encode(Entry("2026-11-24T07:00:00.000Z", n, "note", "run", text="é" * n)) + b"\n"
         for n in range(1, 5)
     ]
     content = b"".join(lines)[:cut]
@@ -36,11 +39,11 @@ def test_a_journal_cut_off_anywhere_is_read_up_to_its_last_whole_line(cut: int) 
 
 
 def test_what_a_killed_writer_left_half_written_is_gone_with_the_next_entry(tmp_path: Path) -> None:
-    first = Journal(tmp_path)
+    first = Journal(tmp_path, Masker())
     first.append("intent", "gateway")
     with first.path.open("ab") as out:
         out.write(b'{"at":"2026-11-24T07:0')
-    Journal(tmp_path).append("note", "run", text="resumed")
+    Journal(tmp_path, Masker()).append("note", "run", text="resumed")
     assert [(entry.seq, entry.kind) for entry in journal.read(first.path)] == [(1, "intent"), (2, "note")]
 
 
@@ -84,10 +87,8 @@ def test_a_run_is_under_way_until_its_end_and_again_when_it_is_resumed() -> None
 def test_runs_are_found_by_environment_in_the_order_of_their_beginning(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     facts = {"driver": "local", "target": "v2-12345678", "who": "me", "why": "because"}
-    begun = [
-        runs.begin(kind, "release/2", environment=environment, **facts)
-        for kind, environment in (("rollout", "staging"), ("rollback", "staging"), ("rollout", "prod"))
-    ]
+    wanted: list[tuple[RunKind, str]] = [("rollout", "staging"), ("rollback", "staging"), ("rollout", "prod")]
+    begun = [runs.begin(kind, "release/2", environment=environment, **facts) for kind, environment in wanted]
     assert runs.all("staging") == begun[:2]
     assert runs.last("prod") == begun[2]
     assert len({run.id for run in begun}) == 3

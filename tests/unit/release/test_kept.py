@@ -12,9 +12,9 @@ from uniassist.errors import StartError
 from uniassist.release.deployed import Deployed
 from uniassist.release.env_file import read_env_file, written
 from uniassist.release.home import Home
-from uniassist.release.kept import Parts, env_of
+from uniassist.release.kept import Parts, env_of, verify_env_of
 
-_VALUES = st.text(st.characters(blacklist_characters="\0\r", blacklist_categories=("Cs",)), max_size=30)
+_VALUES = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30)
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{0,8}", fullmatch=True), _VALUES, max_size=4))
@@ -39,7 +39,7 @@ def parts(tmp_path: Path) -> Parts:
     (tmp_path / "uniassist-1-py3-none-any.whl").write_bytes(b"wheel")
     (tmp_path / "runtime.txt").write_text("nothing\n")
     wheel, requirements = tmp_path / "uniassist-1-py3-none-any.whl", tmp_path / "runtime.txt"
-    return Parts("v1", "c0ffee", wheel, requirements, {"A": "it's"}, "1234567890abcdef")
+    return Parts("v1", "c0ffee", wheel, requirements, {"A": "it's"}, {"STAGING_APP_TOKEN": "t"}, "1234567890abcdef")
 
 
 def test_a_release_is_kept_with_all_that_a_restart_needs(tmp_path: Path, parts: Parts) -> None:
@@ -52,9 +52,11 @@ def test_a_release_is_kept_with_all_that_a_restart_needs(tmp_path: Path, parts: 
         "release.json",
         "requirements.txt",
         "uniassist-1-py3-none-any.whl",
+        "verify.env",
     ]
     assert (release.folder / "env").stat().st_mode & 0o777 == 0o600
     assert env_of(release) == {"A": "it's"}
+    assert verify_env_of(release) == {"STAGING_APP_TOKEN": "t"}
     assert home.kept.keep(parts) == release
     with pytest.raises(StartError, match="another commit"):
         home.kept.keep(replace(parts, commit="deadbeef"))

@@ -49,6 +49,12 @@ async def test_all_well() -> None:
         )
 
 
+async def test_a_process_of_the_release_tool_says_which_one_it_is() -> None:
+    health = HealthRegistry(service="worker", version="1", revision="v2", instance="5e1f.0", env_digest="abc")
+    async with health:
+        assert encode(health.read()).endswith(b'"checks":{},"instance":"5e1f.0","envDigest":"abc"}')
+
+
 async def test_a_required_check_makes_it_unwell_and_well_again() -> None:
     health, postgres = registry(), Dependency()
     health.required("postgres", postgres.check)

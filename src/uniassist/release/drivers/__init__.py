@@ -1,1 +1,1 @@
-"""Where the services run: a driver each for this host, for the operator's own commands, and for a person's hands."""
+"""Where the services run: a driver each for this host, for the operator's own commands, for a person's hands."""

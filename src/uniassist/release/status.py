@@ -1,0 +1,113 @@
+"""One screen of 80 columns: what runs, what is good, where one would roll back to, and who is at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from uniassist.release import lock, observation, unfinished
+from uniassist.release.drivers.driver import Driver, Release
+from uniassist.release.home import Home
+from uniassist.release.observation import Seen
+from uniassist.release.steps import wrapped
+
+Watcher = Callable[[Home], str]
+
+
+@dataclass(frozen=True)
+class Status:
+    """`current` is what the last run aimed at; `watcher` is a sentence. `next` is one command to copy."""
+
+    environment: str
+    seen: Seen
+    current: Release | None
+    drift: list[str]
+    good: list[tuple[str, str]]
+    back_to: Release | None
+    watcher: str
+    holder: lock.Holder | None
+    unfinished: str | None
+    next: str
+
+    @property
+    def running(self) -> str:
+        """The services as a whole, against what the last run aimed at."""
+        if self.current is None:
+            return "nothing was rolled out here yet"
+        up = sum(observation.is_up(observed, self.current) for observed in self.seen.values())
+        if up == len(self.seen):
+            return f"{self.current.tag}, all healthy"
+        word = {"all-new": "all", "all-old": "none", "mixed": "MIXED: not all"}
+        standing = word[observation.standing(self.seen, self.current)]
+        return f"{standing} of {self.current.tag}, {up} of {len(self.seen)} healthy"
+
+    def lines(self) -> list[str]:
+        found = [f"{self.environment:<11} {self.running}"]
+        for line in observation.lines(self.seen):
+            found += wrapped(line)
+        for line in self.drift:
+            found += wrapped(f"DRIFT: {line}")
+        good = ", ".join(f"{tag} ({at[:16].replace('T', ' ')})" for tag, at in reversed(self.good))
+        found.append(f"{'good':<11} {good or 'nothing was verified yet'}")
+        back = f"to {self.back_to.tag}" if self.back_to else "to nothing: none was verified before"
+        found.append(f"{'roll back':<11} {back}")
+        found.append(f"{'watcher':<11} {self.watcher}")
+        found.append(f"{'lock':<11} {self.holder.said() if self.holder else 'free'}")
+        found.append(f"{'unfinished':<11} {self.unfinished or 'none'}")
+        found.append(f"{'next':<11} {self.next}")
+        return found
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "command": "release status",
+            "environment": self.environment,
+            "running": self.running,
+            "services": [observation.document(observed) for observed in self.seen.values()],
+            "current": self.current.tag if self.current else None,
+            "drift": self.drift,
+            "good": [{"revision": tag, "at": at} for tag, at in self.good],
+            "rollbackTarget": self.back_to.tag if self.back_to else None,
+            "watcher": self.watcher,
+            "lock": self.holder.said() if self.holder else None,
+            "unfinished": self.unfinished,
+            "next": self.next,
+            "exitCode": 0,
+        }
+
+
+async def look(home: Home, driver: Driver, watcher: Watcher) -> Status:
+    """Reads, observes, changes nothing."""
+    seen = await observation.observe_all(driver)
+    known = home.deployed()
+    current = home.kept.find(known.current or "nothing")
+    found = unfinished.find(home)
+    holder = lock.holder_of(home.lock)
+    if found and holder and found[1].condition == "under way":
+        found = None  # its process lives
+    kept = [(home.kept.find(verified.release), verified) for verified in known.verified]
+    good = [(release.tag, verified.at) for release, verified in kept if release is not None]
+    return Status(
+        environment=home.environment,
+        seen=seen,
+        current=current,
+        drift=observation.drift(seen, known, home.kept),
+        good=good[-3:],
+        back_to=home.kept.find(known.rollback_target(known.current) or "nothing"),
+        watcher=watcher(home),
+        holder=holder,
+        unfinished=unfinished.said(*found) if found else None,
+        next=_next(current, known.verified[-1].release if known.verified else None, found is not None, seen),
+    )
+
+
+def _next(current: Release | None, good: str | None, is_unfinished: bool, seen: Seen) -> str:
+    if is_unfinished:
+        return "uniassist release resume     (safe: uniassist release rollback)"
+    if current is None:
+        return "uniassist release preflight --rev TAG"
+    if not all(observation.is_up(observed, current) for observed in seen.values()):
+        return "uniassist release rollback"
+    if current.id != good:
+        return f"uniassist release verify --rev {current.tag}"
+    return "nothing to do"

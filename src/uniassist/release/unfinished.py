@@ -1,0 +1,81 @@
+"""Runs that aren't over: what may go on beside them, and how one is closed without being finished."""
+
+from __future__ import annotations
+
+from uniassist.release import observation
+from uniassist.release.exit_codes import ExitCode, Refused
+from uniassist.release.home import Home
+from uniassist.release.journal import Journal
+from uniassist.release.masking import Masker
+from uniassist.release.observation import Seen
+from uniassist.release.runs import Progress, Run
+from uniassist.release.walk import end_run
+
+
+def find(home: Home) -> tuple[Run, Progress] | None:
+    """The last run, unless it is over."""
+    run = home.runs.last(home.environment)
+    if run is None:
+        return None
+    progress = home.runs.progress(run)
+    return None if progress.condition == "finished" else (run, progress)
+
+
+def said(run: Run, progress: Progress) -> str:
+    """One sentence."""
+    if progress.condition == "stopped":
+        what = {"interrupted": "was interrupted", "incomplete": "is incomplete"}.get(
+            progress.result or "", "stopped"
+        )
+        where = f" at {', '.join(progress.failed)}" if progress.failed else ""
+        return f"the {run.kind} {run.id} {what}{where}"
+    where = f" in the middle of {', '.join(progress.doubtful)}" if progress.doubtful else ""
+    return f"the {run.kind} {run.id} was killed{where}"
+
+
+def refuse_rollout(home: Home) -> None:
+    """Refused with 31 beside any run that isn't over."""
+    if found := find(home):
+        raise Refused(
+            ExitCode.UNFINISHED,
+            f"{said(*found)}\n      next: uniassist release resume\n      safe: uniassist release rollback, "
+            "or: uniassist release abort",
+        )
+
+
+def supersede_for_rollback(home: Home, mask: Masker) -> None:
+    """A run that stopped gives way; Refused with 31 beside one that was killed: nobody has looked yet."""
+    found = find(home)
+    if found is None:
+        return
+    run, progress = found
+    if progress.condition == "under way":
+        raise Refused(
+            ExitCode.UNFINISHED,
+            f"{said(run, progress)}\n      next: uniassist release resume\n"
+            "      safe: uniassist release abort, then: uniassist release rollback",
+        )
+    journal = Journal(home.runs.folder(run.id), mask)
+    journal.append("end", "run", text="superseded", found={"exitCode": run.exit_code, "result": "superseded"})
+
+
+def refuse_killed(home: Home) -> None:
+    """What `supersede_for_rollback` refuses, without changing anything."""
+    found = find(home)
+    if found is not None and found[1].condition == "under way":
+        raise Refused(ExitCode.UNFINISHED, said(*found))
+
+
+def abort(home: Home, run: Run, seen: Seen, mask: Masker) -> None:
+    """Close it, and remember of each service what was seen: it may be what a killed step did."""
+    journal = Journal(home.runs.folder(run.id), mask)
+    releases = home.kept.all()
+    for service, observed in seen.items():
+        for release in releases:
+            if observation.runs(observed, release):
+                home.change(lambda known, s=service, r=release.id: known.given(s, r))  # type: ignore[misc]
+    found = {"observed": [observation.document(observed) for observed in seen.values()]}
+    journal.append("observation", "abort", found=found)
+    code = run.exit_code if run.exit_code is not None else int(ExitCode.INTERRUPTED)
+    journal.append("end", "run", text="aborted", found={"exitCode": code, "result": "aborted"})
+    home.runs.write(end_run(run, code))
