@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import typer
 
-<<<<<<< HEAD
-from uniassist.cli import release_evidence, release_gate, release_incident, release_preflight, release_verify
-=======
 from uniassist.cli import (
     release_gate,
     release_preflight,
@@ -16,7 +13,6 @@ from uniassist.cli import (
     release_unfinished,
     release_verify,
 )
->>>>>>> rollout
 from uniassist.release.exit_codes import MEANINGS
 
 # \b: a paragraph whose lines stay as they are.
@@ -43,6 +39,4 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     for name, short, run in _COMMANDS:
         group.command(name, short_help=short, help=run.__doc__)(run)
-    group.add_typer(release_incident.group(), name="incident")
-    group.add_typer(release_evidence.group(), name="evidence")
     app.add_typer(group, name="release")

@@ -60,12 +60,7 @@ def run(
         known = {
             "tag": preflight.tag,
             "wheelSha256": preflight.wheel,
-<<<<<<< HEAD
-            "envDigest": digest(environment.values, VARIABLES),
-            "previousCommit": preflight.previous,
-=======
             "envDigest": environment.env_digest,
->>>>>>> rollout
         }
         document: dict[str, Any] = {
             "command": "release preflight",

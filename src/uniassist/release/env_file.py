@@ -56,13 +56,10 @@ def _quoted(value: str) -> str:
     return '"' + re.sub(r"([\\\"$`])", r"\\\1", value) + '"'
 
 
-<<<<<<< HEAD
-=======
 def is_deployed(name: str) -> bool:
     return not name.startswith(_NOT_DEPLOYED)
 
 
->>>>>>> rollout
 def digest(values: Mapping[str, str], names: Mapping[str, object]) -> str:
     """Of the deployed variables among `names` that have a value; tells two env sets apart, and nothing more."""
     kept = sorted((name, values[name]) for name in names if values.get(name, "").strip() and is_deployed(name))

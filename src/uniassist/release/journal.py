@@ -14,11 +14,7 @@
 - note: for people: who resumed, that it was interrupted, which budget was overrun.
 - end: nothing more follows but a resumption; `found.exitCode`, `found.result`.
 
-<<<<<<< HEAD
-Texts arrive masked, as everywhere here.
-=======
 Secrets are masked before anything is written.
->>>>>>> rollout
 """
 
 from __future__ import annotations
@@ -31,10 +27,7 @@ import msgspec
 
 from uniassist.errors import StartError
 from uniassist.release.files import make_directory, sync_directory
-<<<<<<< HEAD
-=======
 from uniassist.release.masking import Masker
->>>>>>> rollout
 from uniassist.release.steps import now
 
 Kind = Literal["intent", "effect", "observation", "note", "end"]
@@ -56,14 +49,9 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
 class Journal:
     """Opened by whoever holds the environment's lock: there is one writer."""
 
-<<<<<<< HEAD
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
-=======
     def __init__(self, folder: Path, mask: Masker) -> None:
         self.path = folder / NAME
         self._mask = mask
->>>>>>> rollout
         self.entries = read(self.path)
 
     def append(
@@ -76,12 +64,8 @@ class Journal:
         found: dict[str, Any] | None = None,
     ) -> Entry:
         """On the disk when it returns. StartError when it can't be written: then nothing may be done either."""
-<<<<<<< HEAD
-        entry = Entry(now(), len(self.entries) + 1, kind, step, service, text, found or {})
-=======
         number, masked = len(self.entries) + 1, self._mask.document(found or {})
         entry = Entry(now(), number, kind, step, service, self._mask(text), masked)
->>>>>>> rollout
         line = msgspec.json.encode(entry) + b"\n"
         try:
             is_new = not self.path.exists()

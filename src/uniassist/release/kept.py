@@ -1,11 +1,7 @@
 """Releases as they are kept where the services run: `<home>/releases/<id>/`, all that a restart of one needs.
 
-<<<<<<< HEAD
-`env` (0600, the whole env set), the wheel, `requirements.txt`, `release.json`, and whatever a driver prepared.
-=======
 `env` (0600, the whole env set), `verify.env`, the wheel, `requirements.txt`, `release.json`, and whatever a driver
 prepared.
->>>>>>> rollout
 """
 
 from __future__ import annotations
@@ -29,10 +25,7 @@ from uniassist.release.steps import now
 
 RELEASE = "release.json"
 ENV = "env"
-<<<<<<< HEAD
-=======
 VERIFY_ENV = "verify.env"  # what the verification of this env set needs: STAGING_…
->>>>>>> rollout
 REQUIREMENTS = "requirements.txt"
 
 
@@ -55,10 +48,7 @@ class Parts:
     wheel: Path
     requirements: Path
     env: Mapping[str, str]
-<<<<<<< HEAD
-=======
     verify_env: Mapping[str, str]
->>>>>>> rollout
     env_digest: str
 
     @property
@@ -75,22 +65,14 @@ class Kept:
         self.directory = home / "releases"
 
     def keep(self, parts: Parts) -> Release:
-<<<<<<< HEAD
-        """Whole or not at all. What is there already stays, but for variables that no service reads (STAGING_…).
-=======
         """Whole or not at all. What is there already stays, but for what only the verification reads.
->>>>>>> rollout
 
         StartError where another commit has its name.
         """
         if (found := self.find(parts.id)) is not None:
             if (found.commit, found.env_digest) != (parts.commit, parts.env_digest):
                 raise StartError(f"{found.folder} is of another commit or env set; remove it or choose another tag")
-<<<<<<< HEAD
-            write_whole(found.folder / ENV, written(parts.env))
-=======
             write_whole(found.folder / VERIFY_ENV, written(parts.verify_env))
->>>>>>> rollout
             return found
         make_directory(self.directory)
         folder = Path(tempfile.mkdtemp(prefix=".new-", dir=self.directory))
@@ -140,10 +122,7 @@ class Kept:
         shutil.copyfile(parts.wheel, folder / parts.wheel.name)
         shutil.copyfile(parts.requirements, folder / REQUIREMENTS)
         write_whole(folder / ENV, written(parts.env))
-<<<<<<< HEAD
-=======
         write_whole(folder / VERIFY_ENV, written(parts.verify_env))
->>>>>>> rollout
         document = _Document(
             parts.id,
             parts.tag,
@@ -160,11 +139,6 @@ class Kept:
             os.close(descriptor)
 
 
-<<<<<<< HEAD
-def env_of(release: Release) -> dict[str, str]:
-    """The env set that it runs under."""
-    return read_env_file(release.folder / ENV)
-=======
 def wheel_of(release: Release) -> Path:
     """StartError unless there is just one."""
     wheels = list(release.folder.glob("*.whl"))
@@ -182,4 +156,3 @@ def verify_env_of(release: Release) -> dict[str, str]:
     """What verifying it needs beside that; empty where nothing was kept."""
     path = release.folder / VERIFY_ENV
     return read_env_file(path) if path.exists() else {}
->>>>>>> rollout

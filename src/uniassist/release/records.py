@@ -31,10 +31,6 @@ class Records:
             write_whole(path, json.dumps(pins | {tag: commit}, indent=2, sort_keys=True))
         return pins.get(tag, commit)
 
-    def pins(self) -> dict[str, str]:
-        """Each tag's commit, as first seen."""
-        return self._read(self.directory / "pins.json")
-
     def of_commit(self, commit: str) -> dict[str, Any]:
         """What is known: `wheelSha256`, `gate`, `verified` and so on, as far as it is."""
         return self._read(self._commit(commit))
@@ -43,15 +39,12 @@ class Records:
         """Keep what was found out about a commit."""
         known = self.of_commit(commit) | found
         write_whole(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
-<<<<<<< HEAD
-=======
 
     def forget(self, commit: str, what: str) -> None:
         """What was known no longer holds."""
         known = self.of_commit(commit)
         if known.pop(what, None) is not None:
             write_whole(self._commit(commit), json.dumps(known, ensure_ascii=False, indent=2))
->>>>>>> rollout
 
     def last_verified(self, besides: str) -> str | None:
         """The commit that was verified last, but for `besides`: what one would roll back to."""

@@ -80,14 +80,9 @@ def progress_of(entries: Iterable[Entry]) -> Progress:
             open_steps.pop(entry.step, None)
             done.discard(entry.step)
             failed[entry.step] = str(entry.found["failed"])
-<<<<<<< HEAD
-        elif entry.kind == "observation" and entry.step in open_steps:
-            del open_steps[entry.step]
-=======
         elif entry.kind == "observation":
             open_steps.pop(entry.step, None)
             failed.pop(entry.step, None)
->>>>>>> rollout
             done.add(entry.step)
     result = str(end.found.get("result")) if end else None
     condition: Condition = "under way" if end is None else "finished" if result in _CLOSING else "stopped"
