@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uniassist.cli import release_gate, release_preflight, release_verify
+from uniassist.cli import release_gate, release_preflight, release_verify, release_watch
 from uniassist.release.exit_codes import MEANINGS
 
 # \b: a paragraph whose lines stay as they are.
@@ -13,12 +13,14 @@ _COMMANDS = (
     ("preflight", "Prerequisites: env, Postgres, Redis, the revision.", release_preflight.run),
     ("gate", "Types, conformance, smoke; stops at the first failure.", release_gate.run),
     ("verify", "The post-release criteria, by URL.", release_verify.run),
+    ("watch", "After a rollout: rolls back by itself when a trigger fires.", release_watch.run),
 )
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Release by the runbook: preflight, gate, verify. docs/runbook.md has each line beside its command.",
+        help="Release by the runbook: preflight, gate, verify, watch. docs/runbook.md has each line beside its "
+        "command.",
         epilog=_EPILOG,
         no_args_is_help=True,
     )

@@ -50,7 +50,7 @@ def run(
     with ending(environment.mask):
         screen = Screen(environment.mask, as_json)
         names = revisions.names_of(Path.cwd(), rev)
-        subject = _subject(environment.reader(), names)
+        subject = subject_of(environment.reader(), names)
         if dry_run:
             _say_plan(screen, subject)
             return
@@ -83,7 +83,8 @@ async def _run_verify(subject: verify.Subject, steps: Steps) -> verify.Verificat
         return verification
 
 
-def _subject(reader: Reader, names: revisions.Names) -> verify.Subject:
+def subject_of(reader: Reader, names: revisions.Names) -> verify.Subject:
+    """By the runbook's variables; UsageRefused names those that are missing."""
     missing = [variable for variable in _URLS.values() if reader.optional(variable) is None]
     if missing:
         raise UsageRefused(f"{', '.join(missing)}: required, but not set")
