@@ -34,8 +34,9 @@ def report(outcome: Outcome, seed: int) -> str:
         "# Watch on a virtual clock",
         "",
         f"{'Passed' if outcome.clean else 'FAILED'}, {datetime.now(UTC):%Y-%m-%d}. Repeat with "
-        f"`python -m tests.watch --healthy {outcome.healthy} --faulty {outcome.faulty} --seed {seed}`. The product's "
-        "own loop and judge with the release's own intervals, over simulated services; each window is 15 minutes.",
+        f"`python -m tests.watch --healthy {outcome.healthy} --faulty {outcome.faulty} --seed {seed}`. The "
+        "product's own loop and judge with the release's own intervals, over simulated services; each window lasts "
+        "15 minutes.",
         "",
         "| | aim | found |",
         "|---|---|---|",
@@ -53,7 +54,8 @@ def report(outcome: Outcome, seed: int) -> str:
         "",
         f"{outcome.probes} probes, {outcome.failed_probes} failed; {outcome.alerts} alerts; fired: {kinds}. "
         "Healthy windows hold slow and hanging answers, single failures, failures of up to 165 s, flapping, "
-        "outages of Postgres or Redis of up to 400 s, times without a network, a failed round, drills, a few dead letters.",
+        "outages of Postgres or Redis of up to 400 s, times without a network, a failed round, drills, a few dead "
+        "letters.",
     ]
     if findings := outcome.false + outcome.missed:
         lines += ["", "First findings:", "", *(f"- {found}" for found in findings[:10])]

@@ -45,9 +45,8 @@ def test_health_fires_when_the_oracle_says(steps: list[tuple[float, Verdict, boo
 
     expected = oracle.health(probes, [excused for _, _, excused in steps])
 
-    assert (
-        (fired.at, fired.first_failed_at) == (expected.at, expected.first_failed_at) if expected else fired is None
-    )
+    found_at = (fired.at, fired.first_failed_at) if fired else None
+    assert found_at == ((expected.at, expected.first_failed_at) if expected else None)
 
 
 @given(st.lists(st.tuples(st.floats(1, 120), st.integers(0, 9)), max_size=60))

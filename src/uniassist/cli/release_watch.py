@@ -57,6 +57,10 @@ def run(
     env: Env = "staging",
     env_file: EnvFile = None,
     state_dir: StateDir = None,
+    driver: Annotated[str, typer.Option("--driver", help="For the rollback: local, exec or manual.")] = "local",
+    driver_file: Annotated[
+        Path | None, typer.Option("--driver-file", metavar="FILE", help="For the rollback: exec's commands.")
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -73,7 +77,9 @@ def run(
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
         home = (state_dir or DEFAULT_DIRECTORY).absolute()
-        options = Options(env, env_file, home, rev, duration, on_trigger, thresholds, rolled_out_at)
+        options = Options(
+            env, env_file, home, rev, duration, on_trigger, thresholds, rolled_out_at, driver, driver_file
+        )
         order = order_of(options, environment)
         screen = Screen(environment.mask, as_json)
         if dry_run:

@@ -20,7 +20,6 @@ from uniassist.release.throwaway import System
 from uniassist.release.verify import Subject
 from uniassist.release.watch import thresholds
 from uniassist.release.watch.by_url import Checks
-from uniassist.release.watch.samples import Cadence
 from uniassist.release.watch.session import OnTrigger, Order
 from uniassist.settings import Reader
 
@@ -30,7 +29,7 @@ _SHORTEST_SECONDS, _LONGEST_SECONDS = 1.0, 24 * 3600.0
 
 @dataclass(frozen=True)
 class Options:
-    """As given. `home` is the directory of the records; `rolled_out_at` in ISO 8601."""
+    """As given. `home` is the directory of the records, `rolled_out_at` in ISO 8601; the driver is the rollback's."""
 
     environment: str
     env_file: Path | None
@@ -40,6 +39,8 @@ class Options:
     on_trigger: str
     thresholds: Path | None
     rolled_out_at: str | None
+    driver: str = "local"
+    driver_file: Path | None = None
 
     def arguments(self) -> list[str]:
         """For the process: the same again, with paths that don't depend on where it runs."""
@@ -52,11 +53,13 @@ class Options:
             "--on-trigger": self.on_trigger,
             "--thresholds": self.thresholds and self.thresholds.absolute(),
             "--rolled-out-at": self.rolled_out_at,
+            "--driver": self.driver,
+            "--driver-file": self.driver_file and self.driver_file.absolute(),
         }
         return [part for name, value in given.items() if value is not None for part in (name, str(value))]
 
 
-def order_of(options: Options, environment: Environment, cadence: Cadence | None = None) -> Order:
+def order_of(options: Options, environment: Environment) -> Order:
     """Refused or SettingsError name what is missing or wrong."""
     if options.on_trigger not in ("rollback", "hold"):
         raise UsageRefused(f"--on-trigger: expected rollback or hold, got {options.on_trigger!r}")
@@ -80,7 +83,6 @@ def order_of(options: Options, environment: Environment, cadence: Cadence | None
         rollback=_rollback(options),
         alert_command=reader.optional("STAGING_ALERT_COMMAND"),
         rolled_out_at=_moment(options.rolled_out_at),
-        cadence=cadence or Cadence(),
     )
 
 
@@ -118,7 +120,9 @@ def _rollback(options: Options) -> list[str]:
     command = [sys.executable, "-m", "uniassist.cli.main", "release", "rollback", "--env", options.environment]
     if options.env_file is not None:
         command += ["--env-file", str(options.env_file.absolute())]
-    return [*command, "--state-dir", str(options.home)]
+    if options.driver_file is not None:
+        command += ["--driver-file", str(options.driver_file.absolute())]
+    return [*command, "--state-dir", str(options.home), "--driver", options.driver]
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,6 +5,8 @@ In a session of its own, so that it outlives the terminal; its output is the wat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,6 @@ from uniassist.release.exit_codes import ExitCode
 from uniassist.release.interrupts import Interrupted
 from uniassist.release.steps import now
 from uniassist.release.watch.directory import WatchDirectory
-from uniassist.release.watch.samples import Cadence
 from uniassist.release.watch.session import Order, Session
 
 
@@ -32,17 +33,20 @@ def run(
     env_file: Annotated[Path | None, typer.Option("--env-file")] = None,
     thresholds: Annotated[Path | None, typer.Option("--thresholds")] = None,
     rolled_out_at: Annotated[str | None, typer.Option("--rolled-out-at")] = None,
+    driver: Annotated[str, typer.Option("--driver")] = "local",
+    driver_file: Annotated[Path | None, typer.Option("--driver-file")] = None,
 ) -> None:
     """Watch, act, and keep the record."""
-    watch(Options(env, env_file, state_dir, rev, duration, on_trigger, thresholds, rolled_out_at), log)
+    options = Options(env, env_file, state_dir, rev, duration, on_trigger, thresholds, rolled_out_at)
+    watch(replace(options, driver=driver, driver_file=driver_file), log)
 
 
-def watch(options: Options, log: str, cadence: Cadence | None = None) -> None:
-    """Ends with typer.Exit and the documented code. `cadence` None: the release's own rules."""
+def watch(options: Options, log: str, change: Callable[[Order], Order] = lambda order: order) -> None:
+    """Ends with typer.Exit and the documented code. `change`: to watch by other rules than a release's."""
     with ending():
         environment = Environment.load(options.environment, options.env_file)
     with ending(environment.mask):
-        order = order_of(options, environment, cadence)
+        order = change(order_of(options, environment))
         screen = Screen(environment.mask, as_json=False)
         directory = WatchDirectory(options.home, options.environment)
         started_at = now()

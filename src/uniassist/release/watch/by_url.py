@@ -15,6 +15,8 @@ from uniassist.release.throwaway import System
 from uniassist.release.watch.samples import Round
 from uniassist.web.client import JsonClient
 
+_SHOWN = 2
+
 
 @dataclass(frozen=True)
 class Checks:
@@ -48,13 +50,19 @@ async def run_round(checks: Checks, deadline_seconds: float) -> Round:
         await _within(part, run(checks), end - now())
         for part, run in (("conformance", _conformance), ("smoke", _smoke), ("verify", _verify))
     ]
-    failed = [f"{part.name}: {'; '.join(part.failed)}" for part in parts if part.failed]
+    failed = [f"{part.name}: {_shown(part.failed)}" for part in parts if part.failed]
     lines = tuple(f"{part.name}: {line}" for part in parts for line in part.lines)
     if failed:
         return Round(began, now(), "failed", " | ".join(failed), lines)
     said = ", ".join(f"{part.name} {part.said}" for part in parts)
     is_blind = all(part.said.startswith("skipped") for part in parts)
     return Round(began, now(), "unknown" if is_blind else "ok", said)
+
+
+def _shown(failed: tuple[str, ...]) -> str:
+    """The first ones; all of them are among the round's lines."""
+    more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+    return "; ".join(failed[:_SHOWN]) + more
 
 
 async def _within(name: str, work: Awaitable[_Part], seconds: float) -> _Part:
