@@ -5,13 +5,16 @@ from __future__ import annotations
 import typer
 
 from uniassist.cli import (
+    release_evidence,
     release_gate,
+    release_incident,
     release_preflight,
     release_rollback,
     release_rollout,
     release_status,
     release_unfinished,
     release_verify,
+    release_watch,
 )
 from uniassist.release.exit_codes import MEANINGS
 
@@ -23,6 +26,7 @@ _COMMANDS = (
     ("plan", "What a rollout would change for each service.", release_rollout.run_plan),
     ("rollout", "Migrations, then the services in order, each healthy.", release_rollout.run),
     ("verify", "The post-release criteria, by URL.", release_verify.run),
+    ("watch", "After a rollout: rolls back by itself when a trigger fires.", release_watch.run),
     ("rollback", "Back to the last revision that was verified.", release_rollback.run),
     ("status", "What runs, what is good, who is at it: one screen.", release_status.run),
     ("resume", "Go on with an unfinished run.", release_unfinished.resume),
@@ -32,11 +36,14 @@ _COMMANDS = (
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Release by the runbook: preflight, gate, verify. docs/runbook.md has each line beside its command.",
+        help="Release by the runbook: preflight, gate, verify, watch. docs/runbook.md has each line beside its "
+        "command.",
         epilog=_EPILOG,
         no_args_is_help=True,
     )
     group.callback()(lambda: None)
     for name, short, run in _COMMANDS:
         group.command(name, short_help=short, help=run.__doc__)(run)
+    group.add_typer(release_incident.group(), name="incident")
+    group.add_typer(release_evidence.group(), name="evidence")
     app.add_typer(group, name="release")

@@ -253,6 +253,11 @@ GROUPS: tuple[Group, ...] = (
             _secret("STAGING_CONTEXT_TOKEN", "Token for the context API check; optional.", need="optional"),
             _secret("STAGING_APP_TOKEN", "App token when app authentication is on; optional.", need="optional"),
             _count("STAGING_VERIFY_TIMEOUT_MS", "30000", "Deadline of the whole verification.", 1000, 600_000),
+            _secret(
+                "STAGING_ALERT_COMMAND",
+                "Run by a shell for every alert of a release watch, with the alert as JSON on its standard input.",
+                need="optional",
+            ),
         ),
     ),
     Group(

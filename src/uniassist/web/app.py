@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +16,7 @@ from uniassist.contracts.codec import encode
 from uniassist.errors import InvalidRequest, MethodNotAllowed, NotFound, PayloadTooLarge
 from uniassist.web.docs import docs_routes
 from uniassist.web.health import Health, HealthRegistry, Liveness
+from uniassist.web.health_metrics import HealthCollector
 from uniassist.web.openapi import Content, Handler, Operation, build_openapi
 from uniassist.web.problems import answer_error
 
@@ -38,6 +39,8 @@ def create_app(
     cors_origins: Sequence[str] = (),
 ) -> ASGIApp:
     """An ASGI app without a lifespan: whoever wires a service opens what it needs around `server.serve`."""
+    metrics.register(HealthCollector(health))
+    ProcessCollector(registry=metrics)
     everything = [*operations, *_own_operations(health, metrics)]
     document = encode(build_openapi(service=service, version=version, operations=everything))
 
