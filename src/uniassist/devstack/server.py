@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uniassist.devstack.logs import last_lines
 from uniassist.errors import StartError
 
 READY_SECONDS = 30.0
@@ -136,12 +137,7 @@ class ServerProcess:
         raise StartError(f"{self.name} was not ready in {deadline_seconds:.0f} s:\n{self.last_lines()}")
 
     def last_lines(self, count: int = 15) -> str:
-        if not self.log.exists():
-            return ""
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - 16_384))
-            lines = log.read().decode("utf-8", "replace").splitlines()
-        return "\n".join(lines[-count:])
+        return last_lines(self.log, count)
 
     def send(self, number: int) -> None:
         if self._child is not None and self.running:

@@ -100,7 +100,7 @@ class StateDirectory:
             return None
 
     def write(self, state: RunState) -> None:
-        _write_private(self._state, msgspec.json.format(msgspec.json.encode(state)))
+        write_private(self._state, msgspec.json.format(msgspec.json.encode(state)))
 
     def port(self, server: str, choose: int) -> int:
         """The port that the embedded server had before; `choose` the first time."""
@@ -134,7 +134,7 @@ class StateDirectory:
             raise StartError(f"{self._kept} is damaged ({error}); remove it to start with new secrets") from None
 
     def _write_kept(self, kept: _Kept) -> None:
-        _write_private(self._kept, msgspec.json.format(msgspec.json.encode(kept)))
+        write_private(self._kept, msgspec.json.format(msgspec.json.encode(kept)))
 
 
 def _take(lock: IO[str]) -> bool:
@@ -151,11 +151,13 @@ def _take(lock: IO[str]) -> bool:
             return True
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    """Whole or not at all, mode 0600 from the start: it may hold a password."""
+def write_private(path: Path, content: bytes) -> None:
+    """Whole or not at all, on the disk before anything relies on it, mode 0600: it may hold a password."""
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
     temporary.replace(path)

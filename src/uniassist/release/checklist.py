@@ -114,7 +114,7 @@ async def until(what: str, condition: Callable[[], Awaitable[bool]], deadline_se
     try:
         async with asyncio.timeout(deadline_seconds):
             # Another process makes it true: there is nothing to wait on.
-            while not await condition():  # noqa: ASYNC110
+            while not await condition():
                 interrupts.check()
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:

@@ -173,9 +173,7 @@ async def test_an_outage_of_redis_is_held_and_alerted(
     await started.says("gateway is ok again")
     assert "redis is away" in started.state().held
     first = started.probed_at("worker")
-    await eventually(
-        lambda: started.probed_at("worker") - first > 3.0, "it fails for longer than fires", 30.0
-    )
+    await eventually(lambda: started.probed_at("worker") - first > 3.0, "it fails for longer than fires", 30.0)
     own_redis.start()
     await started.says("redis is back")
     system.set("worker", status=200, redis="ok")

@@ -41,7 +41,7 @@ def choose(
         return ExecDriver(read_exec_file(file), home, urls=urls, mask=mask)
     if name == "manual":
         return ManualDriver(urls, say)
-    return LocalDriver(home, urls=urls, runner=runner(home.absolute()))
+    return LocalDriver(home, urls=urls, runner=runner(home.absolute()), mask=mask)
 
 
 def runner(home: Path) -> Runner:

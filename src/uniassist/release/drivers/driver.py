@@ -1,4 +1,4 @@
-"""What a rollout needs of the place where the services run. Every verb may be repeated: twice does as once."""
+"""What a rollout needs of the place where the services run. Every verb may be repeated, to the same effect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ State = Literal["running", "stopped", "unknown"]
 class Release:
     """A revision together with the env set that it runs under, as it is kept where the services run.
 
-    `folder` holds all that a restart of it needs, without git, network or registry: `env` (0600, the whole env
-    set), the wheel, `requirements.txt` (hashes and all), `release.json`, and what the driver prepared. Services
-    report `tag` as their revision and `env_digest` as their env set.
+    `folder` holds all that a restart of it needs, without git, network or registry: `env` (0600, the whole set),
+    the wheel, `requirements.txt` (hashes and all), `release.json`, and what the driver prepared. Services report
+    `tag` as their revision and `env_digest` as their env set.
     """
 
     id: str  # <tag>-<first 8 of env_digest>: names the folder
@@ -47,8 +47,7 @@ class Observed:
 class Driver(Protocol):
     """`service` is one of the four. A verb that can't do its work raises DriverFailed, and says what is left how.
 
-    `deploy` and `revert` return once the service was told to run the release; that it is healthy is seen by
-    `observe`.
+    `deploy` and `revert` return once the service was told to run the release; `observe` sees that it is healthy.
     """
 
     name: str

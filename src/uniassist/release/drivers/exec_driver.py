@@ -26,10 +26,11 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from uniassist.devstack.state import write_private
 from uniassist.release.drivers import commands
 from uniassist.release.drivers.driver import DriverFailed, Observed, Release, State
 from uniassist.release.drivers.exec_file import ExecFile, Look, Verb
-from uniassist.release.drivers.files import read_as, write_private
+from uniassist.release.drivers.files import read_as
 from uniassist.release.drivers.health import Answered, ask
 from uniassist.release.drivers.installation import wheel_of
 

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import msgspec
 
+from uniassist.devstack.state import write_private
 from uniassist.release.drivers import commands
 from uniassist.release.drivers.driver import DriverFailed, Release
-from uniassist.release.drivers.files import base_python, read_as, write_private
+from uniassist.release.drivers.files import base_python, read_as
 from uniassist.release.throwaway import inherited
 from uniassist.release.wheels import sha256
 
@@ -37,7 +38,6 @@ class Prepared(msgspec.Struct, rename="camel", frozen=True):
     requirements_sha256: str
     env_sha256: str
     dependencies: str
-    python: str  # the interpreter below the virtual environment
 
 
 class Installation:
@@ -51,13 +51,17 @@ class Installation:
         """The Python that runs the release; None while it isn't whole. DriverFailed when its files were changed."""
         found = self._wanted(release)
         prepared = read_as(release.folder / "prepared.json", Prepared)
-        python = _python(release)
         if prepared is None:
             return None
         if prepared.env_sha256 != found.env_sha256:
             raise DriverFailed(f"{release.folder / 'env'} was changed after it was prepared: release it anew")
-        whole = prepared == found and python.exists() and _exists(prepared.dependencies)
-        return python if whole else None
+        same = (prepared.wheel_sha256, prepared.requirements_sha256) == (
+            release.wheel_sha256,
+            found.requirements_sha256,
+        )
+        # Whichever Python the tool has by now: what was prepared with another one still runs with that.
+        whole = same and _python(release).exists() and _exists(prepared.dependencies)
+        return _python(release) if whole else None
 
     async def prepare(self, release: Release) -> str:
         """What was done."""
@@ -76,7 +80,8 @@ class Installation:
 
     def prune(self, kept: Iterable[Release]) -> list[str]:
         """Removes dependencies that none of the `kept` needs; their names."""
-        needed = {self._wanted(release).dependencies for release in kept}
+        prepared = (read_as(release.folder / "prepared.json", Prepared) for release in kept)
+        needed = {found.dependencies for found in prepared if found is not None}
         unneeded = [path for path in self._dependencies.glob("*") if path.is_dir() and str(path) not in needed]
         for path in unneeded:
             shutil.rmtree(path, ignore_errors=True)
@@ -95,7 +100,6 @@ class Installation:
             env_sha256=hashlib.sha256(env).hexdigest(),
             # What is compiled for one Python doesn't run on the next.
             dependencies=str(self._dependencies / f"{digest}-{sys.implementation.cache_tag}"),
-            python=base_python(),
         )
 
     async def _install_dependencies(self, release: Release, target: Path, lock: int) -> None:

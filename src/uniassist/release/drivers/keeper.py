@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -174,10 +173,16 @@ class Keeper:
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def _bound_log(self) -> None:
-        """Keep a log that has grown large beside it as `.1` and begin anew; its writers append, so they go on."""
+        """Keep the end of a log that has grown large as `.1` and begin anew; its writers append, so they go on.
+
+        No more than the bound is copied: a service may write faster than we copy.
+        """
+        bound = self._order["maxLogBytes"]
         with contextlib.suppress(OSError):
-            if self._log.stat().st_size > self._order["maxLogBytes"]:
-                shutil.copyfile(self._log, self._folder / "log.1")
+            if (size := self._log.stat().st_size) > bound:
+                with self._log.open("rb") as log:
+                    log.seek(size - bound)
+                    (self._folder / "log.1").write_bytes(log.read(bound))
                 os.truncate(self._log, 0)
 
 

@@ -19,9 +19,11 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from uniassist.devstack.logs import last_lines
+from uniassist.devstack.state import write_private
 from uniassist.release.drivers import keeper, ports
 from uniassist.release.drivers.driver import DriverFailed
-from uniassist.release.drivers.files import base_python, last_lines, read_as, write_private
+from uniassist.release.drivers.files import base_python, read_as
 from uniassist.release.drivers.runner import Kept, Order
 
 START_SECONDS = 15.0
@@ -79,8 +81,11 @@ class Keepers:
                 stderr=err,
                 start_new_session=True,
             )
-        code = await process.wait()  # ends: it waits for its lock, then leaves for the background
         end = time.monotonic() + START_SECONDS
+        # It waits for its lock, then leaves for the background.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), START_SECONDS)
+        code = process.returncode
         while code == 0:
             state = read_as(folder / "state.json", _State)
             if state is not None and state.order == order.id:
@@ -126,11 +131,9 @@ class Keepers:
     async def _stop_keeper(self, folder: Path, deadline_seconds: float) -> None:
         lock = folder / "keeper.lock"
         for number, seconds in ((signal.SIGTERM, deadline_seconds), (signal.SIGKILL, LAST_SECONDS)):
-            if not is_held(lock):
+            pid = await _keeper_of(lock, folder)
+            if pid is None:
                 return
-            pid = await _number_soon(lock)
-            if pid is None or not _is_keeper(pid, folder):
-                raise DriverFailed(f"{lock} is held, but not by a keeper: look with `lsof {lock}`")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
             await _until_free(lock, seconds)
@@ -184,6 +187,19 @@ async def _number_soon(lock: Path) -> int | None:
     while True:  # ends: written, free again, or at the deadline
         if (pid := _number(lock)) is not None or not is_held(lock) or time.monotonic() > end:
             return pid
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _keeper_of(lock: Path, folder: Path) -> int | None:
+    """None when the lock is free. One that is just starting, or just dying, can't be told at once."""
+    end = time.monotonic() + 2.0
+    while True:  # ends: known, free, or at the deadline
+        if not is_held(lock):
+            return None
+        if (pid := _number(lock)) is not None and _is_keeper(pid, folder):
+            return pid
+        if time.monotonic() > end:
+            raise DriverFailed(f"{lock} is held, but not by a keeper: look with `lsof {lock}`")
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -1,12 +1,14 @@
 """The driver for services on this host.
 
     LocalDriver(home: Path, *, urls: Mapping[str, str] = {}, runner: Runner | None = None,
-                program: Program = uniassist_program, drain_seconds: float = 20.0)
+                program: Program = uniassist_program, drain_seconds: float = 20.0,
+                mask: Callable[[str], str] = str)
 
 `home` (0700, made when missing) is where the services run: `services/<name>/` with order, state and log of each,
 `dependencies/`, `work/` (their working directory). `urls`: base URLs at which `observe` looks, by service; without
 one, the address that the release's own env set gives. `runner`: what keeps the processes, the embedded keeper
-unless given. `program`: what is run of a release; tests give another.
+unless given. `program`: what is run of a release; tests give another. `mask` takes secrets out of what services
+and pip say.
 
 An instance is one started process: the part before the dot is one start of its keeper, the number after it counts
 the processes that the keeper started. `observe` compares the one that the runner knows with what /health says.
@@ -16,7 +18,8 @@ A service that ends again and again is `running`, since it is started again by i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from uniassist.devstack.plan import SERVICES
@@ -53,31 +56,25 @@ class LocalDriver:
         runner: Runner | None = None,
         program: Program = uniassist_program,
         drain_seconds: float = 20.0,
+        mask: Callable[[str], str] = str,
     ) -> None:
         self._home = home.absolute()
         self._urls = dict(urls or {})
         self._runner = runner or Keepers(self._home)
         self._program = program
         self._drain_seconds = drain_seconds
+        self._mask = mask
         self._installation = Installation(self._home)
 
     async def prepare(self, release: Release) -> str:
         self._make_home()
-        return await self._installation.prepare(release)
+        with self._masked():
+            return await self._installation.prepare(release)
 
     async def deploy(self, service: str, release: Release) -> None:
         await self.prepare(release)
-        env = _env(release)
-        order = self._order(service, release, env)
-        kept = await self._runner.look(service)
-        if kept.alive and kept.watched and kept.order is not None and _same(kept.order, order):
-            return
-        self._refuse_stranger(order, kept)
-        await self._runner.stop(service)
-        host, port = order.address
-        if port_is_taken(port, host):
-            raise DriverFailed(f"{service} is stopped, and not started again: {_taken(order)}")
-        await self._runner.start(order, env)
+        with self._masked():
+            await self._deploy(service, release)
 
     async def stop(self, service: str, revision: str | None = None) -> None:
         kept = await self._runner.look(service)
@@ -99,6 +96,19 @@ class LocalDriver:
     def prune(self, kept: list[Release]) -> list[str]:
         """Removes dependencies that none of the `kept` releases needs; their names."""
         return self._installation.prune(kept)
+
+    async def _deploy(self, service: str, release: Release) -> None:
+        env = _env(release)
+        order = self._order(service, release, env)
+        kept = await self._runner.look(service)
+        if kept.alive and kept.watched and kept.order is not None and _same(kept.order, order):
+            return
+        self._refuse_stranger(order, kept)
+        await self._runner.stop(service)
+        host, port = order.address
+        if port_is_taken(port, host):
+            raise DriverFailed(f"{service} is stopped, and not started again: {_taken(order)}")
+        await self._runner.start(order, env)
 
     async def _observe(self, service: str) -> Observed:
         """Looked at again when it was just started again between the two looks."""
@@ -132,8 +142,15 @@ class LocalDriver:
             answered.instance,
             answered.ok,
             stranger,
-            "; ".join(detail for detail in details if detail),
+            self._mask("; ".join(detail for detail in details if detail)),
         )
+
+    @contextmanager
+    def _masked(self) -> Iterator[None]:
+        try:
+            yield
+        except DriverFailed as failed:
+            raise DriverFailed(self._mask(str(failed))) from None
 
     def _order(self, service: str, release: Release, env: dict[str, str]) -> Order:
         python = self._installation.ready(release)
@@ -154,7 +171,7 @@ class LocalDriver:
     def _refuse_stranger(self, order: Order, kept: Kept) -> None:
         """Before anything is stopped, as far as the system tells who listens."""
         mine = ports.family(kept.pid) if kept.pid else set()
-        if set(ports.listeners(order.address[1])) - mine:
+        if set(ports.listeners(*order.address)) - mine:
             raise DriverFailed(f"{order.service}: {_taken(order)}; nothing was stopped")
 
     def _make_home(self) -> None:
@@ -193,7 +210,10 @@ def _same(running: Order, wanted: Order) -> bool:
 
 def _taken(order: Order) -> str:
     host, port = order.address
-    who = ", ".join(ports.named(pid) for pid in ports.listeners(port)) or "a process that can't be seen from here"
+    who = (
+        ", ".join(ports.named(pid) for pid in ports.listeners(host, port))
+        or "a process that can't be seen from here"
+    )
     return f"{SERVICES[order.service]}: port {port} on {host} is taken by {who}"
 
 

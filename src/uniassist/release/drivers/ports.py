@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import psutil
 
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
-def listeners(port: int) -> list[int]:
-    """Process ids; empty when nobody listens, or when we may not know who."""
+
+def listeners(host: str, port: int) -> list[int]:
+    """Process ids of those in the way of `host`; empty when nobody is, or when we may not know who."""
     try:
         found = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
         return []
-    listening = (c for c in found if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port)
-    return sorted({c.pid for c in listening if c.pid})
+    hosts = {"127.0.0.1", "::1"} if host == "localhost" else {host}
+    pids = set()
+    for connection in found:
+        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr:
+            ip, listens = connection.laddr[:2]
+            if listens == port and (ip in hosts or ip in _ANY or host in _ANY):
+                pids.add(connection.pid)
+    return sorted(pids)
 
 
 def named(pid: int) -> str:

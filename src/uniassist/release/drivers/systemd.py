@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from uniassist.devstack.state import write_private
 from uniassist.release.drivers import commands
 from uniassist.release.drivers.driver import DriverFailed
-from uniassist.release.drivers.files import read_as, write_private
+from uniassist.release.drivers.files import read_as
 from uniassist.release.drivers.runner import Kept, Order
 
 BOOTED = Path("/run/systemd/system")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -36,15 +37,15 @@ def tiny_program(python: Path, service: str) -> list[str]:
 class Place:
     """One service under one driver. `environ` is what the operator's own commands need."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, port: int | None = None) -> None:
         self.name = name
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {"PLACE": str(folder), "TINY": str(TINY), "PYTHON": sys.executable}
         self.said: list[str] = []
         self._person: subprocess.Popen[str] | None = None
-        (folder / "home").mkdir(parents=True)
+        (folder / "home").mkdir(parents=True, exist_ok=True)
 
     @property
     def home(self) -> Path:
@@ -102,7 +103,7 @@ class Place:
             self._person = None
         elif self.name != "manual":
             await self.driver().stop(SERVICE)
-        for name in ("pid", "calls", "log", "instance"):
+        for name in ("pid", "calls", "log", "known"):
             (self.folder / name).unlink(missing_ok=True)
         self.said.clear()
 
@@ -115,6 +116,14 @@ class Place:
         assert self._person.stdin is not None
         self._person.stdin.write(line + "\n")
         self._person.stdin.flush()
+
+
+async def started_tool(place: Place, tag: str) -> asyncio.subprocess.Process:
+    """A process that deploys, to be killed."""
+    arguments = (place.name, str(place.folder), str(place.port), tag)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.release.drivers.tool", *arguments
+    )
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.release.drivers.places import SERVICE, Place, stranger
+from tests.integration.release.drivers.places import SERVICE, Place, started_tool, stranger
 from tests.waiting import eventually
 
 from uniassist.errors import SettingsError
@@ -106,6 +106,24 @@ async def test_the_command_of_a_tool_that_was_killed_ends_before_another_begins(
     assert calls.read_text().split() == ["begin", "end", "second"]
 
 
+async def test_a_tool_that_is_killed_while_its_command_runs_makes_nothing_happen_twice(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in place.environ.items():
+        monkeypatch.setenv(name, value)
+    tool = await started_tool(place, "v1")
+    await eventually(
+        (place.home / "exec" / f"{SERVICE}.json").exists, "the command is under way", pause_seconds=0.001
+    )
+    tool.kill()
+    await tool.wait()
+    subject = place.driver()
+    await subject.deploy(SERVICE, place.release("v1"))
+    await place.healthy(subject, "v1")
+    assert (place.folder / "calls").read_text().split() == ["deploy"]
+    await place.clear()
+
+
 async def test_commands_get_the_release_and_the_service_as_variables(place: Place) -> None:
     out, release = place.folder / "out", place.release("v1")
     await driver(place, deploy=Verb(f"env > {out}", 5.0)).deploy(SERVICE, release)
@@ -143,7 +161,7 @@ async def test_our_examples_can_be_read_and_are_shell(name: str) -> None:
         ("[stop]\nrun = 'true'\ndeadline-seconds = 'long'", "`$.stop.deadline-seconds`"),
         ("[stop]\nrun = ''", "`$.stop.run`"),
         ("", "missing required field `stop`"),
-        ("[stop", "line 7"),
+        ("[stop", "table declaration"),
     ],
 )
 def test_a_driver_file_that_cant_be_used_is_refused_with_its_key(tmp_path: Path, change: str, said: str) -> None:

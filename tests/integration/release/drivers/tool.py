@@ -1,4 +1,4 @@
-"""The release tool, as far as a test wants to kill it: `python -m … NAME FOLDER PORT deploy TAG`."""
+"""The release tool, as far as a test wants to kill it: `python -m … NAME FOLDER PORT TAG`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from tests.integration.release.drivers.places import SERVICE, Place
 
 
 def main(name: str, folder: str, port: str, tag: str) -> None:
-    place = Place.__new__(Place)
-    place.name, place.folder, place.port = name, Path(folder), int(port)
-    place.url = f"http://127.0.0.1:{port}"
-    place.said = []
+    place = Place(name, Path(folder), port=int(port))
     asyncio.run(place.driver().deploy(SERVICE, place.release(tag)))
 
 
