@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from uniassist.cli import (
+    release_contract,
     release_evidence,
     release_gate,
     release_incident,
     release_preflight,
     release_rollback,
     release_rollout,
+    release_run,
     release_status,
     release_unfinished,
     release_verify,
@@ -28,6 +30,8 @@ _COMMANDS = (
     ("verify", "The post-release criteria, by URL.", release_verify.run),
     ("watch", "After a rollout: rolls back by itself when a trigger fires.", release_watch.run),
     ("rollback", "Back to the last revision that was verified.", release_rollback.run),
+    ("run", "All of it: preflight, gate, rollout, verify, watch.", release_run.run),
+    ("contract", "Migrations that older releases couldn't bear.", release_contract.run),
     ("status", "What runs, what is good, who is at it: one screen.", release_status.run),
     ("resume", "Go on with an unfinished run.", release_unfinished.resume),
     ("abort", "Close an unfinished run as it is.", release_unfinished.abort),
@@ -36,8 +40,8 @@ _COMMANDS = (
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Release by the runbook: preflight, gate, verify, watch. docs/runbook.md has each line beside its "
-        "command.",
+        help="Release by the runbook: preflight, gate, rollout, verify, watch; rollback. Each command says what comes next, "
+        "and status says where you are. docs/runbook.md has each line beside its command.",
         epilog=_EPILOG,
         no_args_is_help=True,
     )

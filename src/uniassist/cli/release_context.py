@@ -18,6 +18,7 @@ from uniassist.errors import SettingsError
 from uniassist.release import interrupts
 from uniassist.release.checklist import CheckFailed
 from uniassist.release.drivers.driver import Driver, Release
+from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
 from uniassist.release.home import Home
 from uniassist.release.interrupts import Interrupted
@@ -58,8 +59,9 @@ class Context:
     ) -> Context:
         records = records_in(state_dir)
         home = Home(records.directory, environment.name)
-        works = driver_of(driver, driver_file, home, environment.values)
-        return cls(environment, Screen(environment.mask, as_json), records, home, works, because)
+        screen = Screen(environment.mask, as_json)
+        works = driver_of(driver, driver_file, home, environment, screen.say)
+        return cls(environment, screen, records, home, works, because)
 
     def walk(self, run: Run, total: int) -> Walk:
         journal = Journal(self.home.runs.folder(run.id), self.environment.mask)
@@ -92,6 +94,12 @@ class Context:
         if document["exitCode"] != 0:
             raise CheckFailed("\n".join(f"{step['name']}: {step.get('detail', '')}" for step in wrong))
         return f"{quiet.lines[-1]}" if quiet.lines else ""
+
+    def prune(self) -> None:
+        """Under the lock: what no release needs any more, and what a driver prepared for it."""
+        self.home.prune()
+        if isinstance(self.driver, LocalDriver):
+            self.driver.prune(self.home.kept.all())
 
     def ended(self, command: str, run: Run | None, code: ExitCode, **more: object) -> None:
         """The last line and --json's document; the journal is the evidence of the run."""

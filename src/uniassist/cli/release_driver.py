@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from uniassist.devstack.plan import SERVICES
-from uniassist.errors import SettingsError
+from uniassist.cli.release_environment import Environment
+from uniassist.release.drivers.choose import choose
 from uniassist.release.drivers.driver import Driver
-from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.home import Home
 from uniassist.settings import Reader
 
@@ -29,13 +29,12 @@ URLS = {
 }
 
 
-def driver_of(name: str, file: Path | None, home: Home, values: Mapping[str, str]) -> Driver:
+def driver_of(
+    name: str, file: Path | None, home: Home, environment: Environment, say: Callable[[str], None]
+) -> Driver:
     """SettingsError when there is no such driver, or its file is missing."""
-    if name == "local":
-        if file is not None:
-            raise SettingsError("--driver-file: the local driver needs none")
-        return LocalDriver(home.own / "local", urls=given_urls(Reader(values)))
-    raise SettingsError(f"--driver: expected local, got {name!r}")
+    urls, mask = given_urls(environment.reader()), environment.mask
+    return choose(name, home=home.own / name, urls=urls, say=say, mask=mask, file=file)
 
 
 def given_urls(reader: Reader) -> dict[str, str]:

@@ -95,7 +95,7 @@ def _note_verified(home: Home, seen: Mapping[str, str], screen: Screen) -> None:
     try:
         with locked(home.lock, f"notes that {release.tag} is verified"):
             home.change(lambda known: known.proved(release.id))
-            home.prune(running=[])
+            home.prune()
     except Refused as refused:
         screen.say(f"NOT noted as verified: {refused}")
         return

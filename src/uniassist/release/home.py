@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from uniassist.release import deployed
@@ -36,9 +36,12 @@ class Home:
         """Under the lock."""
         deployed.write(self.own / "deployed.json", changed(self.deployed()))
 
-    def prune(self, running: Iterable[str]) -> list[str]:
-        """Remove kept releases that no environment needs; `running` are ids that were observed."""
-        needed = set(running)
+    def prune(self) -> list[str]:
+        """Remove kept releases that no environment runs, goes back to or is in the middle of."""
+        needed: set[str] = set()
+        for run in self.runs.all(None):
+            if self.runs.progress(run).condition != "finished":
+                needed |= {run.target, run.previous or ""}
         for path in (self.directory / "environments").glob("*/deployed.json"):
             needed |= deployed.read(path).needed()
         return self.kept.prune(needed)

@@ -62,7 +62,7 @@ class Walk:
             found = {"verb": verb, "release": release.id, "before": observation.document(observed)}
             self.journal.append("intent", service, service=service, text=title, found=found)
             act = self.driver.revert if verb == "revert" else self.driver.deploy
-            await to_the_end(self._acted, service, service, lambda: act(service, release))
+            await self._to_its_end(service, service, lambda: act(service, release))
         self.home.change(lambda known: known.given(service, release.id))
         seen = await self._until_up(service, release)
         self._seen(service, service, seen)
@@ -83,7 +83,7 @@ class Walk:
         self.journal.append("intent", step, service=service, text=text, found=found)
         # Another env set of the same revision can't be told apart by the revision.
         only = which if which != release.tag else None
-        await to_the_end(self._acted, step, service, lambda: self.driver.stop(service, only))
+        await self._to_its_end(step, service, lambda: self.driver.stop(service, only))
         self.home.change(lambda known: known.stopped(service))
         self._seen(step, service, await self._until_gone(step, service, release))
         return f"{service} {which or ''} is stopped, nothing of it runs"
@@ -92,9 +92,9 @@ class Walk:
         self.journal.append("note", "run", text=text)
 
     def end(self, code: int, result: str) -> None:
-        """Journal first: without its entry the run isn't over."""
-        self.journal.append("end", "run", text=result, found={"exitCode": code, "result": result})
+        """The entry last: without it the run isn't over, whatever run.json says."""
         self.home.runs.write(end_run(self.run, code))
+        self.journal.append("end", "run", text=result, found={"exitCode": code, "result": result})
 
     async def _worked(self, step: str, work: Callable[[], Awaitable[str]]) -> str:
         began = time.monotonic()
@@ -106,6 +106,13 @@ class Walk:
         self.journal.append("effect", step, found={"seconds": seconds_since(began)})
         self.journal.append("observation", step, text=said)
         return said
+
+    async def _to_its_end(self, step: str, service: str, act: Callable[[], Awaitable[None]]) -> None:
+        """A Ctrl-C waits for an effect under way, but not for a person who may never come."""
+        if getattr(self.driver, "waits_for_a_person", False):
+            await self._acted(step, service, act)
+        else:
+            await to_the_end(self._acted, step, service, act)
 
     async def _acted(self, step: str, service: str, act: Callable[[], Awaitable[None]]) -> None:
         began = time.monotonic()

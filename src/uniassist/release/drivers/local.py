@@ -85,6 +85,13 @@ class LocalDriver:
     async def revert(self, service: str, release: Release) -> None:
         await self.deploy(service, release)
 
+    def command(self, release: Release) -> list[str]:
+        """The prepared release's own `uniassist`, as the start of a command line."""
+        python = self._installation.ready(release)
+        if python is None:
+            raise DriverFailed(f"{release.id} isn't prepared here")
+        return [str(python), "-m", "uniassist.cli.main"]
+
     async def observe(self, service: str) -> Observed:
         try:
             return await self._observe(service)

@@ -21,6 +21,7 @@ POLL_SECONDS = 0.5
 
 class ManualDriver:
     name = "manual"
+    waits_for_a_person = True
 
     def __init__(
         self, urls: Mapping[str, str], say: Callable[[str], None], *, deadline_seconds: float = 1800.0
