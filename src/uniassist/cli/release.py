@@ -6,7 +6,9 @@ import typer
 
 from uniassist.cli import (
     release_contract,
+    release_evidence,
     release_gate,
+    release_incident,
     release_preflight,
     release_rollback,
     release_rollout,
@@ -38,12 +40,14 @@ _COMMANDS = (
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Release by the runbook: preflight, gate, rollout, verify, watch; rollback. Each command says what comes next, "
-        "and status says where you are. docs/runbook.md has each line beside its command.",
+        help="Release by the runbook: preflight, gate, rollout, verify, watch; rollback. Each command says "
+        "what comes next, and status says where you are. docs/runbook.md has each line beside its command.",
         epilog=_EPILOG,
         no_args_is_help=True,
     )
     group.callback()(lambda: None)
     for name, short, run in _COMMANDS:
         group.command(name, short_help=short, help=run.__doc__)(run)
+    group.add_typer(release_incident.group(), name="incident")
+    group.add_typer(release_evidence.group(), name="evidence")
     app.add_typer(group, name="release")

@@ -11,7 +11,7 @@ from typing import cast
 
 from uniassist.cli.checks import running
 from uniassist.cli.release_environment import Environment
-from uniassist.cli.release_verify import subject_of
+from uniassist.cli.release_verify import runbook_subject
 from uniassist.errors import SettingsError
 from uniassist.release import revisions
 from uniassist.release.conformance import Targets
@@ -65,7 +65,7 @@ def order_of(options: Options, environment: Environment) -> Order:
         raise UsageRefused(f"--on-trigger: expected rollback or hold, got {options.on_trigger!r}")
     reader = environment.reader()
     names = revisions.names_of(Path.cwd(), options.revision)
-    subject = subject_of(reader, names)
+    subject = runbook_subject(reader, names)
     path = options.thresholds or Path("ops") / "deploy" / environment.name / "thresholds.toml"
     database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
     redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None

@@ -196,7 +196,7 @@ async def test_a_compressed_body_is_not_blown_up(gateway: GatewayClient) -> None
 
 
 def in_every_text() -> Json:
-    attachment = {name: HTML for name in ("id", "url", "localUri", "mime", "name", "sha256")} | {"type": "file"}
+    attachment = dict.fromkeys(("id", "url", "localUri", "mime", "name", "sha256"), HTML) | {"type": "file"}
     return message(
         f"计划 {HTML}",
         traceId=f"{HTML}{unique('t')}",
