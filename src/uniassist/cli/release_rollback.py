@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import DryRun, Env, EnvFile, Environment, Json, StateDir, ended_with, ending
 from uniassist.release import observation, unfinished
@@ -20,6 +20,7 @@ from uniassist.release.home import Home
 from uniassist.release.lock import locked, who
 from uniassist.release.rollback import ORDER, STEPS, Rollback
 from uniassist.release.runs import Run
+from uniassist.release.walk import HEALTHY_SECONDS
 
 To = Annotated[
     str | None,
@@ -39,6 +40,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     first_failed_at: FirstFailed = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -55,7 +57,7 @@ def run(
         began = unix(first_failed_at)
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file, because)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
             unfinished.refuse_killed(context.home)
             _tell(context, target_of(context.home, to))

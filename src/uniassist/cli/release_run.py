@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uniassist.cli import release_rollout
-from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import (
     DryRun,
@@ -27,6 +27,7 @@ from uniassist.release.checklist import CheckFailed
 from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
 from uniassist.release.lock import locked
 from uniassist.release.steps import now, wrapped
+from uniassist.release.walk import HEALTHY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -62,7 +64,7 @@ def run(
             raise UsageRefused("--rev: which tag?")
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file, because)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return

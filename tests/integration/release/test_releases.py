@@ -75,7 +75,7 @@ def test_a_release_and_the_way_back(place: Project) -> None:
     ended_with(place("rollout", "--rev", "v2", "--yes"), 0, "[3/4] gateway v1 → v2 healthy in", "next: uniassist")
     ended_with(place("rollout", "--rev", "v3", "--yes"), 32, "gateway was v1, and is v2", "release plan --rev v3")
     ended_with(place("plan", "--rev", "v3"), 0)
-    broken = place("rollout", "--rev", "v3", "--yes", UNIASSIST_RELEASE_HEALTHY_SECONDS="1")
+    broken = place("rollout", "--rev", "v3", "--yes", "--healthy-within", "1")
     ended_with(broken, 12, "[3/4] gateway v2 → v3 FAILED", "next: uniassist release rollback", "MIXED")
     ended_with(place("status"), 0, "MIXED", "stopped at gateway", "to v1")
     ended_with(place("rollout", "--rev", "v2", "--yes"), 31, "stopped at gateway", "release resume")
