@@ -142,5 +142,9 @@ def refuse_without_consent(yes: bool, dry_run: bool) -> None:
 
 def ask(question: str, yes: bool) -> None:
     """Refused with 2 unless it is confirmed."""
-    if not yes and not typer.confirm(question, err=True):
+    try:
+        confirmed = yes or typer.confirm(question, err=True)
+    except typer.Abort:
+        raise Refused(ExitCode.INTERRUPTED, "interrupted; nothing was touched") from None
+    if not confirmed:
         raise UsageRefused("not confirmed; nothing was touched")

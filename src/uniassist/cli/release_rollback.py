@@ -59,16 +59,17 @@ def run(
     with ending(environment.mask):
         context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
-            unfinished.refuse_killed(context.home)
+            unfinished.stopped(context.home)
             _tell(context, target_of(context.home, to))
             return
         with locked(context.home.lock, because or "rollback"):
             target = target_of(context.home, to)
-            unfinished.refuse_killed(context.home)
+            before = unfinished.stopped(context.home)
             _tell(context, target)
             ask(f"Roll {environment.name} back to {target.tag}?", yes)
-            unfinished.supersede_for_rollback(context.home, environment.mask)
             ran = _begin(context, target, first_failed_at)
+            if before is not None:
+                unfinished.supersede(context.home, before, environment.mask)
             code = conduct(context, ran, target, began)
         context.ended("release rollback", ran, code)
     raise ended_with(code)
@@ -145,7 +146,12 @@ def _begin(context: Context, target: Release, first_failed_at: str | None) -> Ru
 
 def unix(text: str | None) -> float | None:
     """UsageRefused when it is no time."""
+    if text is None:
+        return None
     try:
-        return None if text is None else datetime.fromisoformat(text).timestamp()
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageRefused("--first-failed-at: expected a time such as 2026-11-24T07:00:00Z") from None
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UsageRefused("--first-failed-at: expected a time such as 2026-11-24T07:00:00Z")
+    return moment.timestamp()

@@ -87,8 +87,12 @@ def test_a_rollback_stops_the_new_worker_first_and_leaves_an_old_one_alone(place
     worker = seen(place)["worker"].instance
     before = len(place.driver.effects)
 
-    unfinished.supersede_for_rollback(place.home, Masker())
-    assert place.conduct(place.begin("rollback", v1, v2)) == ExitCode.ROLLED_BACK
+    stopped = unfinished.stopped(place.home)
+    assert stopped is not None
+    run = place.begin("rollback", v1, v2)
+    unfinished.supersede(place.home, stopped, Masker())
+    assert place.conduct(run) == ExitCode.ROLLED_BACK
+    assert unfinished.find(place.home) is None
 
     back = ["provider-plan", "adapter-wechat", "gateway"]
     assert place.driver.effects[before:] == [f"deploy {service} v1" for service in back]
