@@ -109,7 +109,8 @@ def roll_out(context: Context, rev: str | None, yes: bool) -> tuple[ExitCode, Ru
         ask(f"Roll out {found.plan.tag} to {context.environment.name}?", yes)
         context.screen.began("building…")
         release = candidate.build(found.candidate, context.home)
-        context.home.plan.unlink(missing_ok=True)
+        if (made := plan.read(context.home.plan)) is not None and made.tag == release.tag:
+            context.home.plan.unlink()  # it is carried out
         ran = _begin(context, release)
         code = conduct(context, ran, release)
     if code is ExitCode.DONE:
