@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -47,13 +47,14 @@ def _smoke(
 
 async def _run_smoke(checklist: Checklist, gateway_url: str | None) -> None:
     if gateway_url is not None:
-        await smoke(checklist, _running(Reader(os.environ), gateway_url.rstrip("/")))
+        await smoke(checklist, running(Reader(os.environ), gateway_url.rstrip("/"), os.environ))
         return
     async with _own_system(checklist) as system:
         await smoke(checklist, system)
 
 
-def _running(reader: Reader, gateway_url: str) -> System:
+def running(reader: Reader, gateway_url: str, env: Mapping[str, str]) -> System:
+    """A system in use, as its environment describes it."""
     prefix = reader.text("UNIASSIST_STREAM_PREFIX")
     return System(
         urls={"gateway": gateway_url},
@@ -65,7 +66,7 @@ def _running(reader: Reader, gateway_url: str) -> System:
         adapter_secret="",
         context_token="",
         wechat_token="",
-        env=dict(os.environ),
+        env=dict(env),
     )
 
 

@@ -6,7 +6,9 @@ import typer
 
 from uniassist.cli import (
     release_contract,
+    release_evidence,
     release_gate,
+    release_incident,
     release_preflight,
     release_rollback,
     release_rollout,
@@ -14,6 +16,7 @@ from uniassist.cli import (
     release_status,
     release_unfinished,
     release_verify,
+    release_watch,
 )
 from uniassist.release.exit_codes import MEANINGS
 
@@ -31,6 +34,7 @@ _COMMANDS = (
     ("plan", "What a rollout would change for each service.", release_rollout.run_plan),
     ("rollout", "Migrations, then the services in order, each healthy.", release_rollout.run),
     ("verify", "The post-release criteria, by URL.", release_verify.run),
+    ("watch", "After a rollout: rolls back by itself when a trigger fires.", release_watch.run),
     ("rollback", "Back to the last revision that was verified.", release_rollback.run),
     ("run", "All of it: preflight, gate, rollout, verify, watch.", release_run.run),
     ("contract", "Migrations that older releases couldn't bear.", release_contract.run),
@@ -49,4 +53,6 @@ def register(app: typer.Typer) -> None:
     group.callback()(lambda: None)
     for name, short, run in _COMMANDS:
         group.command(name, short_help=short, help=run.__doc__)(run)
+    group.add_typer(release_incident.group(), name="incident")
+    group.add_typer(release_evidence.group(), name="evidence")
     app.add_typer(group, name="release")

@@ -107,6 +107,11 @@ class Screen:
             self._clear()
             print(self.mask(line)[: width - 1], end="", file=self._out, flush=True)
 
+    def ring(self) -> None:
+        """The terminal's bell."""
+        if self._is_live:
+            print("\a", end="", file=self._out, flush=True)
+
     def document(self, document: Mapping[str, Any]) -> None:
         if self.as_json:
             print(json.dumps(self.mask.document(dict(document)), ensure_ascii=False), flush=True)

@@ -61,6 +61,7 @@ def run(
             "tag": preflight.tag,
             "wheelSha256": preflight.wheel,
             "envDigest": environment.env_digest,
+            "previousCommit": preflight.previous,
         }
         document: dict[str, Any] = {
             "command": "release preflight",

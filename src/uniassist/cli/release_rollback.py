@@ -12,6 +12,7 @@ import typer
 from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import DryRun, Env, EnvFile, Environment, Json, StateDir, ended_with, ending
+from uniassist.cli.release_note import note
 from uniassist.release import observation, unfinished
 from uniassist.release.budget import Budget, clock_time
 from uniassist.release.drivers.driver import Release
@@ -84,6 +85,7 @@ def conduct(context: Context, ran: Run, target: Release, first_failed: float | N
     if walk.journal.entries:
         walk.note(f"resumed by {who()}")
     leaving = context.home.kept.find(ran.previous) if ran.previous else None
+    note(context, ran, target, leaving)
     code = context.conduct(Rollback(walk, target, leaving, lambda: context.verify(target), budget).run())
     took = f"{clock_time(time.time() - triggered)} since the trigger"
     if first_failed is not None:
@@ -92,6 +94,7 @@ def conduct(context: Context, ran: Run, target: Release, first_failed: float | N
     context.screen.say(f"{what}, {took}")
     if code is not ExitCode.ROLLED_BACK:
         context.screen.say("next: uniassist release resume")
+    note(context, ran, target, leaving, code)
     return code
 
 

@@ -22,9 +22,11 @@ from uniassist.cli.release_environment import (
     ended_with,
     ending,
 )
+from uniassist.cli.release_watch import start_and_follow
+from uniassist.cli.release_watch_order import Options, order_of
 from uniassist.release import unfinished
 from uniassist.release.checklist import CheckFailed
-from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
+from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.lock import locked
 from uniassist.release.steps import now, wrapped
 from uniassist.release.walk import HEALTHY_SECONDS
@@ -70,13 +72,13 @@ def run(
             return
         unfinished.refuse_rollout(context.home)
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, env_file, driver_file, watch_none)
+        code = run_all(context, rev, env_file, driver_file, watch)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
 
-def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, watch: Watch) -> ExitCode:
-    """`watch` follows the rollout, without the lock: its rollback takes it."""
+def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, follow: Watch) -> ExitCode:
+    """`follow` watches the rollout, without the lock: its rollback takes it."""
     for command in ("preflight", "gate"):
         if (code := _command(context, command, rev, env_file)) is not ExitCode.DONE:
             return code
@@ -98,12 +100,26 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag}: {said}")
-    return watch(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
+    return follow(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
 
 
-def watch_none(_told: ToWatch) -> ExitCode:
-    """Says that it isn't watched."""
-    raise Refused(ExitCode.BUG, "this build has no watch\n      next: uniassist release status")
+def watch(told: ToWatch) -> ExitCode:
+    """The watch as `release watch` starts it, with its own defaults."""
+    context = told.context
+    options = Options(
+        context.environment.name,
+        told.env_file,
+        context.home.directory,
+        told.rev,
+        "15m",
+        "rollback",
+        None,
+        told.rolled_out_at,
+        context.driver.name,
+        told.driver_file,
+    )
+    order_of(options, context.environment)  # refuses what the process couldn't say to anyone
+    return start_and_follow(options, context.screen)
 
 
 def _command(context: Context, command: str, rev: str, env_file: Path | None) -> ExitCode:

@@ -49,7 +49,7 @@ def run(
     with ending(environment.mask):
         screen = Screen(environment.mask, as_json)
         names = revisions.names_of(Path.cwd(), rev)
-        subject = _subject(environment.reader(), names)
+        subject = runbook_subject(environment.reader(), names)
         records = records_in(state_dir)
         if dry_run:
             _say_plan(screen, subject)
@@ -102,7 +102,8 @@ def _note_verified(home: Home, seen: Mapping[str, str], screen: Screen) -> None:
     screen.say(f"{release.tag} is good: the next rollout can roll back to it")
 
 
-def _subject(reader: Reader, names: revisions.Names) -> verify.Subject:
+def runbook_subject(reader: Reader, names: revisions.Names) -> verify.Subject:
+    """By the runbook's variables; UsageRefused names those that are missing."""
     needed = (variable for service, variable in URLS.items() if service != "worker")
     missing = [variable for variable in needed if reader.optional(variable) is None]
     if missing:

@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 MASK = "***"
 _USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@'\"]*):[^\s/@'\"]+@", re.IGNORECASE)
 _SHORT = 8
+_LONG_LINE = 16
 # As passwords of URLs these can't be told from the product's own words; they are masked inside URLs only.
 _PUBLIC_WORDS = frozenset({"postgres", "postgresql", "redis", "uniassist", "password", "staging", "test", "true"})
 
@@ -21,8 +22,8 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = (), urls: Iterable[str] = ()) -> None:
         self._forms: list[re.Pattern[str]] = []
-        passwords = (password for url in urls for password in _passwords(url))
-        forms = {form for secret in (*secrets, *passwords) if len(secret) >= 3 for form in _forms(secret)}
+        passwords = (password for url in urls for password in passwords_of(url))
+        forms = {form for secret in (*secrets, *passwords) if len(secret) >= 3 for form in forms_of(secret)}
         for form in sorted(forms, key=len, reverse=True):  # the longest first: one may hold another
             self._forms.append(re.compile(_alone(form) if len(form) < _SHORT else re.escape(form)))
 
@@ -43,7 +44,7 @@ class Masker:
         return value
 
 
-def _passwords(url: str) -> list[str]:
+def passwords_of(url: str) -> list[str]:
     try:
         password = urlsplit(url).password or ""
     except ValueError:
@@ -56,6 +57,13 @@ def _alone(form: str) -> str:
     before = r"(?<!\w)" if re.match(r"\w", form) else ""
     after = r"(?!\w)" if re.search(r"\w$", form) else ""
     return f"{before}{re.escape(form)}{after}"
+
+
+def forms_of(secret: str) -> Iterator[str]:
+    """All that a secret may look like in a text. The lines of a long one (PEM) are secrets of their own."""
+    lines = [line.strip() for line in secret.splitlines()]
+    for part in {secret, *(line for line in lines if len(line) >= _LONG_LINE and not line.startswith("-----"))}:
+        yield from _forms(part)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ _SAFE = "don't start the rollout; what runs stays as it is"
 
 @dataclass
 class Preflight:
-    """`tag` None: the one of the commit that is checked out. `commit` and `wheel` are what was found."""
+    """`tag` None: the one of the commit that is checked out. `commit`, `wheel`, `previous` are what was found."""
 
     here: Path
     tag: str | None
@@ -35,6 +35,7 @@ class Preflight:
     records: Records
     commit: str | None = None
     wheel: str | None = None
+    previous: str | None = None  # the commit that one would roll back to
 
     async def run(self, steps: Steps) -> None:
         """All steps, also after one has failed, but for those that need the revision when there is none."""
@@ -116,6 +117,7 @@ class Preflight:
         root = revisions.checkout_root(self.here)
         known = migrations.read(revisions.files_at(root, self.commit, migrations.FOLDER))
         before, said = self._revision_before(root)
+        self.previous = before
         current, in_database = await self._schema_revision()
         new = {step.revision: step for step in migrations.pending(known, current)} if current else {}
         if before is not None:

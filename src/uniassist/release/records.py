@@ -31,6 +31,10 @@ class Records:
             write_whole(path, json.dumps(pins | {tag: commit}, indent=2, sort_keys=True))
         return pins.get(tag, commit)
 
+    def pins(self) -> dict[str, str]:
+        """Each tag's commit, as first seen."""
+        return self._read(self.directory / "pins.json")
+
     def of_commit(self, commit: str) -> dict[str, Any]:
         """What is known: `wheelSha256`, `gate`, `verified` and so on, as far as it is."""
         return self._read(self._commit(commit))

@@ -115,6 +115,12 @@ def earlier_tag(root: Path, commit: str) -> str | None:
         return None
 
 
+def subjects(root: Path, since: str, until: str, most: int) -> list[str]:
+    """Commits that `until` has and `since` hasn't, one line each, the newest first."""
+    between = ("--end-of-options", f"{since}..{until}")
+    return git(root, "log", "--oneline", "--no-decorate", f"--max-count={most}", *between).splitlines()
+
+
 def commit_time(root: Path, commit: str) -> int:
     """Unix seconds."""
     return int(git(root, "show", "-s", "--format=%ct", commit))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from uniassist.store.pool import Connection
 from uniassist.store.queries import load
@@ -106,3 +107,19 @@ async def remove_replays(connection: Connection, prefix: str) -> int:
     """Delete the replay log's rows of events whose id starts with `prefix`."""
     answer = await connection.execute(load("release")["remove_replays"], prefix)
     return int(answer.rsplit(" ", 1)[1])
+
+
+async def troubles(connection: Connection, besides: Sequence[str]) -> tuple[int, int]:
+    """Dead letters, and attempts that events have failed, but of ids that start with one of `besides`."""
+    row = await connection.fetchrow(load("release")["troubles"], list(besides))
+    assert row is not None, "aggregates always give a row"
+    return row["dead_letters"], row["attempts"]
+
+
+async def troubles_in_hour_before(
+    connection: Connection, moment: datetime, besides: Sequence[str]
+) -> tuple[int, int]:
+    """The same of the events that were created in the hour before `moment`."""
+    row = await connection.fetchrow(load("release")["troubles_in_hour_before"], list(besides), moment)
+    assert row is not None, "aggregates always give a row"
+    return row["dead_letters"], row["attempts"]

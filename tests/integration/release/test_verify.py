@@ -3,73 +3,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jwt
-import psycopg
 import pytest
 from tests.integration.release.commands import Command, Ended
+from tests.integration.release.conftest import REVISION
 from tests.integration.release.front import Answer, Fault, changed_health, front
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 
-from uniassist.devstack.postgres import EmbeddedPostgres
-from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port
-from uniassist.devstack.supervisor import answers
-
-REVISION = "v42"
-
-
-@pytest.fixture(scope="module")
-def database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
-    with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE verified TEMPLATE template_uniassist")
-        yield postgres_server.url_for("verified")
-        connection.execute("DROP DATABASE verified WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def redis_database(redis_server: EmbeddedRedis) -> str:
-    return redis_server.url.removesuffix("/0") + "/7"
-
-
-@pytest.fixture(scope="module")
-def running(
-    database: str, redis_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, ServiceProcess]]:
-    """The four services, as they are after a good release."""
-    logs = tmp_path_factory.mktemp("verified")
-    services: dict[str, ServiceProcess] = {}
-    servers = {"DATABASE_URL": database, "REDIS_URL": redis_database, "UNIASSIST_REVISION": REVISION}
-    try:
-        for name in ("provider-plan", "gateway", "adapter-wechat", "worker"):
-            env = dict(servers)
-            if name == "gateway":
-                env["UNIASSIST_PLAN_PROVIDER_BASE_URL"] = services["provider-plan"].url
-            if name == "adapter-wechat":
-                env["GATEWAY_URL"] = services["gateway"].url
-            services[name] = ServiceProcess(name, logs / f"{name}.log", env)
-            services[name].start()
-            services[name].process.wait_ready(partial(answers, f"{services[name].url}/health"))
-        yield services
-    finally:
-        for service in services.values():
-            service.stop()
-
-
-@pytest.fixture
-def staging(running: dict[str, ServiceProcess], tmp_path: Path) -> dict[str, str]:
-    return {
-        "STAGING_GATEWAY_BASE_URL": running["gateway"].url,
-        "STAGING_PROVIDER_PLAN_BASE_URL": running["provider-plan"].url,
-        "STAGING_ADAPTER_WECHAT_BASE_URL": running["adapter-wechat"].url,
-        "STAGING_WORKER_BASE_URL": running["worker"].url,
-        "STAGING_CONTEXT_TOKEN": CONTEXT_TOKEN,
-        "DATABASE_URL": running["gateway"].env["DATABASE_URL"],
-    }
 
 
 def flat(text: str) -> str:

@@ -54,3 +54,16 @@ SELECT count(*) FROM outbox_events WHERE event_id = ANY ($1::text[]);
 
 -- name: remove_replays
 DELETE FROM outbox_replay_log WHERE starts_with(event_id, $1);
+
+-- name: troubles
+-- A watch asks every 15 seconds; $1: prefixes of ids that don't count.
+SELECT count(*) FILTER (WHERE status = 'dead_letter') AS dead_letters, coalesce(sum(attempts), 0)::bigint AS attempts
+FROM outbox_events o WHERE (attempts > 0 OR status = 'dead_letter')
+  AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS prefix WHERE starts_with(o.event_id, prefix));
+
+-- name: troubles_in_hour_before
+-- Once in a watch; $2: the moment.
+SELECT count(*) FILTER (WHERE status = 'dead_letter') AS dead_letters, coalesce(sum(attempts), 0)::bigint AS attempts
+FROM outbox_events o WHERE (attempts > 0 OR status = 'dead_letter')
+  AND created_at >= $2::timestamptz - interval '1 hour' AND created_at < $2
+  AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS prefix WHERE starts_with(o.event_id, prefix));
