@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uniassist.cli import release_rollout
-from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import (
     DryRun,
@@ -22,11 +22,14 @@ from uniassist.cli.release_environment import (
     ended_with,
     ending,
 )
+from uniassist.cli.release_watch import start_and_follow
+from uniassist.cli.release_watch_order import Options, order_of
 from uniassist.release import unfinished
 from uniassist.release.checklist import CheckFailed
-from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
+from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.lock import locked
 from uniassist.release.steps import now, wrapped
+from uniassist.release.walk import HEALTHY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -62,19 +66,19 @@ def run(
             raise UsageRefused("--rev: which tag?")
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file, because)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return
         unfinished.refuse_rollout(context.home)
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, env_file, driver_file, watch_none)
+        code = run_all(context, rev, env_file, driver_file, watch)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
 
-def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, watch: Watch) -> ExitCode:
-    """`watch` follows the rollout, without the lock: its rollback takes it."""
+def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, follow: Watch) -> ExitCode:
+    """`follow` watches the rollout, without the lock: its rollback takes it."""
     for command in ("preflight", "gate"):
         if (code := _command(context, command, rev, env_file)) is not ExitCode.DONE:
             return code
@@ -96,12 +100,26 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag}: {said}")
-    return watch(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
+    return follow(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
 
 
-def watch_none(_told: ToWatch) -> ExitCode:
-    """Says that it isn't watched."""
-    raise Refused(ExitCode.BUG, "this build has no watch\n      next: uniassist release status")
+def watch(told: ToWatch) -> ExitCode:
+    """The watch as `release watch` starts it, with its own defaults."""
+    context = told.context
+    options = Options(
+        context.environment.name,
+        told.env_file,
+        context.home.directory,
+        told.rev,
+        "15m",
+        "rollback",
+        None,
+        told.rolled_out_at,
+        context.driver.name,
+        told.driver_file,
+    )
+    order_of(options, context.environment)  # refuses what the process couldn't say to anyone
+    return start_and_follow(options, context.screen)
 
 
 def _command(context: Context, command: str, rev: str, env_file: Path | None) -> ExitCode:
