@@ -29,7 +29,7 @@ _SHORTEST_SECONDS, _LONGEST_SECONDS = 1.0, 24 * 3600.0
 
 @dataclass(frozen=True)
 class Options:
-    """As given. `home` is the directory of the records, `rolled_out_at` in ISO 8601; the driver is the rollback's."""
+    """As given. `home`: the directory of the records; `rolled_out_at`: ISO 8601; the driver is the rollback's."""
 
     environment: str
     env_file: Path | None

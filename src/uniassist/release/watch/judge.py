@@ -85,9 +85,11 @@ class Judge:
 
     @property
     def undecided(self) -> list[str]:
-        """Failures under way that may yet become a trigger."""
+        """What may yet become a trigger: failures under way, and a first round that isn't done."""
         failing = [f"{service}: failing" for service, health in self.health.items() if health.is_failing]
-        return [*failing, "checks: failed once"] if self.rounds.is_failing else failing
+        if self.rounds.is_failing:
+            return [*failing, "checks: failed once"]
+        return failing if self.rounds.last is not None else [*failing, "checks: not done yet"]
 
     @property
     def unknown(self) -> list[str]:
