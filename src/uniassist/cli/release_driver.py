@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from uniassist.devstack.plan import SERVICES
 from uniassist.cli.release_environment import Environment
+from uniassist.devstack.plan import SERVICES
 from uniassist.release.drivers.choose import choose
 from uniassist.release.drivers.driver import Driver
 from uniassist.release.home import Home

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from uniassist.cli import release_rollout
 from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
@@ -22,9 +25,11 @@ from uniassist.cli.release_environment import (
     ended_with,
     ending,
 )
+from uniassist.cli.release_watch import start_and_follow
+from uniassist.cli.release_watch_order import Options, order_of
 from uniassist.release import unfinished
 from uniassist.release.checklist import CheckFailed
-from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
+from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.lock import locked
 from uniassist.release.steps import now, wrapped
 
@@ -36,6 +41,7 @@ class ToWatch:
     context: Context
     rev: str
     rolled_out_at: str
+    duration: str
     env_file: Path | None
     driver_file: Path | None
 
@@ -51,6 +57,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    duration: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is watched.")] = "15m",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -68,12 +75,14 @@ def run(
             return
         unfinished.refuse_rollout(context.home)
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, env_file, driver_file, watch_none)
+        code = run_all(context, rev, duration, env_file, driver_file, watched)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
 
-def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, watch: Watch) -> ExitCode:
+def run_all(
+    context: Context, rev: str, duration: str, env_file: Path | None, driver_file: Path | None, watch: Watch
+) -> ExitCode:
     """`watch` follows the rollout, without the lock: its rollback takes it."""
     for command in ("preflight", "gate"):
         if (code := _command(context, command, rev, env_file)) is not ExitCode.DONE:
@@ -96,12 +105,26 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag}: {said}")
-    return watch(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
+    return watch(ToWatch(context, rev, ran.ended_at or now(), duration, env_file, driver_file))
 
 
-def watch_none(_told: ToWatch) -> ExitCode:
-    """Says that it isn't watched."""
-    raise Refused(ExitCode.BUG, "this build has no watch\n      next: uniassist release status")
+def watched(told: ToWatch) -> ExitCode:
+    """Until it is over, or has rolled back."""
+    context = told.context
+    options = Options(
+        environment=context.environment.name,
+        env_file=told.env_file,
+        home=context.home.directory,
+        revision=told.rev,
+        duration=told.duration,
+        on_trigger="rollback",
+        thresholds=None,
+        rolled_out_at=told.rolled_out_at,
+        driver=context.driver.name,
+        driver_file=told.driver_file,
+    )
+    order_of(options, context.environment)  # what is wrong with it is said here, and not in a log
+    return start_and_follow(options, context.screen)
 
 
 def _command(context: Context, command: str, rev: str, env_file: Path | None) -> ExitCode:
