@@ -21,7 +21,7 @@ TEXT = "帮我安排一个计划"
 
 @dataclass
 class Load:
-    """`acknowledged`: trace ids that were answered with 200; none of them may be missing. `refused` were told so."""
+    """`acknowledged`: trace ids that were answered with 200, none of which may be missing; `refused` were not."""
 
     url: str
     per_second: float
