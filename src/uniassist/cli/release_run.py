@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from uniassist.cli import release_rollout
 from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
@@ -39,6 +42,7 @@ class ToWatch:
     context: Context
     rev: str
     rolled_out_at: str
+    duration: str
     env_file: Path | None
     driver_file: Path | None
 
@@ -54,6 +58,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    duration: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is watched.")] = "15m",
     healthy_within: HealthyWithin = HEALTHY_SECONDS,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -72,13 +77,15 @@ def run(
             return
         unfinished.refuse_rollout(context.home)
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, env_file, driver_file, watch)
+        code = run_all(context, rev, duration, env_file, driver_file, watched)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
 
-def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, follow: Watch) -> ExitCode:
-    """`follow` watches the rollout, without the lock: its rollback takes it."""
+def run_all(
+    context: Context, rev: str, duration: str, env_file: Path | None, driver_file: Path | None, watch: Watch
+) -> ExitCode:
+    """`watch` follows the rollout, without the lock: its rollback takes it."""
     for command in ("preflight", "gate"):
         if (code := _command(context, command, rev, env_file)) is not ExitCode.DONE:
             return code
@@ -100,25 +107,25 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag}: {said}")
-    return follow(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
+    return watch(ToWatch(context, rev, ran.ended_at or now(), duration, env_file, driver_file))
 
 
-def watch(told: ToWatch) -> ExitCode:
-    """The watch as `release watch` starts it, with its own defaults."""
+def watched(told: ToWatch) -> ExitCode:
+    """Until it is over, or has rolled back."""
     context = told.context
     options = Options(
-        context.environment.name,
-        told.env_file,
-        context.home.directory,
-        told.rev,
-        "15m",
-        "rollback",
-        None,
-        told.rolled_out_at,
-        context.driver.name,
-        told.driver_file,
+        environment=context.environment.name,
+        env_file=told.env_file,
+        home=context.home.directory,
+        revision=told.rev,
+        duration=told.duration,
+        on_trigger="rollback",
+        thresholds=None,
+        rolled_out_at=told.rolled_out_at,
+        driver=context.driver.name,
+        driver_file=told.driver_file,
     )
-    order_of(options, context.environment)  # refuses what the process couldn't say to anyone
+    order_of(options, context.environment)  # what is wrong with it is said here, and not in a log
     return start_and_follow(options, context.screen)
 
 
