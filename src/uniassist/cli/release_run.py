@@ -22,11 +22,14 @@ from uniassist.cli.release_environment import (
     ended_with,
     ending,
 )
+from uniassist.cli.release_watch import start_and_follow
+from uniassist.cli.release_watch_order import Options, order_of, thresholds_path
 from uniassist.release import unfinished
 from uniassist.release.checklist import CheckFailed
-from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
+from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.lock import locked
-from uniassist.release.steps import now, wrapped
+from uniassist.release.steps import wrapped
+from uniassist.release.watch import thresholds
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ def run(
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return
         unfinished.refuse_rollout(context.home)
+        thresholds.read(thresholds_path(None, environment.name))  # the watch can't do without, and comes last
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, env_file, driver_file, watch_none)
+        code = run_all(context, rev, env_file, driver_file, watch_rollout)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
@@ -96,12 +100,26 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag}: {said}")
-    return watch(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
+    return watch(ToWatch(context, rev, ran.started_at, env_file, driver_file))
 
 
-def watch_none(_told: ToWatch) -> ExitCode:
-    """Says that it isn't watched."""
-    raise Refused(ExitCode.BUG, "this build has no watch\n      next: uniassist release status")
+def watch_rollout(told: ToWatch) -> ExitCode:
+    """15 minutes, rolling back on a trigger; the hour before the rollout is the baseline."""
+    context = told.context
+    options = Options(
+        environment=context.environment.name,
+        env_file=told.env_file,
+        home=context.home.directory,
+        revision=told.rev,
+        duration="15m",
+        on_trigger="rollback",
+        thresholds=None,
+        rolled_out_at=told.rolled_out_at,
+        driver=context.driver.name,
+        driver_file=told.driver_file,
+    )
+    order_of(options, context.environment)  # what is wrong with it is said here, not in the log of a process
+    return start_and_follow(options, context.screen)
 
 
 def _command(context: Context, command: str, rev: str, env_file: Path | None) -> ExitCode:
