@@ -78,6 +78,20 @@ def test_what_stopped_goes_on_once_it_is_mended(place: Place) -> None:
     assert place.conduct(run) == ExitCode.DONE
     assert len(place.driver.effects) == len(set(place.driver.effects)) == 6
     assert unfinished.find(place.home) is None
+    entries = journal.read(place.home.runs.folder(run.id) / journal.NAME)
+    begun = [entry.step for entry in entries if entry.kind == "intent"]
+    assert [begun.count(step) for step in ("prepare", "migrations", "provider-plan", "gateway")] == [1, 1, 1, 2]
+
+
+def test_a_new_worker_that_won_t_go_is_left_to_do(place: Place) -> None:
+    v1, v2 = place.release("v1"), place.running("v2")
+
+    async def stubborn(service: str, revision: str | None = None) -> None:
+        del service, revision
+
+    place.driver.stop = stubborn  # type: ignore[method-assign]
+    assert place.conduct(place.begin("rollback", v1, v2)) == ExitCode.ROLLBACK_INCOMPLETE
+    assert "worker still runs after it was stopped" in "\n".join(place.said)
 
 
 def test_a_rollback_stops_the_new_worker_first_and_leaves_an_old_one_alone(place: Place) -> None:
@@ -179,6 +193,8 @@ def test_an_aborted_run_is_closed_as_it_is(place: Place) -> None:
     run = place.begin("rollout", v2, v1)
     assert place.conduct(run) == ExitCode.ROLLOUT
     before = place.driver.effects
+    # As if it had been killed before that was noted.
+    place.home.change(lambda known: known.given("gateway", v1.id))
     unfinished.abort(place.home, run, seen(place), Masker())
     assert place.driver.effects == before
     assert unfinished.find(place.home) is None
@@ -196,3 +212,24 @@ def test_what_somebody_else_changed_is_drift(place: Place) -> None:
     assert drifted[0] == "gateway: is v9, but v1 was deployed last"
     assert drifted[1].startswith("worker: runs under env set bbbbbbbb")
     assert look(place).drift == drifted
+
+
+def test_on_a_first_release_adapter_wechat_waits_for_the_gateway_that_comes_later(place: Place) -> None:
+    v1 = place.release("v1")
+    assert place.conduct(place.begin("rollout", v1, v1)) == ExitCode.DONE
+    said = "\n".join(place.said)
+    assert "but for gateway, which comes later" in said
+    assert "adapter-wechat v1, once more  ok" in said
+
+
+def test_a_dead_gateway_holds_no_rollback_up(place: Place) -> None:
+    v1, v2 = place.release("v1"), place.running("v2")
+    place.driver.broken.add("gateway v2")
+    assert place.conduct(place.begin("rollback", v1, v2)) == ExitCode.ROLLED_BACK
+
+
+def test_what_lacks_more_than_a_later_service_is_not_waited_for(place: Place) -> None:
+    v1, v2 = place.running("v1"), place.release("v2")
+    place.driver.broken |= {"gateway v2", "provider-plan v2"}
+    assert place.conduct(place.begin("rollout", v2, v1)) == ExitCode.ROLLOUT
+    assert place.driver.effects == ["prepare v2", "migrate", "deploy provider-plan v2"]
