@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest lint typecheck bench chaos schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest lint typecheck bench chaos release-campaign schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: $(BENCH_STAMP) ## The figures against their references, short form; resul
 
 chaos: $(TEST_STAMP) ## Ten minutes of random faults on three workers; the report goes to bench/results/chaos.md
 	@$(BIN)/python -m tests.chaos --seconds 600 --report bench/results/chaos.md
+
+release-campaign: $(TEST_STAMP) ## Releases, faults and rollbacks of two revisions, about an hour; pages in bench/results
+	@$(BIN)/python -m tests.acceptance run && $(BIN)/python -m tests.acceptance faults && $(BIN)/python -m tests.acceptance rollbacks
 
 schemas: $(STAMP) ## Write the JSON Schemas anew from the types
 	@$(BIN)/python -m uniassist.contracts.schemas
