@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import delivery, ingest, report, routed, sse
+from bench import delivery, ingest, report, routed, sse, wechat
 from bench.stage import stage
 
-NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse")
+NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse", "wechat")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -58,11 +58,13 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "idle":
         return await delivery.idle(built, seconds=15 if short else 60)
     if name == "routed":
-        return await routed.measure(built, seconds=6 if short else 15)
+        return await routed.measure(built, seconds=6 if short else 15, rounds=3 if short else 5)
     if name == "sse":
         return await sse.measure(
             built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250
         )
+    if name == "wechat":
+        return await wechat.measure(built, seconds=8 if short else 30)
     return await ingest.measure(built, seconds=6 if short else 20)
 
 

@@ -123,8 +123,9 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             "",
         ),
         (
-            "others' p99 at 300/s: alone / beside a provider that hangs on every call",
-            f"{r['alone_p99_ms']} / {r['beside_hung_p99_ms']} ms",
+            "others' p99 at 300/s: alone / beside a provider that answers / beside one that hangs instead",
+            f"{r['alone_p99_ms']} / {r['beside_answering_p99_ms']} / {r['beside_hung_p99_ms']} ms, medians of "
+            f"{len(r['hung_rounds']['hangs'])} rounds; hanging to answering {r['hung_to_answering']}",
             "+10 %",
             "",
         ),
@@ -138,6 +139,24 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _wechat(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            f"adapter-wechat, an instant gateway, {r['connections']} connections: pushes answered with a reply",
+            f"{r['per_second']:,}/s, p99 {r['full_p99_ms']} ms; {r['ratio_to_bare']} of a bare server that says "
+            f"success ({r['bare_per_second']:,}/s)",
+            "500/s",
+            "",
+        ),
+        (
+            f"adapter-wechat at {r['steady_rate']} pushes/s, p50 / p99",
+            f"{r['steady_p50_ms']} / {r['steady_p99_ms']} ms, {r['steady_answered_per_second']}/s answered",
+            "p99 200 ms",
+            "",
+        ),
+    ]
+
+
 _ROWS = {
     "drain": _drain,
     "latency": _latency,
@@ -146,6 +165,7 @@ _ROWS = {
     "ingest": _ingest,
     "routed": _routed,
     "sse": _sse,
+    "wechat": _wechat,
 }
 
 

@@ -48,8 +48,7 @@ class Stage:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         process = ServerProcess(service, self.directory / f"{service}-{port}.log")
-        env = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        env |= {
+        env = self.inherited | {
             "UNIASSIST_ENV": "test",
             "UNIASSIST_LOG_LEVEL": "warning",
             "PORT": str(port),
@@ -64,6 +63,15 @@ class Stage:
         process.wait_ready(lambda: answers(f"{url}/health"))
         self._services.append(process)
         return process, url
+
+    @property
+    def inherited(self) -> dict[str, str]:
+        """What of this process's environment others need."""
+        return {name: os.environ[name] for name in _KEPT if name in os.environ}
+
+    def keep(self, process: ServerProcess) -> None:
+        """Stopped with the services."""
+        self._services.append(process)
 
     def stop_services(self) -> None:
         for process in self._services:

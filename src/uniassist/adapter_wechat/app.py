@@ -17,13 +17,15 @@ from uniassist.adapter_wechat.deliveries import Deliveries
 from uniassist.adapter_wechat.erasure import Erasure
 from uniassist.adapter_wechat.gateway import Gateway
 from uniassist.adapter_wechat.inbound import Inbound
-from uniassist.adapter_wechat.media import Media, MediaFolder
+from uniassist.adapter_wechat.media import Media
+from uniassist.adapter_wechat.media_store import MediaStore
 from uniassist.adapter_wechat.metrics import Metrics
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.platform.client import Platform
 from uniassist.adapter_wechat.platform.token import TokenKeeper
 from uniassist.adapter_wechat.reader import BLOCK_MS, GROUP, Reader
 from uniassist.adapter_wechat.reports import Reporter
+from uniassist.adapter_wechat.retention import Retention
 from uniassist.adapter_wechat.routes import Routes
 from uniassist.adapter_wechat.sender import Sender
 from uniassist.errors import SettingsError
@@ -51,6 +53,7 @@ async def run() -> None:
     service = settings.service
     configure_logging("adapter-wechat", service.log_level)
     envelope = _envelope(settings)
+    files = MediaStore(settings.media_dir)
     listener = server.listen(service.host, service.port, port_variable=service.port_variable)
     metrics = Metrics(CollectorRegistry())
     async with AsyncExitStack() as stack:
@@ -67,21 +70,20 @@ async def run() -> None:
             adapter_secret=settings.adapter_secret.reveal(),
             token=settings.provider_context_token.reveal(),
         )
-        folder = MediaFolder(settings.media_dir)
         permission = Permission(await _platform(settings, client, stack))
         owner = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
         sender = Sender(pool, permission, metrics, owner=owner, limit_bytes=settings.text_bytes)
         group = Group(redis, key=settings.streams.global_key, name=GROUP, consumer=settings.streams.consumer)
         reader = Reader(pool, redis, group, sender.loop.wake)
         deliveries = Deliveries()
-        media = Media(pool, permission.platform, folder, metrics) if permission.platform is not None else None
+        media = Media(pool, permission.platform, files, metrics) if permission.platform is not None else None
         inbound = Inbound(
             pool,
             gateway,
             deliveries,
             permission,
             media,
-            Erasure(pool, redis, settings.streams.prefix, folder),
+            Erasure(pool, redis, settings.streams.prefix, files),
             limit_bytes=settings.text_bytes,
             wake=sender.loop.wake,
         )
@@ -101,7 +103,8 @@ async def run() -> None:
             metrics=metrics.registry,
         )
         reporter = Reporter(pool, gateway, metrics)
-        loops = (*reader.loops, reporter.loop, *((media.loop,) if media is not None else ()))
+        retention = Retention(pool, files, days=settings.media_days)
+        loops = (*reader.loops, reporter.loop, retention.loop, *((media.loop,) if media is not None else ()))
         for loop in (*loops, sender.loop):
             loop.start()
         try:

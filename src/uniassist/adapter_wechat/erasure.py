@@ -1,4 +1,4 @@
-"""When a person unfollows, what they said and were told is deleted: here, on the gateway's side, and in the folder.
+"""When a person unfollows, what they said and heard is deleted: here, at the gateway, and among the media.
 
 The timelines keep their events' numbers, kinds and times, which other readers count on, without what was said.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 from redis.asyncio import Redis
 
-from uniassist.adapter_wechat.media import MediaFolder
+from uniassist.adapter_wechat.media_store import MediaStore
 from uniassist.adapter_wechat.reader import forget_streams
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
@@ -23,11 +23,11 @@ class Erasure:
     pool: Pool
     redis: Redis
     stream_prefix: str
-    folder: MediaFolder
+    files: MediaStore
 
     async def erase(self, openid: str) -> None:
         """Safe to repeat."""
         erased = await store.erase(self.pool, openid)
-        await self.folder.remove(erased.media)
+        await self.files.remove(erased.media)
         await forget_streams(self.redis, self.stream_prefix, erased.session_ids)
         log.info("a person left; what was theirs is deleted", sessions=len(erased.session_ids))

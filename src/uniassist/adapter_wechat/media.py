@@ -1,17 +1,15 @@
-"""What people send besides text, fetched while the platform keeps it, and kept in a folder of our own."""
+"""What people send besides text, fetched while the platform keeps it, and kept in a place of our own."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import structlog
 
+from uniassist.adapter_wechat.media_store import MediaStore
 from uniassist.adapter_wechat.metrics import Metrics
 from uniassist.adapter_wechat.platform.client import MediaUnavailable, Platform
 from uniassist.contracts.inputs import Attachment, UnifiedUserInput
@@ -26,33 +24,6 @@ WAIT_SECONDS = 1.5  # of the time that a push has; a slower download goes on by 
 _LEASE_SECONDS = 60.0
 _AT_ONCE = 4
 _PAUSE_SECONDS = 5.0
-
-
-class MediaFolder:
-    """Files by a name that tells nothing of the person. Written whole or not at all."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = Path(directory).absolute()
-
-    def uri(self, name: str) -> str:
-        return (self._directory / name).as_uri()
-
-    async def write(self, name: str, content: bytes) -> None:
-        await asyncio.to_thread(self._write, self._directory / name, content)
-
-    async def remove(self, names: Sequence[str]) -> None:
-        await asyncio.to_thread(self._remove, names)
-
-    @staticmethod
-    def _write(path: Path, content: bytes) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-
-    def _remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            (self._directory / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -71,10 +42,10 @@ class _Wanted:
 class Media:
     """`loop` fetches what a push had no time for, and what failed."""
 
-    def __init__(self, pool: Pool, platform: Platform, folder: MediaFolder, metrics: Metrics) -> None:
+    def __init__(self, pool: Pool, platform: Platform, files: MediaStore, metrics: Metrics) -> None:
         self._pool = pool
         self._platform = platform
-        self._folder = folder
+        self._files = files
         self._metrics = metrics
         self._under_way: set[asyncio.Task[None]] = set()
         self.loop = Loop("wechat-media", self._run_once)
@@ -107,7 +78,7 @@ class Media:
             return wanted.attachment
         return msgspec.structs.replace(
             wanted.attachment,
-            local_uri=self._folder.uri(known.name),
+            local_uri=self._files.uri(known.name),
             mime=known.mime,
             size=known.size,
             sha256=known.sha256,
@@ -127,11 +98,11 @@ class Media:
             if error.is_final:
                 await store.lose_medium(self._pool, medium)
             return
-        await self._folder.write(medium.name, fetched.content)
+        await self._files.write(medium.name, fetched.content)
         digest = hashlib.sha256(fetched.content).hexdigest()
         size = len(fetched.content)
         if not await store.store_medium(self._pool, medium, mime=fetched.mime, size=size, sha256=digest):
-            await self._folder.remove([medium.name])  # erased meanwhile
+            await self._files.remove([medium.name])  # erased meanwhile
             return
         self._metrics.media.labels("stored").inc()
 

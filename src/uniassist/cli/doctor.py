@@ -8,16 +8,14 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from uniassist.cli.findings import show
 from uniassist.cli.where import StateDir
 from uniassist.devstack import doctor
 from uniassist.devstack.doctor import Finding
 from uniassist.devstack.state import DEFAULT_DIRECTORY, StateDirectory
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,13 +34,7 @@ def _doctor(state_dir: StateDir = None, as_json: Json = False) -> None:
 
 
 def _show(console: Console, findings: list[Finding], failed: int) -> None:
-    table = Table.grid(padding=(0, 2))
-    for finding in findings:
-        said = Text(finding.said)
-        if finding.remedy:
-            said.append(f"\n→ {finding.remedy}")
-        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.name), said)
-    console.print(table)
+    show(console, findings)
     warned = sum(finding.level == "warn" for finding in findings)
     if failed:
         console.print(f"\n{failed} to mend before `uniassist up` works")

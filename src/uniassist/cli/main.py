@@ -19,6 +19,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "release": ("release",),
     "drill": ("drill",),
     "db": ("db",),
+    "wechat": ("wechat-sim", "wechat"),
     "services": ("gateway", "worker", "provider-plan", "adapter-wechat"),
 }
 

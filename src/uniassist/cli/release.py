@@ -22,6 +22,12 @@ from uniassist.release.exit_codes import MEANINGS
 
 # \b: a paragraph whose lines stay as they are.
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{int(code):>5}  {meaning}" for code, meaning in MEANINGS.items())
+_HELP = """\b
+A release, by the runbook (docs/runbook.md has each line beside its command):
+  preflight → gate → plan → rollout → verify → watch;  run does them all.
+  Something is wrong: rollback.  It was cut off: resume, or abort.
+  Where am I? status. Each command says what comes next.
+"""
 _COMMANDS = (
     ("preflight", "Prerequisites: env, Postgres, Redis, the revision.", release_preflight.run),
     ("gate", "Types, conformance, smoke; stops at the first failure.", release_gate.run),
@@ -40,8 +46,7 @@ _COMMANDS = (
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="Release by the runbook: preflight, gate, rollout, verify, watch; rollback. Each command says what comes next, "
-        "and status says where you are. docs/runbook.md has each line beside its command.",
+        help=_HELP,
         epilog=_EPILOG,
         no_args_is_help=True,
     )

@@ -28,10 +28,14 @@ from uniassist.release.records import Records
 from uniassist.release.revisions import Names
 from uniassist.release.runs import Run
 from uniassist.release.steps import Steps
-from uniassist.release.walk import Walk
+from uniassist.release.walk import HEALTHY_SECONDS, Walk
 from uniassist.settings import Reader
 
 T = TypeVar("T")
+HealthyWithin = Annotated[
+    float,
+    typer.Option("--healthy-within", metavar="SECONDS", min=1, max=3600, help="How long each service may take."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 Because = Annotated[str, typer.Option("--because", help="Why, for whoever looks later.", metavar="TEXT")]
 
@@ -46,6 +50,7 @@ class Context:
     home: Home
     driver: Driver
     because: str
+    healthy_seconds: float
 
     @classmethod
     def of(
@@ -56,17 +61,18 @@ class Context:
         driver: str,
         driver_file: Path | None,
         because: str = "",
+        healthy_seconds: float = HEALTHY_SECONDS,
     ) -> Context:
         records = records_in(state_dir)
         home = Home(records.directory, environment.name)
         screen = Screen(environment.mask, as_json)
         works = driver_of(driver, driver_file, home, environment, screen.say)
-        return cls(environment, screen, records, home, works, because)
+        return cls(environment, screen, records, home, works, because, healthy_seconds)
 
     def walk(self, run: Run, total: int) -> Walk:
         journal = Journal(self.home.runs.folder(run.id), self.environment.mask)
         steps = Steps(total, self.screen.say, self.screen.began)
-        return Walk(run, journal, self.home, self.driver, steps)
+        return Walk(run, journal, self.home, self.driver, steps, self.healthy_seconds)
 
     def conduct(self, work: Coroutine[Any, Any, T]) -> T:
         """Refused with 130 after a Ctrl-C: what was under way is finished, and said."""
@@ -85,7 +91,7 @@ class Context:
         names = Names(release.tag, release.commit)
         quiet = Screen(self.environment.mask, self.screen.as_json, out=_Nowhere())
         try:
-            subject = release_verify.subject_of(Reader(values), all_urls(values, self.driver), names)
+            subject = release_verify.subject_of(Reader(values), all_urls(values, self.driver.name), names)
         except SettingsError as error:
             raise CheckFailed(str(error)) from None
         document = await release_verify.conduct(subject, names, self.environment.name, quiet)
@@ -136,5 +142,9 @@ def refuse_without_consent(yes: bool, dry_run: bool) -> None:
 
 def ask(question: str, yes: bool) -> None:
     """Refused with 2 unless it is confirmed."""
-    if not yes and not typer.confirm(question, err=True):
+    try:
+        confirmed = yes or typer.confirm(question, err=True)
+    except typer.Abort:
+        raise Refused(ExitCode.INTERRUPTED, "interrupted; nothing was touched") from None
+    if not confirmed:
         raise UsageRefused("not confirmed; nothing was touched")

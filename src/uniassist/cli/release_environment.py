@@ -140,6 +140,8 @@ def ending(mask: Callable[[str], str] = str) -> Iterator[None]:
         raise _ended(mask(str(error)), ExitCode.USAGE) from None
     except StartError as error:
         raise _ended(mask(str(error)), ExitCode.PREFLIGHT) from None
+    except KeyboardInterrupt:
+        raise _ended("interrupted; nothing was begun", ExitCode.INTERRUPTED) from None
     except Interrupted:
         raise _ended("interrupted; what it had started is stopped and taken away", ExitCode.INTERRUPTED) from None
 

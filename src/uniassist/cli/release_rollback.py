@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import DryRun, Env, EnvFile, Environment, Json, StateDir, ended_with, ending
 from uniassist.errors import StartError
@@ -25,6 +25,7 @@ from uniassist.release.incident_run import Note
 from uniassist.release.lock import locked, who
 from uniassist.release.rollback import ORDER, STEPS, Rollback
 from uniassist.release.runs import Run
+from uniassist.release.walk import HEALTHY_SECONDS
 
 To = Annotated[
     str | None,
@@ -44,6 +45,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     first_failed_at: FirstFailed = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -60,18 +62,19 @@ def run(
         began = unix(first_failed_at)
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file, because)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
-            unfinished.refuse_killed(context.home)
+            unfinished.stopped(context.home)
             _tell(context, target_of(context.home, to))
             return
         with locked(context.home.lock, because or "rollback"):
             target = target_of(context.home, to)
-            unfinished.refuse_killed(context.home)
+            before = unfinished.stopped(context.home)
             _tell(context, target)
             ask(f"Roll {environment.name} back to {target.tag}?", yes)
-            unfinished.supersede_for_rollback(context.home, environment.mask)
             ran = _begin(context, target, first_failed_at)
+            if before is not None:
+                unfinished.supersede(context.home, before, environment.mask)
             code = conduct(context, ran, target, began)
         context.ended("release rollback", ran, code)
     raise ended_with(code)
@@ -162,7 +165,12 @@ def _begin(context: Context, target: Release, first_failed_at: str | None) -> Ru
 
 def unix(text: str | None) -> float | None:
     """UsageRefused when it is no time."""
+    if text is None:
+        return None
     try:
-        return None if text is None else datetime.fromisoformat(text).timestamp()
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageRefused("--first-failed-at: expected a time such as 2026-11-24T07:00:00Z") from None
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UsageRefused("--first-failed-at: expected a time such as 2026-11-24T07:00:00Z")
+    return moment.timestamp()

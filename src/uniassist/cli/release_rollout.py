@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import (
     DryRun,
@@ -30,6 +30,7 @@ from uniassist.release.plan import Plan
 from uniassist.release.rollout import STEPS, Rollout
 from uniassist.release.runs import Run
 from uniassist.release.steps import wrapped
+from uniassist.release.walk import HEALTHY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -87,7 +89,7 @@ def run(
         refuse_without_consent(yes, dry_run)
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file, because)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
             found = intended(context, rev)
             refuse(context, found)
@@ -107,7 +109,8 @@ def roll_out(context: Context, rev: str | None, yes: bool) -> tuple[ExitCode, Ru
         ask(f"Roll out {found.plan.tag} to {context.environment.name}?", yes)
         context.screen.began("building…")
         release = candidate.build(found.candidate, context.home)
-        context.home.plan.unlink(missing_ok=True)
+        if (made := plan.read(context.home.plan)) is not None and made.tag == release.tag:
+            context.home.plan.unlink()  # it is carried out
         ran = _begin(context, release)
         code = conduct(context, ran, release)
     if code is ExitCode.DONE:

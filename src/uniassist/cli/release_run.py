@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from uniassist.cli import release_rollout
-from uniassist.cli.release_context import Because, Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import (
     DryRun,
@@ -26,12 +26,14 @@ from uniassist.cli.release_environment import (
     ending,
 )
 from uniassist.cli.release_watch import start_and_follow
-from uniassist.cli.release_watch_order import Options, order_of
+from uniassist.cli.release_watch_order import Options, order_of, thresholds_path
 from uniassist.release import unfinished
 from uniassist.release.checklist import CheckFailed
 from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.lock import locked
-from uniassist.release.steps import now, wrapped
+from uniassist.release.steps import wrapped
+from uniassist.release.walk import HEALTHY_SECONDS
+from uniassist.release.watch import thresholds
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def run(
     driver_file: DriverFile = None,
     because: Because = "",
     duration: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is watched.")] = "15m",
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -69,13 +72,14 @@ def run(
             raise UsageRefused("--rev: which tag?")
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file, because)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
         if dry_run:
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return
         unfinished.refuse_rollout(context.home)
+        thresholds.read(thresholds_path(None, environment.name))  # the watch can't do without, and comes last
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, duration, env_file, driver_file, watched)
+        code = run_all(context, rev, duration, env_file, driver_file, watch_rollout)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
@@ -105,11 +109,11 @@ def run_all(
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag}: {said}")
-    return watch(ToWatch(context, rev, ran.ended_at or now(), duration, env_file, driver_file))
+    return watch(ToWatch(context, rev, ran.started_at, duration, env_file, driver_file))
 
 
-def watched(told: ToWatch) -> ExitCode:
-    """Until it is over, or has rolled back."""
+def watch_rollout(told: ToWatch) -> ExitCode:
+    """Rolls back on a trigger; the hour before the rollout is the baseline."""
     context = told.context
     options = Options(
         environment=context.environment.name,
@@ -123,7 +127,7 @@ def watched(told: ToWatch) -> ExitCode:
         driver=context.driver.name,
         driver_file=told.driver_file,
     )
-    order_of(options, context.environment)  # what is wrong with it is said here, and not in a log
+    order_of(options, context.environment)  # what is wrong with it is said here, not in the log of a process
     return start_and_follow(options, context.screen)
 
 

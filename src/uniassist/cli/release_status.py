@@ -9,6 +9,7 @@ from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import Env, EnvFile, Environment, Json, StateDir, ending
 from uniassist.release import status
 from uniassist.release.home import Home
+from uniassist.release.watch.directory import who_watches
 
 
 def run(
@@ -30,5 +31,5 @@ def run(
         context.screen.document(found.document())
 
 
-def _watcher(_home: Home) -> str:
-    return "nobody watches"
+def _watcher(home: Home) -> str:
+    return who_watches(home.directory, home.environment).sentence()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from uniassist.cli import release_rollback, release_rollout
-from uniassist.cli.release_context import Context, Yes, ask, refuse_without_consent
+from uniassist.cli.release_context import Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import Env, EnvFile, Environment, Json, StateDir, ended_with, ending
 from uniassist.release import observation, unfinished
@@ -13,6 +13,7 @@ from uniassist.release.exit_codes import UsageRefused
 from uniassist.release.lock import locked
 from uniassist.release.rollout import words
 from uniassist.release.runs import Progress, Run
+from uniassist.release.walk import HEALTHY_SECONDS
 
 
 def resume(
@@ -21,6 +22,7 @@ def resume(
     state_dir: StateDir = None,
     driver: DriverName = "local",
     driver_file: DriverFile = None,
+    healthy_within: HealthyWithin = HEALTHY_SECONDS,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -32,7 +34,7 @@ def resume(
         refuse_without_consent(yes, False)
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
-        context = Context.of(environment, as_json, state_dir, driver, driver_file)
+        context = Context.of(environment, as_json, state_dir, driver, driver_file, healthy_seconds=healthy_within)
         with locked(context.home.lock, "resume"):
             run, _progress = _unfinished(context)
             _refuse_driver(run, context)

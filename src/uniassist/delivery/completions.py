@@ -19,6 +19,7 @@ from uniassist.lifecycle import Loop
 from uniassist.store import delivery as store
 from uniassist.store.pool import Pool
 from uniassist.streams.group import Group, Read
+from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
 
@@ -37,12 +38,15 @@ class _Published:
 class Completions:
     """`published` by the relay, `seen` by the consumer, each of which waits for room before it brings more."""
 
-    def __init__(self, pool: Pool, group: Group, figures: Figures, *, worker: str, bound: int) -> None:
+    def __init__(
+        self, pool: Pool, group: Group, figures: Figures, *, worker: str, bound: int, spans: Spans = NO_SPANS
+    ) -> None:
         self._pool = pool
         self._group = group
         self._figures = figures
         self._worker = worker
         self._bound = bound
+        self._spans = spans
         self._awaiting: dict[str, _Published] = {}
         self._seen: list[Read] = []
         self._may_publish = asyncio.Event()
@@ -96,6 +100,7 @@ class Completions:
         batch = self._seen[:MAX_BATCH]
         if not batch:
             return
+        began_ns = time.time_ns()
         known, unknown = list[int](), list[str]()
         for entry in batch:
             if entry.event_id is None:
@@ -119,6 +124,10 @@ class Completions:
         self._figures.awaiting.set(len(self._awaiting))
         self._note_room()
         await self._group.acknowledge([entry.entry_id for entry in batch])
+        if self._spans.recording:
+            attributes = {"messaging.system": "redis", "messaging.destination.name": self._group.key}
+            traces = [entry.traceparent for entry in batch]
+            self._spans.note("consume", "consumer", traces, began_ns=began_ns, attributes=attributes)
 
     async def _write_delivered(self, *, published_before: float) -> None:
         late: dict[str, list[int]] = {}

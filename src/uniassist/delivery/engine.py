@@ -24,6 +24,7 @@ from uniassist.streams import epoch as epochs
 from uniassist.streams.append import Appender
 from uniassist.streams.group import Group
 from uniassist.streams.wake import Listener
+from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
 
@@ -55,7 +56,16 @@ class Engine:
     `reader` is a Redis client of its own for blocking reads, with a socket timeout above the block time.
     """
 
-    def __init__(self, pool: Pool, redis: Redis, reader: Redis, settings: EngineSettings, *, worker: str) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        redis: Redis,
+        reader: Redis,
+        settings: EngineSettings,
+        *,
+        worker: str,
+        spans: Spans = NO_SPANS,
+    ) -> None:
         self._redis = redis
         self._global_key = settings.global_key
         self._probed_at = self._beaten_at = float("-inf")
@@ -71,7 +81,9 @@ class Engine:
             session_length=SESSION_STREAM_LENGTH,
             session_expiry_seconds=SESSION_STREAM_EXPIRY_SECONDS,
         )
-        self._completions = Completions(pool, group, figures, worker=worker, bound=settings.batch_size * 10)
+        self._completions = Completions(
+            pool, group, figures, worker=worker, bound=settings.batch_size * 10, spans=spans
+        )
         self._consumer = Consumer(
             reading, self._completions, figures, count=settings.read_count, block_ms=settings.block_ms
         )
@@ -88,10 +100,11 @@ class Engine:
             keys=keys,
             batch_size=settings.batch_size,
             backoff=settings.backoff,
+            spans=spans,
         )
         self._shares.on_beat = self._saw_beat
         self._upkeep = Upkeep(pool, group, figures, worker=worker, retention_hours=settings.retention_hours)
-        self._listener = Listener(redis, settings.prefix, self._relay.loop.wake)
+        self._listener = Listener(redis, settings.prefix, lambda _hint: self._relay.loop.wake())
         self._probe = Loop("probe", self._probe_once)
         self._listening = Loop("wake", self._listener.listen_once)
         self._loops = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ from uniassist.streams import epoch as epochs
 from uniassist.streams.append import Appender, Entry, EpochChanged
 from uniassist.streams.epoch import Epoch
 from uniassist.streams.outage import is_outage_code
+from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
 
@@ -67,6 +69,7 @@ class Relay:
         keys: Keys,
         batch_size: int,
         backoff: Backoff,
+        spans: Spans = NO_SPANS,
     ) -> None:
         self._pool = pool
         self._redis = redis
@@ -79,6 +82,7 @@ class Relay:
         self._keys = keys
         self._size = BatchSize(batch_size)
         self._backoff = backoff
+        self._spans = spans
         self._epoch: Epoch | None = None
         self._known: str | None = None
         self._ahead: list[Claimed] = []
@@ -176,7 +180,10 @@ class Relay:
             return {row.session_id for row in batch}
         rows, entries, failures, broken = self._entries(batch)
         self._size.saw(len(batch), sum(len(entry.payload) for entry in entries))
+        began_ns = time.time_ns()
         outcomes = await append_all(self._appender, entries, epoch)
+        if self._spans.recording:
+            self._note_published(rows, outcomes, began_ns)
         done: list[tuple[str, int]] = []
         for row, outcome in zip(rows, outcomes, strict=True):
             if outcome in ("published", "present"):
@@ -194,6 +201,11 @@ class Relay:
         if broken:
             await self._write_failures(batch, {event_id for event_id, _ in done}, failures)
         return broken
+
+    def _note_published(self, rows: Sequence[Claimed], outcomes: Sequence[str], began_ns: int) -> None:
+        done = [row.traceparent for row, outcome in zip(rows, outcomes, strict=True) if outcome == "published"]
+        attributes = {"messaging.system": "redis", "messaging.destination.name": self._keys.global_key}
+        self._spans.note("publish", "producer", done, began_ns=began_ns, attributes=attributes)
 
     def _entries(
         self, batch: Sequence[Claimed]

@@ -10,17 +10,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
-import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from starlette.types import ASGIApp
 
-from uniassist import VERSION
+from uniassist import VERSION, tracing
 from uniassist.gateway.callers import GRANTED, Callers, Grant, Grants
 from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.directory import Directory
+from uniassist.gateway.hints import Hints
 from uniassist.gateway.ids import new_id
 from uniassist.gateway.ledger import Committed, Ledger
 from uniassist.gateway.live import Hub
@@ -34,15 +33,13 @@ from uniassist.lifecycle import Loop
 from uniassist.settings import GatewaySettings
 from uniassist.store import calls as stored_calls
 from uniassist.store.pool import Pool, create_pool
-from uniassist.streams import wake
 from uniassist.telemetry import configure_logging
+from uniassist.tracing import Spans
 from uniassist.web import server
 from uniassist.web.app import create_app
 from uniassist.web.app_tokens import AppTokens
 from uniassist.web.client import JsonClient
 from uniassist.web.health import HealthRegistry
-
-log = structlog.get_logger()
 
 KEYS_KEPT = dt.timedelta(days=3)
 PRUNE_SECONDS = 30.0
@@ -64,6 +61,8 @@ async def run() -> None:
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
     async with AsyncExitStack() as stack:
+        spans = tracing.start(service="gateway", version=VERSION, is_configured=settings.service.traces)
+        stack.push_async_callback(spans.stop)
         pool = await create_pool(
             settings.database_url.reveal(),
             application_name="uniassist-gateway",
@@ -87,21 +86,22 @@ async def run() -> None:
         stack.push_async_callback(redis.aclose)
         client = await stack.enter_async_context(JsonClient(connection_limit=500))
         metrics = Metrics()
-        hub = Hub(pool, redis, global_key=settings.streams.global_key)
+        hub = Hub(pool, redis, prefix=settings.streams.prefix, global_key=settings.streams.global_key)
         directory = _directory(settings, client, metrics)
-        calls = Calls(pool=pool, client=client, directory=directory, owner=owner, metrics=metrics)
-        hint = WakeHint(redis, settings.streams.prefix)
+        calls = Calls(pool=pool, client=client, directory=directory, owner=owner, metrics=metrics, spans=spans)
+        hints = Hints(redis, settings.streams.prefix)
         ledger = Ledger(
             pool,
             owner=owner,
             queue_size=settings.ingest_queue_size,
             lease_seconds=LEASE_SECONDS,
             max_attempts=settings.outbox_max_attempts,
-            after_commit=partial(_after_commit, hub, calls, hint),
+            spans=spans,
+            after_commit=partial(_after_commit, hub, calls, hints),
         )
         pruning = Loop("prune", partial(_prune, pool))
         health = await stack.enter_async_context(_health(settings, pool, redis))
-        app = _app(settings, pool, ledger, hub, directory, metrics, health)
+        app = _app(settings, pool, ledger, hub, directory, metrics, health, spans)
         hub.start()
         ledger.start()
         calls.start(ledger)
@@ -115,44 +115,16 @@ async def run() -> None:
             await calls.stop(deadline_seconds=DRAIN_SECONDS / 2)
             await ledger.stop()
             await hub.stop()
-            await hint.stop()
+            await hints.stop()
 
 
-class WakeHint:
-    """Tells the workers that rows were committed; many commits while one hint is on its way share the next."""
-
-    def __init__(self, redis: Redis, prefix: str) -> None:
-        self._redis = redis
-        self._prefix = prefix
-        self._due = False
-        self._task: asyncio.Task[None] | None = None
-
-    def give(self) -> None:
-        self._due = True
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._publish(), name="wake-hint")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=1.0)
-
-    async def _publish(self) -> None:
-        while self._due:
-            self._due = False
-            try:
-                async with asyncio.timeout(1.0):
-                    await wake.publish(self._redis, self._prefix)
-            except (RedisError, OSError, TimeoutError) as error:
-                # Only a hint: the workers poll as well.
-                log.debug("no wake-up hint", error=repr(error))
-
-
-def _after_commit(hub: Hub, calls: Calls, hint: WakeHint, committed: Committed) -> None:
+def _after_commit(hub: Hub, calls: Calls, hints: Hints, committed: Committed) -> None:
     rows = committed.rows
-    hub.wake({event.session_id for event in rows.events})
+    moved = {event.session_id: event.seq for event in rows.events}  # in seq order: the newest stays
+    hub.wake(moved)
     calls.dispatch(rows.calls)
-    if rows.events:
-        hint.give()
+    if moved:
+        hints.give(moved)
 
 
 def _closing(hub: Hub) -> Callable[[], Awaitable[None]]:
@@ -224,6 +196,7 @@ def _app(
     directory: Directory,
     metrics: Metrics,
     health: HealthRegistry,
+    spans: Spans,
 ) -> ASGIApp:
     routes = Routes(
         pool=pool,
@@ -246,4 +219,5 @@ def _app(
         health=health,
         metrics=metrics.registry,
         cors_origins=settings.cors_origins,
+        spans=spans,
     )

@@ -31,6 +31,7 @@ from uniassist.lifecycle import Loop
 from uniassist.store import calls as store
 from uniassist.store.ledger import CallRow
 from uniassist.store.pool import Pool
+from uniassist.tracing import NO_SPANS, Spans
 from uniassist.web.client import BadAnswer, CallFailed, JsonClient
 
 log = structlog.get_logger()
@@ -54,13 +55,21 @@ class Calls:
     """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left."""
 
     def __init__(
-        self, *, pool: Pool, client: JsonClient, directory: Directory, owner: str, metrics: Metrics
+        self,
+        *,
+        pool: Pool,
+        client: JsonClient,
+        directory: Directory,
+        owner: str,
+        metrics: Metrics,
+        spans: Spans = NO_SPANS,
     ) -> None:
         self._pool = pool
         self._client = client
         self._directory = directory
         self._owner = owner
         self._metrics = metrics
+        self._spans = spans
         self._ledger: Ledger | None = None
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -152,13 +161,7 @@ class Calls:
             if not lane.breaker.allows(time.monotonic()):
                 self._failed(call, "its breaker is open")
                 return None
-            headers = {"traceparent": call.traceparent} if call.traceparent else {}
-            if provider.token is not None:
-                headers["Authorization"] = f"Bearer {provider.token}"
-            if isinstance(request, InvokeRequest):
-                events = await self._invoke(base_url, provider, request, attempt, headers)
-            else:
-                events = await self._interact(base_url, provider, request, attempt, headers)
+            events = await self._ask(provider, base_url, call, request, attempt)
         except CallFailed as error:
             lane.breaker.failed(time.monotonic())
             self._failed(call, str(error))
@@ -166,6 +169,41 @@ class Calls:
         finally:
             lane.limit.release()
         lane.breaker.succeeded()
+        return events
+
+    async def _ask(
+        self,
+        provider: Provider,
+        base_url: str,
+        call: CallRow,
+        request: InvokeRequest | InteractRequest,
+        attempt: int,
+    ) -> list[InteractionEvent]:
+        span = self._spans.begin(
+            f"{call.kind} {provider.provider_id}",
+            "client",
+            call.traceparent,
+            {
+                "uniassist.provider": provider.provider_id,
+                "uniassist.run": call.run_id,
+                "uniassist.attempt": attempt,
+            },
+        )
+        headers = {"traceparent": span.traceparent} if span.traceparent else {}
+        if provider.token is not None:
+            headers["Authorization"] = f"Bearer {provider.token}"
+        failure: str | None = "cancelled"
+        try:
+            if isinstance(request, InvokeRequest):
+                events = await self._invoke(base_url, provider, request, attempt, headers)
+            else:
+                events = await self._interact(base_url, provider, request, attempt, headers)
+            failure = None
+        except CallFailed as error:
+            failure = str(error)
+            raise
+        finally:
+            span.end(error=failure)
         return events
 
     def _lane(self, provider: Provider) -> _Lane:

@@ -8,6 +8,7 @@ batch are tried one by one, so that a bad one never takes its neighbours with it
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from uniassist.gateway.turns import Turn
 from uniassist.store import ledger as store
 from uniassist.store.ledger import Rows, Session
 from uniassist.store.pool import Connection, Pool
+from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
 
@@ -82,12 +84,14 @@ class Ledger:
         max_attempts: int,
         after_commit: Callable[[Committed], None],
         writers: int = 2,
+        spans: Spans = NO_SPANS,
     ) -> None:
         self._pool = pool
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._after_commit = after_commit
+        self._spans = spans
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_size)
         self._writer_count = writers
         self._writers: list[asyncio.Task[None]] = []
@@ -145,6 +149,7 @@ class Ledger:
                     self._queue.task_done()
 
     async def _commit(self, batch: list[_Waiting], tries: int = 1) -> None:
+        began_ns = time.time_ns()
         try:
             outcome = await self._transaction(batch)
         except (*OUTAGE, *_SERVER_OUTAGE) as error:
@@ -165,6 +170,12 @@ class Ledger:
                         waiting.answer.set_result(answer)
                 else:
                     _fail(waiting, answer)
+            if self._spans.recording:
+                traces = [
+                    waiting.turn.traceparent for waiting, answer in outcome.answers if isinstance(answer, bytes)
+                ]
+                batched = {"uniassist.batch": len(batch)}
+                self._spans.note("commit", "internal", traces, began_ns=began_ns, attributes=batched)
             if outcome.rows.events or outcome.rows.calls:
                 self._after_commit(Committed(outcome.rows))
 

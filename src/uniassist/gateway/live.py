@@ -1,4 +1,6 @@
-"""Event streams: who follows which session, woken by this gateway's own commits and by the global stream.
+"""Event streams: who follows which session, woken by commits: this gateway's own, and other gateways' hints.
+
+The global stream wakes them too, for hints may be lost. Whoever has the event already isn't woken.
 
 The hub carries only wake-ups; events are read from Postgres by cursor. So the hand-over from history to live has
 no gap and no double, a reader that lags holds no memory here, and while Redis is away a wake-up each second takes
@@ -9,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 import asyncpg
@@ -24,30 +27,45 @@ from uniassist.gateway.ledger import OUTAGE
 from uniassist.lifecycle import Loop
 from uniassist.store import timeline
 from uniassist.store.pool import Pool
+from uniassist.streams import wake
 
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 1.0
 PAGE = 200
+_STOP_SECONDS = 1.5  # a read under way ends by then
 _READ_COUNT, _READ_BLOCK_MS = 1000, 1000
 _SILENT_AFTER_SECONDS = 1.5  # a read of Redis ends after a second at most, with or without news
 # redis-py's own types cover both protocols and both modes; this client has bytes and RESP 2.
 _Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
 
+@dataclass(eq=False, slots=True)
+class _Follower:
+    """`cursor`: the last event that it was given."""
+
+    cursor: int
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Hub:
     """One per process: a single Redis reader wakes the followers of the sessions that moved."""
 
-    def __init__(self, pool: Pool, redis: Redis, *, global_key: str) -> None:
+    def __init__(self, pool: Pool, redis: Redis, *, prefix: str, global_key: str) -> None:
         self._pool = pool
         self._redis = redis
         self._global_key = global_key
-        self._followers: dict[str, set[asyncio.Event]] = {}
+        self._followers: dict[str, set[_Follower]] = {}
         self._last_id: str | None = None
         self._read_at = float("-inf")  # when Redis last answered the reader; the loop's time
         self._closed = asyncio.Event()
-        self._loops = (Loop("stream-reader", self._read_once), Loop("stream-poll", self._poll_once))
+        self._listener = wake.Listener(redis, prefix, self._heard)
+        self._loops = (
+            Loop("stream-reader", self._read_once),
+            Loop("stream-poll", self._poll_once),
+            Loop("stream-hints", self._listener.listen_once),
+        )
 
     def start(self) -> None:
         for loop in self._loops:
@@ -55,27 +73,29 @@ class Hub:
 
     async def stop(self) -> None:
         self.close_streams()
-        await asyncio.gather(*(loop.stop() for loop in self._loops))
+        await asyncio.gather(*(loop.stop(_STOP_SECONDS) for loop in self._loops))
+        await self._listener.close()
 
     def close_streams(self) -> None:
         """End all streams; their clients come back with their cursor."""
         self._closed.set()
-        for followers in self._followers.values():
-            for news in followers:
-                news.set()
+        self._wake_all()
 
-    def wake(self, session_ids: Iterable[str]) -> None:
-        for session_id in session_ids:
-            for news in self._followers.get(session_id, ()):
-                news.set()
+    def wake(self, moved: Mapping[str, int | None]) -> None:
+        """Session → its newest seq; None: not known."""
+        for session_id, seq in moved.items():
+            for follower in self._followers.get(session_id, ()):
+                if seq is None or seq > follower.cursor:
+                    follower.news.set()
 
     async def follow(self, session_id: str, cursor: int, *, subject: str | None = None) -> AsyncIterator[bytes]:
         """Server-sent events after `cursor`, for as long as the reader stays; comments as heartbeats.
 
         A session that isn't `subject`'s (None: any) has no events, now or later.
         """
-        news = asyncio.Event()
-        self._followers.setdefault(session_id, set()).add(news)
+        follower = _Follower(cursor)
+        news = follower.news
+        self._followers.setdefault(session_id, set()).add(follower)
         loop = asyncio.get_running_loop()
         try:
             yield b": connected\n\n"
@@ -85,7 +105,7 @@ class Hub:
                 patience = HEARTBEAT_SECONDS
                 frames, more = b"", False
                 try:
-                    frames, cursor, more = await self._frames_after(session_id, cursor, subject)
+                    frames, follower.cursor, more = await self._frames_after(session_id, follower.cursor, subject)
                 except (*OUTAGE, asyncpg.PostgresError) as error:
                     # The stream stays open. What it was woken for is still to be read: it asks again soon.
                     log.warning("event stream can't read", error=repr(error))
@@ -100,7 +120,7 @@ class Hub:
                         await asyncio.wait_for(news.wait(), max(0.0, min(patience, beat_at - loop.time())))
         finally:
             followers = self._followers[session_id]
-            followers.discard(news)
+            followers.discard(follower)
             if not followers:
                 del self._followers[session_id]
 
@@ -134,12 +154,10 @@ class Hub:
             raise
         self._read_at = asyncio.get_running_loop().time()
         answer = cast("list[tuple[bytes, _Entries]]", found or [])
-        moved: set[str] = set()
         for _, entries in answer:
             for entry_id, fields in entries:
                 self._last_id = entry_id.decode()
-                moved.add(fields.get(b"sessionId", b"").decode("utf-8", "replace"))
-        self.wake(moved)
+                self.wake({fields.get(b"sessionId", b"").decode("utf-8", "replace"): _seq(fields)})
         if not answer:
             await self._notice_a_rebuilt_stream()
         return 0.0
@@ -154,8 +172,19 @@ class Hub:
         if self._last_id is not None and _number(end) < _number(self._last_id):
             self._last_id = None
 
+    def _heard(self, hint: bytes | None) -> None:
+        if hint is None:
+            self._wake_all()
+        elif self._followers:
+            self.wake(wake.moved_in(hint))
+
     def _wake_all(self) -> None:
-        self.wake(list(self._followers))
+        self.wake(dict.fromkeys(self._followers))
+
+
+def _seq(fields: Mapping[bytes, bytes]) -> int | None:
+    shown = fields.get(b"seq", b"")
+    return int(shown) if shown.isdigit() else None
 
 
 def _number(entry_id: str) -> tuple[int, int]:

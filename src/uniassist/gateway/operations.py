@@ -29,7 +29,7 @@ from uniassist.errors import (
     Unavailable,
 )
 from uniassist.gateway.overview import MetricsDocument, Overview
-from uniassist.gateway.routes import MAX_KEY_LENGTH, Routes
+from uniassist.gateway.routes import MAX_KEY_LENGTH, MAX_PROFILE_REF_LENGTH, PROFILE, Routes
 from uniassist.web import signing
 from uniassist.web.openapi import Content, Operation, Parameter
 
@@ -57,9 +57,14 @@ _SCOPES = Parameter(
 _PROFILE = Parameter(
     "profileRef",
     "path",
-    "profile:<userId>",
+    f"{PROFILE}<userId>, percent-encoded.",
     required=True,
-    schema={"type": "string", "pattern": "^profile:", "minLength": len("profile:") + 1, "maxLength": 256},
+    schema={
+        "type": "string",
+        "pattern": f"^{PROFILE}",
+        "minLength": len(PROFILE) + 1,
+        "maxLength": MAX_PROFILE_REF_LENGTH,
+    },
 )
 _LAST_EVENT_ID = Parameter("Last-Event-ID", "header", "Beats cursor.", schema={"type": "string"})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import AsyncIterator
 
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from uniassist.contracts import codec
-from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.base import MAX_ID_LENGTH, SCHEMA_VERSION
 from uniassist.contracts.inputs import RunCancellation, UnifiedUserInput, UserInteraction
 from uniassist.contracts.provider import (
     Capabilities,
@@ -47,10 +46,11 @@ from uniassist.store.pool import Pool
 from uniassist.web import requests
 from uniassist.web.app import json_response
 from uniassist.web.problems import set_trace_id
+from uniassist.web.traced import traceparent
 
-GRANTED = frozenset({"context:read", "events:write"})
 MAX_KEY_LENGTH = 255
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+PROFILE = "profile:"
+MAX_PROFILE_REF_LENGTH = len(PROFILE) + MAX_ID_LENGTH
 
 
 class Routes:
@@ -100,7 +100,7 @@ class Routes:
             opening=Opening(message.session_id, message.user_id, caller.signed, at_ms, caller.subject),
             nonce=nonce,
             idempotency=_idempotency(request, message, body, caller),
-            traceparent=_traceparent(request),
+            traceparent=traceparent(request),
         )
         return await self._ledger.submit(turn)
 
@@ -116,7 +116,7 @@ class Routes:
             decide=Interact(interaction, self._directory.catalogue, caller),
             nonce=nonce,
             run_id=None if of_session else interaction.run_id,
-            traceparent=_traceparent(request),
+            traceparent=traceparent(request),
             follows_successor=of_session,
         )
         return Response(await self._ledger.submit(turn), media_type="application/json")
@@ -133,7 +133,7 @@ class Routes:
             decide=Cancel(asked, run_id, caller),
             nonce=nonce,
             run_id=run_id,
-            traceparent=_traceparent(request),
+            traceparent=traceparent(request),
             follows_successor=False,
         )
         return Response(await self._ledger.submit(turn), media_type="application/json")
@@ -186,9 +186,9 @@ class Routes:
 
     async def user_context(self, request: Request) -> Response:
         self._callers.check_scope(request, "context:read", unnamed="refused")
-        profile_ref = requests.path_field(request, "profileRef")
-        prefix, _, user_id = profile_ref.partition(":")
-        if prefix != "profile" or not user_id:
+        profile_ref = requests.path_field(request, "profileRef", max_length=MAX_PROFILE_REF_LENGTH)
+        user_id = profile_ref.removeprefix(PROFILE)
+        if user_id in ("", profile_ref):
             raise InvalidRequest("profileRef: expected profile:<userId>")
         try:
             return json_response(await context.read(self._pool, profile_ref, user_id))
@@ -233,9 +233,3 @@ def _idempotency(request: Request, message: UnifiedUserInput, body: bytes, calle
     if message.channel is not None and message.channel.message_id is not None:
         return Idempotency(scope, f"message:{message.source}:{message.channel.message_id}")
     return None
-
-
-def _traceparent(request: Request) -> str | None:
-    """W3C Trace Context; one that isn't well-formed is left out, as that standard asks."""
-    found = request.headers.get("traceparent")
-    return found if found is not None and _TRACEPARENT.fullmatch(found) else None

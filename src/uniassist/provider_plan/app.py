@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from uniassist import VERSION
+from uniassist import VERSION, tracing
 from uniassist.provider_plan.routes import Routes
 from uniassist.settings import ProviderPlanSettings
 from uniassist.telemetry import configure_logging
@@ -30,8 +30,17 @@ async def run() -> None:
         instance=settings.instance,
         env_digest=settings.env_digest,
     )
+    spans = tracing.start(service="provider-plan", version=VERSION, is_configured=settings.traces)
     app = create_app(
-        service="provider-plan", version=VERSION, operations=routes.operations(), health=health, metrics=metrics
+        service="provider-plan",
+        version=VERSION,
+        operations=routes.operations(),
+        health=health,
+        metrics=metrics,
+        spans=spans,
     )
-    async with health:
-        await server.serve(app, listener)
+    try:
+        async with health:
+            await server.serve(app, listener)
+    finally:
+        await spans.stop()

@@ -100,10 +100,12 @@ class Note:
         return commits_between(self.here, self.target.commit, self.leaving.commit if self.leaving else None)
 
     def _excerpts(self) -> tuple[Excerpt, ...]:
-        """Of services of this host; elsewhere their logs are where the operator keeps them."""
+        """Of services of this host, elsewhere their logs are where the operator keeps them; and of the watch."""
         services = self.home.own / "local" / "services"
         logs = ((service, services / service / "log") for service in SERVICES)
-        return tuple(excerpt(service, log, self.mask) for service, log in logs if log.exists())
+        found = [excerpt(service, log, self.mask) for service, log in logs if log.exists()]
+        fired = self._fired()
+        return (*found, Excerpt("watch", "its log", tuple(fired.excerpts))) if fired else tuple(found)
 
 
 def _revision(release: Release | None) -> Revision | None:

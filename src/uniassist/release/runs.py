@@ -129,11 +129,10 @@ class Runs:
             raise StartError(f"{path} can't be read: {error}") from None
 
     def all(self, environment: str | None) -> list[Run]:
-        """Oldest first; None: of all environments. A folder without run.json is of a run that was killed before it began anything."""
+        """Oldest first; None: of all environments. A folder without run.json: killed before it began anything."""
         found = (self.read(path.parent.name) for path in sorted(self.directory.glob(f"*/{RUN}")))
-        return sorted(
-            (run for run in found if environment in (None, run.environment)), key=lambda run: run.started_at
-        )
+        wanted = (run for run in found if environment in (None, run.environment))
+        return sorted(wanted, key=lambda run: run.started_at)
 
     def last(self, environment: str) -> Run | None:
         found = self.all(environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,9 @@ from uniassist.release import lock, observation, unfinished
 from uniassist.release.drivers.driver import Driver, Release
 from uniassist.release.home import Home
 from uniassist.release.observation import Seen
-from uniassist.release.steps import wrapped
+from uniassist.release.steps import WIDTH, wrapped
 
+_LABEL = 12
 Watcher = Callable[[Home], str]
 
 
@@ -43,20 +45,20 @@ class Status:
         return f"{standing} of {self.current.tag}, {up} of {len(self.seen)} healthy"
 
     def lines(self) -> list[str]:
-        found = [f"{self.environment:<11} {self.running}"]
+        found = _row(self.environment, self.running)
         for line in observation.lines(self.seen):
             found += wrapped(line)
         for line in self.drift:
             found += wrapped(f"DRIFT: {line}")
         good = ", ".join(f"{tag} ({at[:16].replace('T', ' ')})" for tag, at in reversed(self.good))
-        found.append(f"{'good':<11} {good or 'nothing was verified yet'}")
-        back = f"to {self.back_to.tag}" if self.back_to else "to nothing: none was verified before"
-        found.append(f"{'roll back':<11} {back}")
-        found.append(f"{'watcher':<11} {self.watcher}")
-        found.append(f"{'lock':<11} {self.holder.said() if self.holder else 'free'}")
-        found.append(f"{'unfinished':<11} {self.unfinished or 'none'}")
-        found.append(f"{'next':<11} {self.next}")
-        return found
+        found += _row("good", good or "nothing was verified yet")
+        found += _row(
+            "roll back", f"to {self.back_to.tag}" if self.back_to else "to nothing: none was verified before"
+        )
+        found += _row("watcher", self.watcher)
+        found += _row("lock", self.holder.said() if self.holder else "free")
+        found += _row("unfinished", self.unfinished or "none")
+        return [*found, f"{'next':<{_LABEL}}{self.next}"]  # never wrapped: it is to be copied
 
     def document(self) -> dict[str, Any]:
         return {
@@ -74,6 +76,13 @@ class Status:
             "next": self.next,
             "exitCode": 0,
         }
+
+
+def _row(label: str, text: str) -> list[str]:
+    indent = " " * _LABEL
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"{label:<{_LABEL}}", subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 async def look(home: Home, driver: Driver, watcher: Watcher) -> Status:

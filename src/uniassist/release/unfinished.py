@@ -43,27 +43,22 @@ def refuse_rollout(home: Home) -> None:
         )
 
 
-def supersede_for_rollback(home: Home, mask: Masker) -> None:
-    """A run that stopped gives way; Refused with 31 beside one that was killed: nobody has looked yet."""
-    found = find(home)
-    if found is None:
-        return
-    run, progress = found
-    if progress.condition == "under way":
-        raise Refused(
-            ExitCode.UNFINISHED,
-            f"{said(run, progress)}\n      next: uniassist release resume\n"
-            "      safe: uniassist release abort, then: uniassist release rollback",
-        )
-    journal = Journal(home.runs.folder(run.id), mask)
-    journal.append("end", "run", text="superseded", found={"exitCode": run.exit_code, "result": "superseded"})
-
-
-def refuse_killed(home: Home) -> None:
-    """What `supersede_for_rollback` refuses, without changing anything."""
+def stopped(home: Home) -> Run | None:
+    """A run that gives way to a rollback. Refused with 31 beside one that was killed: nobody has looked yet."""
     found = find(home)
     if found is not None and found[1].condition == "under way":
-        raise Refused(ExitCode.UNFINISHED, said(*found))
+        raise Refused(
+            ExitCode.UNFINISHED,
+            f"{said(*found)}\n      next: uniassist release resume\n"
+            "      safe: uniassist release abort, then: uniassist release rollback",
+        )
+    return found[0] if found else None
+
+
+def supersede(home: Home, run: Run, mask: Masker) -> None:
+    """Once what takes its place has begun: one of the two is unfinished at any time."""
+    journal = Journal(home.runs.folder(run.id), mask)
+    journal.append("end", "run", text="superseded", found={"exitCode": run.exit_code, "result": "superseded"})
 
 
 def abort(home: Home, run: Run, seen: Seen, mask: Masker) -> None:

@@ -8,6 +8,7 @@ from uniassist.settings.services import (
     ProviderPlanSettings,
     ServiceSettings,
     StreamSettings,
+    WechatAccountSettings,
     WorkerSettings,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "Secret",
     "ServiceSettings",
     "StreamSettings",
+    "WechatAccountSettings",
     "WorkerSettings",
     "is_placeholder",
     "mask_url",

@@ -17,7 +17,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class ServiceSettings:
     """What every service needs. `port_variable` is the variable to name when the port is taken.
 
-    `instance`, `env_digest` None: no release tool started it.
+    `instance`, `env_digest` None: no release tool started it. `traces`: an exporter of spans is configured.
     """
 
     env: str
@@ -28,6 +28,7 @@ class ServiceSettings:
     host: str
     port: int
     port_variable: str
+    traces: bool
 
     @classmethod
     def read(cls, reader: Reader, port_variable: str) -> ServiceSettings:
@@ -44,7 +45,20 @@ class ServiceSettings:
             host=host,
             port=own_port if own_port is not None else reader.integer(port_variable),
             port_variable="PORT" if own_port is not None else port_variable,
+            traces=_traces(reader),
         )
+
+
+def _traces(reader: Reader) -> bool:
+    """Checks here what the SDK will read by itself: it would only warn, and send nothing."""
+    endpoints = [
+        reader.optional_http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        reader.optional_http_url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+    ]
+    reader.choice("OTEL_EXPORTER_OTLP_PROTOCOL")
+    reader.optional("OTEL_EXPORTER_OTLP_HEADERS")
+    is_off = reader.optional_boolean("OTEL_SDK_DISABLED") or reader.choice("OTEL_TRACES_EXPORTER") == "none"
+    return any(endpoints) and not is_off
 
 
 @dataclass(frozen=True)
@@ -173,6 +187,28 @@ class ProviderPlanSettings:
 
 
 @dataclass(frozen=True)
+class WechatAccountSettings:
+    """What the account itself is set up with; each is checked on its own by `uniassist wechat check`."""
+
+    token: Secret
+    app_id: str | None
+    app_secret: Secret | None
+    encoding_aes_key: Secret | None
+    api_base_url: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> WechatAccountSettings:
+        reader = Reader(environ)
+        return cls(
+            token=reader.secret("WECHAT_TOKEN"),
+            app_id=reader.optional("WECHAT_APP_ID"),
+            app_secret=reader.optional_secret("WECHAT_APP_SECRET"),
+            encoding_aes_key=reader.optional_secret("WECHAT_ENCODING_AES_KEY"),
+            api_base_url=reader.http_url("WECHAT_API_BASE_URL"),
+        )
+
+
+@dataclass(frozen=True)
 class AdapterWechatSettings:
     """`encoding_aes_key` None means plain mode; without `app_id` or `app_secret`, passive replies only."""
 
@@ -192,6 +228,7 @@ class AdapterWechatSettings:
     ai_mark: bool
     text_bytes: int
     media_dir: str
+    media_days: int
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> AdapterWechatSettings:
@@ -215,4 +252,5 @@ class AdapterWechatSettings:
             ai_mark=reader.optional_boolean("WECHAT_AI_MARK") or False,
             text_bytes=reader.integer("WECHAT_TEXT_BYTES"),
             media_dir=reader.text("WECHAT_MEDIA_DIR"),
+            media_days=reader.integer("WECHAT_MEDIA_DAYS"),
         )

@@ -226,9 +226,36 @@ GROUPS: tuple[Group, ...] = (
             Variable(
                 "WECHAT_MEDIA_DIR",
                 "text",
-                "Folder for the images, voices and videos that people send.",
+                "Where the images, voices and videos that people send are kept: a folder, or a URL that fsspec "
+                "knows, such as s3://bucket/wechat with s3fs installed.",
                 ".uniassist/wechat-media",
             ),
+            _count("WECHAT_MEDIA_DAYS", "30", "Media are deleted after so many days; 0: kept for ever.", 0, 36_500),
+        ),
+    ),
+    Group(
+        "Traces (OpenTelemetry; the SDK reads its other OTEL_ variables too)",
+        (
+            _url(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "A collector that takes OTLP over HTTP; empty: no spans are recorded.",
+                "http://collector.staging.example:4318",
+            ),
+            _url(
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "The whole URL for spans, where it isn't the endpoint with /v1/traces.",
+                "http://collector.staging.example:4318/v1/traces",
+            ),
+            _secret("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: name=value,…", need="optional"),
+            Variable(
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+                "choice",
+                "The one that is spoken here.",
+                "http/protobuf",
+                choices=("http/protobuf",),
+            ),
+            Variable("OTEL_TRACES_EXPORTER", "choice", "none: no spans.", "otlp", choices=("otlp", "none")),
+            Variable("OTEL_SDK_DISABLED", "boolean", "true: no spans.", "false"),
         ),
     ),
     Group(

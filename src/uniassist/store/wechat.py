@@ -302,6 +302,17 @@ async def lose_medium(pool: Pool, found: Medium) -> None:
     await pool.execute(load("wechat")["lose_medium"], found.openid, found.media_id, timeout=5)
 
 
+async def claim_old_media(pool: Pool, *, days: int, lease_seconds: float, limit: int) -> list[Medium]:
+    """For whoever deletes them; nothing of a person for whom something is being worked on."""
+    rows = await pool.fetch(load("wechat")["claim_old_media"], days, lease_seconds, limit, timeout=30)
+    return [Medium(**dict(row)) for row in rows]
+
+
+async def forget_media(pool: Pool, gone: Sequence[Medium]) -> None:
+    openids, media_ids = [each.openid for each in gone], [each.media_id for each in gone]
+    await pool.execute(load("wechat")["forget_media"], openids, media_ids, timeout=10)
+
+
 @dataclass(frozen=True)
 class Erased:
     """What is left to remove elsewhere: files by name, streams by session."""

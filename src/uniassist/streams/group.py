@@ -22,6 +22,7 @@ class Read:
     entry_id: bytes
     event_id: str | None
     payload_bytes: int
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,9 @@ def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Read:
         event_id = fields.get(b"eventId", b"").decode("utf-8") or None
     except UnicodeDecodeError:
         event_id = None
-    return Read(entry_id, event_id, len(fields.get(b"payload", b"")))
+    trace = fields.get(b"traceparent")
+    traceparent = trace.decode("ascii", "replace") if trace else None
+    return Read(entry_id, event_id, len(fields.get(b"payload", b"")), traceparent)
 
 
 def _number(entry_id: bytes) -> tuple[int, int]:

@@ -1,13 +1,16 @@
-"""The hint that new outbox rows are committed. It may be lost: the worker's beat is the backstop."""
+"""The hint that rows were committed, with the sessions that moved. It may be lost: listeners also look unasked."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
+
+from uniassist.contracts import codec
 
 LISTEN_SECONDS = 20.0
 
@@ -16,15 +19,23 @@ def channel(prefix: str) -> str:
     return f"{prefix}wake"
 
 
-async def publish(redis: Redis, prefix: str) -> None:
-    """Call after the commit, never inside the transaction."""
-    await redis.publish(channel(prefix), b"1")
+async def publish(redis: Redis, prefix: str, moved: Mapping[str, int]) -> None:
+    """`moved`: session → its newest seq. Call after the commit, never inside the transaction."""
+    await redis.publish(channel(prefix), codec.encode(moved))
+
+
+def moved_in(hint: bytes) -> dict[str, int]:
+    """The sessions of a hint; none when it doesn't say (an older gateway's, an operator's)."""
+    try:
+        return msgspec.json.decode(hint, type=dict[str, int])
+    except msgspec.MsgspecError:
+        return {}
 
 
 class Listener:
-    """Calls `on_hint` for each hint that arrives."""
+    """Calls `on_hint` for each hint, and with None when listening begins: what was hinted before is unheard."""
 
-    def __init__(self, redis: Redis, prefix: str, on_hint: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, prefix: str, on_hint: Callable[[bytes | None], None]) -> None:
         self._redis = redis
         self._channel = channel(prefix)
         self._on_hint = on_hint
@@ -34,10 +45,11 @@ class Listener:
         """Wait for one message, or some seconds. A broken connection is given up; the next call makes another."""
         try:
             if self._subscription is None:
-                self._subscription = self._redis.pubsub(ignore_subscribe_messages=True)
+                self._subscription = self._redis.pubsub()
                 await self._subscription.subscribe(self._channel)
-            if await self._subscription.get_message(timeout=LISTEN_SECONDS) is not None:
-                self._on_hint()
+            message = await self._subscription.get_message(timeout=LISTEN_SECONDS)
+            if message is not None:
+                self._on_hint(message["data"] if message["type"] == "message" else None)
         except (RedisError, OSError):
             await self.close()
             raise

@@ -14,11 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uniassist.contracts.codec import encode
 from uniassist.errors import InvalidRequest, MethodNotAllowed, NotFound, PayloadTooLarge
+from uniassist.tracing import NO_SPANS, Spans
 from uniassist.web.docs import docs_routes
 from uniassist.web.health import Health, HealthRegistry, Liveness
 from uniassist.web.health_metrics import HealthCollector
 from uniassist.web.openapi import Content, Handler, Operation, build_openapi
 from uniassist.web.problems import answer_error
+from uniassist.web.traced import Traced
 
 _EVENT_STREAM = "text/event-stream"
 _EXPOSED_HEADERS = ("Retry-After", "traceparent")
@@ -37,6 +39,7 @@ def create_app(
     health: HealthRegistry,
     metrics: CollectorRegistry,
     cors_origins: Sequence[str] = (),
+    spans: Spans = NO_SPANS,
 ) -> ASGIApp:
     """An ASGI app without a lifespan: whoever wires a service opens what it needs around `server.serve`."""
     metrics.register(HealthCollector(health))
@@ -56,22 +59,46 @@ def create_app(
             methods.setdefault("HEAD", operation.handler)
     for path, handler in {"/openapi.json": openapi, **docs_routes(service)}.items():
         by_path[path] = {"GET": handler, "HEAD": handler}
-    return _with_cors(_Paths({path: _Endpoint(methods) for path, methods in by_path.items()}), cors_origins)
+    endpoints: dict[str, ASGIApp] = {path: _Endpoint(methods) for path, methods in by_path.items()}
+    if spans.recording:
+        # Not health and metrics, which are asked all day, nor streams, which last for hours.
+        traced = {operation.path for operation in operations if not _streams(operation)}
+        endpoints |= {path: Traced(endpoints[path], spans, path) for path in traced}
+    return _with_cors(_Paths(endpoints), cors_origins)
 
 
 class _Paths:
-    """Picks the endpoint: a fixed path by one look-up (the hot ones are fixed), any other through the router."""
+    """Picks the endpoint: a fixed path by one look-up (the hot ones are fixed), any other through the router.
 
-    def __init__(self, endpoints: Mapping[str, _Endpoint]) -> None:
+    A parameter that ends its path takes the rest of it: ids may hold slashes, and a server decodes %2F.
+    """
+
+    def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
         self._fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
+        self._open = [(*_open_end(path), endpoint) for path, endpoint in endpoints.items() if path.endswith("}")]
         self._router = Router(
-            [Route(path, endpoint) for path, endpoint in endpoints.items() if "{" in path],
+            [Route(path, endpoint) for path, endpoint in endpoints.items() if "}/" in path],
             redirect_slashes=False,
             default=_Endpoint({}),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._fixed.get(scope.get("path", ""), self._router)(scope, receive, send)
+        path = scope.get("path", "")
+        endpoint: ASGIApp | None = self._fixed.get(path)
+        if endpoint is None:
+            endpoint = self._router
+            for prefix, name, candidate in self._open:
+                if path.startswith(prefix) and path != prefix:
+                    scope["path_params"] = {name: path[len(prefix) :]}
+                    endpoint = candidate
+                    break
+        await endpoint(scope, receive, send)
+
+
+def _open_end(path: str) -> tuple[str, str]:
+    prefix, _, name = path.removesuffix("}").partition("{")
+    assert "}" not in prefix + name, f"{path}: only the last part of such a path may be a parameter"
+    return prefix, name
 
 
 class _Endpoint:

@@ -83,7 +83,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _refuse(self, error: UniAssistError) -> None:
         body = encode(problem_of(error))
         self.transport.write(
-            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n"
+            b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n%b"
             % (error.status, _REASONS[error.status], PROBLEM_TYPE.encode("ascii"), len(body), body)
         )
         self.transport.close()

@@ -96,14 +96,14 @@ def integer(name: str, text: str, *, low: int = 0, high: int = _MAX_INT64) -> in
     raise InvalidRequest(f"{name}: expected a decimal integer from {low} to {high}")
 
 
-def path_field(request: Request, name: str) -> str:
-    """A path parameter as strict UTF-8: 1 to 256 characters."""
+def path_field(request: Request, name: str, *, max_length: int = MAX_ID_LENGTH) -> str:
+    """A path parameter as strict UTF-8: 1 to `max_length` characters."""
     value: str = request.scope["path_params"][name]
     try:
         unquote(request.scope["raw_path"].decode("ascii"), errors="strict")
     except ValueError:
         raise InvalidRequest(f"{name}: expected UTF-8, percent-encoded") from None
-    return _id(name, value)
+    return _id(name, value, max_length)
 
 
 def header(request: Request, name: str, *, max_length: int = 4096) -> str | None:
@@ -128,9 +128,9 @@ def bearer_token(request: Request) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _id(name: str, value: str) -> str:
-    if not 1 <= len(value) <= MAX_ID_LENGTH:
-        raise InvalidRequest(f"{name}: expected 1 to {MAX_ID_LENGTH} characters")
+def _id(name: str, value: str, max_length: int = MAX_ID_LENGTH) -> str:
+    if not 1 <= len(value) <= max_length:
+        raise InvalidRequest(f"{name}: expected 1 to {max_length} characters")
     if "\0" in value:
         raise InvalidRequest(f"{name}: U+0000 is not allowed")
     return value

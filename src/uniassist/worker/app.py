@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 from redis.asyncio import Redis
 
-from uniassist import VERSION
+from uniassist import VERSION, tracing
 from uniassist.delivery.engine import Engine, EngineSettings
 from uniassist.delivery.relay import Backoff
 from uniassist.settings import WorkerSettings
@@ -34,6 +34,8 @@ async def run() -> None:
     )
     url, block_seconds = settings.redis_url.reveal(), settings.streams.block_ms / 1000
     async with AsyncExitStack() as stack:
+        spans = tracing.start(service="worker", version=VERSION, is_configured=settings.service.traces)
+        stack.push_async_callback(spans.stop)
         pool = await store.create_pool(settings.database_url.reveal())
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
         redis = Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=5.0)
@@ -41,7 +43,7 @@ async def run() -> None:
         reader = Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=block_seconds + 3.0)
         stack.push_async_callback(reader.aclose)
         worker = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
-        engine = Engine(pool, redis, reader, _engine_settings(settings), worker=worker)
+        engine = Engine(pool, redis, reader, _engine_settings(settings), worker=worker, spans=spans)
         health = HealthRegistry(
             service="worker",
             version=VERSION,

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.processes import WECHAT_TOKEN, ServiceProcess
-from tests.wechat_simulator.api import SEND
-from tests.wechat_simulator.simulator import WechatSimulator
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.web.client import JsonClient
+from uniassist.wechat_simulator.api import SEND
+from uniassist.wechat_simulator.simulator import WechatSimulator
 
 
 @dataclass(frozen=True)

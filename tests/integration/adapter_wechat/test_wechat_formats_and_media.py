@@ -15,9 +15,10 @@ from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh
 from tests.processes import WECHAT_TOKEN, ServiceProcess
 from tests.waiting import eventually
-from tests.wechat_simulator.api import MEDIA, SEND, Fault
-from tests.wechat_simulator.pushes import Format, Mode
-from tests.wechat_simulator.simulator import WechatSimulator
+
+from uniassist.wechat_simulator.api import MEDIA, SEND, Fault
+from uniassist.wechat_simulator.pushes import Format, Mode
+from uniassist.wechat_simulator.simulator import WechatSimulator
 
 KEY = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR"
 JPEG = b"\xff\xd8\xff\xe0 a photo"

@@ -8,10 +8,10 @@ import pytest
 from tests.integration.adapter_wechat.conftest import Live
 from tests.integration.adapter_wechat.wechat_pushes import fresh
 from tests.waiting import eventually
-from tests.wechat_simulator.api import SEND, TOKEN, Fault
-from tests.wechat_simulator.pushes import NOTICE
 
 from uniassist.adapter_wechat import phrases
+from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
+from uniassist.wechat_simulator.pushes import NOTICE
 
 PLANNED = "好的，我来帮你制定计划。\n\n关于“{}”\n1. 开始\n回复数字即可选择。"
 

@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import structlog
 from tests.waiting import eventually
-from tests.wechat_simulator.api import MEDIA, SEND, TOKEN, TYPING, Fault
-from tests.wechat_simulator.simulator import APP_ID, APP_SECRET, WechatSimulator
 
 from uniassist.adapter_wechat.platform.client import MediaUnavailable, Platform
 from uniassist.adapter_wechat.platform.codes import Verdict
 from uniassist.adapter_wechat.platform.token import TokenKeeper, TokenUnavailable
 from uniassist.web.client import JsonClient
+from uniassist.wechat_simulator.api import MEDIA, SEND, TOKEN, TYPING, Fault
+from uniassist.wechat_simulator.simulator import APP_ID, APP_SECRET, WechatSimulator
 
 
 @pytest.fixture
 def wechat() -> Iterator[WechatSimulator]:
     with WechatSimulator(token="AAAAA") as started:
-        started.account.wrote("o")
+        started.account.wrote("o", "在吗")
         yield started
 
 

@@ -10,12 +10,12 @@ import pytest
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, shown
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 from tests.waiting import eventually
-from tests.wechat_simulator.simulator import WechatSimulator
 
 from uniassist.contracts.interaction import AssistantMessage
 from uniassist.contracts.provider import LateInteraction, ProviderEventsRequest, ProviderEventsResponse
 from uniassist.contracts.timeline import TimelineEvent, TimelinePage
 from uniassist.web.client import JsonClient
+from uniassist.wechat_simulator.simulator import WechatSimulator
 
 
 @dataclass

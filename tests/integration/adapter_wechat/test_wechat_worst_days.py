@@ -14,11 +14,11 @@ from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
-from tests.wechat_simulator.api import SEND, TOKEN, Fault
-from tests.wechat_simulator.pushes import NOTICE
-from tests.wechat_simulator.simulator import WechatSimulator
 
 from uniassist.adapter_wechat import phrases
+from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
+from uniassist.wechat_simulator.pushes import NOTICE
+from uniassist.wechat_simulator.simulator import WechatSimulator
 
 STUMBLES = [Fault("accepted_then_dropped"), Fault("dropped"), Fault("code", -1)]
 PEOPLE, MESSAGES = 25, 8

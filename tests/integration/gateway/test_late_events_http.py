@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -88,6 +89,26 @@ async def test_the_context_is_read_with_its_scope(gateway: GatewayClient, scopes
     assert found["profile"] == {"userId": user_id}
     assert found["preferences"] == {"locale": "zh-CN", "timezone": "Asia/Shanghai"}
     assert abs(found["updatedAt"] - now_ms()) < 60_000
+
+
+@pytest.mark.parametrize(
+    "user_id", ["a/b", "/", "//a//", "50%", "%2F", "a:b", "王小明", "é?#&+ ;=", "line\nbreak\n", "😀" * 256]
+)
+async def test_the_context_of_any_user_is_found(gateway: GatewayClient, user_id: str) -> None:
+    await gateway.ingest(message(userId=user_id, locale="zh-CN"))
+    answer = await gateway.get(f"/v0/context/users/profile:{quote(user_id, safe='')}", provider_headers("*"))
+    assert decoded(answer)["profile"] == {"userId": user_id}
+    assert decoded(answer)["preferences"] == {"locale": "zh-CN"}
+
+
+async def test_a_slash_in_a_user_id_needs_no_encoding(gateway: GatewayClient) -> None:
+    answer = await gateway.get("/v0/context/users/profile:team/anna", provider_headers("*"))
+    assert decoded(answer)["profile"] == {"userId": "team/anna"}
+
+
+async def test_a_user_id_ends_at_its_length(gateway: GatewayClient) -> None:
+    answer = await gateway.get(f"/v0/context/users/profile:{'u' * 257}", provider_headers("*"))
+    refused(answer, 400, "INVALID_REQUEST", "profileRef")
 
 
 @pytest.mark.parametrize("reference", ["profile:", "user:u", "u", "profile%3A", "profile:%00", "profile:%ff"])

@@ -154,6 +154,42 @@ async def test_the_other_gateways_commits_come_through_redis(
     assert follower.seqs == list(range(1, len(follower.seqs) + 1))
 
 
+async def test_the_other_gateways_commits_come_at_once_also_without_a_worker(
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+) -> None:
+    env = {"DATABASE_URL": database_url, "REDIS_URL": shared_redis_url, "UNIASSIST_STREAM_PREFIX": unique("alone:")}
+    reading, writing = connect(service("gateway", **env)), connect(service("gateway", **env))
+    session_id = unique("no-worker")
+    async with follow(reading.url, session_id) as follower:
+        for turn in range(1, 6):
+            await writing.ingest(message("你好", sessionId=session_id))
+            within = live.HEARTBEAT_SECONDS / 5
+            await follower.until(lambda f, n=turn: len(f.events) >= 4 * n, "it came", within_seconds=within)  # type: ignore[misc]
+    assert follower.seqs == list(range(1, 21))
+
+
+async def test_a_follower_is_woken_only_for_what_it_has_not_got(database_url: str, redis_url: str) -> None:
+    """The hub by itself: of a commit it hears up to three times, and reads Postgres once."""
+    _write_event(database_url, 1)
+    redis = AsyncRedis.from_url(redis_url)
+    async with await create_pool(database_url, application_name="test") as pool:
+        hub = live.Hub(pool, redis, prefix="", global_key="all")
+        frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
+        assert await anext(frames) == b": connected\n\n"
+        assert (await anext(frames)).startswith(b"id: 1\n")
+        coming = asyncio.ensure_future(anext(frames))
+        await asyncio.sleep(0)
+        [[follower]] = hub._followers.values()
+        await eventually(lambda: not follower.news.is_set(), "it waits")
+        hub.wake({"s": 1, "other": 9})
+        assert not follower.news.is_set()
+        _write_event(database_url, 2)
+        hub.wake({"s": 2})
+        assert (await asyncio.wait_for(coming, 10)).startswith(b"id: 2\n")
+        await frames.aclose()
+    await redis.aclose()
+
+
 async def test_a_quiet_stream_beats_also_while_redis_is_away(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +198,7 @@ async def test_a_quiet_stream_beats_also_while_redis_is_away(
     monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
     redis = AsyncRedis.from_url(f"redis://127.0.0.1:{free_port()}/0")
     async with await create_pool(database_url, application_name="test") as pool:
-        hub = live.Hub(pool, redis, global_key="all")
+        hub = live.Hub(pool, redis, prefix="", global_key="all")
         hub.start()
         frames = cast("AsyncGenerator[bytes]", hub.follow("quiet", 0))
         got = [await asyncio.wait_for(anext(frames), 10) for _ in range(3)]
@@ -178,7 +214,7 @@ async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
     """The hub by itself: the read that failed is made again well before the next heartbeat."""
     redis = AsyncRedis.from_url(own_redis.url)
     async with await create_pool(own_postgres.url, application_name="test") as pool:
-        hub = live.Hub(pool, redis, global_key="all")
+        hub = live.Hub(pool, redis, prefix="", global_key="all")
         hub.start()
         frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
         assert await anext(frames) == b": connected\n\n"
@@ -190,7 +226,7 @@ async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
         await asyncio.sleep(0)
         with structlog.testing.capture_logs() as logs:
             own_postgres.stop()
-            hub.wake(["s"])
+            hub.wake({"s": None})
             await eventually(lambda: logs, "the read failed")
         own_postgres.start()
         _write_event(own_postgres.url, 3)

@@ -81,7 +81,7 @@ def _killed_and_resumed(place: Place, killer: Killer, kind: str, entry: int, whe
             unfinished.refuse_rollout(place.home)
         assert refused.value.code == ExitCode.UNFINISHED
         with pytest.raises(Refused):
-            unfinished.refuse_killed(place.home)
+            unfinished.stopped(place.home)
         assert place.conduct(run) == (ExitCode.ROLLED_BACK if back else ExitCode.DONE)
 
     seen = observation.standing(_seen(place), target)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.wechat_simulator.api import SEND, TOKEN, Fault
-from tests.wechat_simulator.pushes import NOTICE, Format, Mode
-from tests.wechat_simulator.sealing import Seal, sign
-from tests.wechat_simulator.simulator import APP_ID, APP_SECRET, WechatSimulator
+from tests.waiting import eventually
+
+from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
+from uniassist.wechat_simulator.pushes import NOTICE, Format, Mode
+from uniassist.wechat_simulator.sealing import Seal, sign
+from uniassist.wechat_simulator.simulator import APP_ID, APP_SECRET, WechatSimulator
 
 KEY = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR"
 TOKEN_ASKED: dict[str, object] = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
@@ -66,7 +69,7 @@ async def test_one_token_for_every_caller_until_five_minutes_before_its_end(
     simulator.clock.advance(7200 - 299)
     second = await token_of(http, simulator)
     assert second != first
-    simulator.account.wrote("o")
+    simulator.account.wrote("o", "在吗")
     assert (await post(http, simulator, SEND, text_to("o"), first))["errcode"] == 0
     simulator.clock.advance(301)
     assert (await post(http, simulator, SEND, text_to("o"), first))["errcode"] == 42001
@@ -105,11 +108,11 @@ async def test_five_sends_in_forty_eight_hours_and_three_in_a_minute(
         return (await post(http, simulator, SEND, text_to("o"), token))["errcode"]
 
     assert await send() == 40003
-    simulator.account.wrote("o")
+    simulator.account.wrote("o", "在吗")
     assert [await send() for _ in range(6)] == [0, 0, 0, 0, 0, 45047]
     simulator.account.acted("o")
     assert [await send() for _ in range(4)] == [0, 0, 0, 45047]
-    simulator.account.wrote("o")
+    simulator.account.wrote("o", "在吗")
     assert await send() == 0
     simulator.clock.advance(48 * 3600 + 1)
     token = await token_of(http, simulator)
@@ -121,7 +124,7 @@ async def test_faults_come_in_their_order_and_a_dropped_send_may_have_arrived(
     simulator: WechatSimulator, http: aiohttp.ClientSession
 ) -> None:
     token = await token_of(http, simulator)
-    simulator.account.wrote("o")
+    simulator.account.wrote("o", "在吗")
     simulator.faults.add(SEND, Fault("code", 45009), Fault("accepted_then_dropped"), Fault("dropped"))
     assert (await post(http, simulator, SEND, text_to("o", "1"), token))["errcode"] == 45009
     for number in ("2", "3"):
@@ -179,6 +182,42 @@ async def test_each_mode_and_format_carries_the_message_as_it_should(
     assert ("密语".encode() in body) == (mode != "safe")
     assert (b"Encrypt" in body) == (mode != "plain")
     assert body.startswith(b"{" if form == "json" else b"<")
+
+
+async def test_the_page_is_a_phone_that_writes_shows_and_stumbles(
+    simulator: WechatSimulator, http: aiohttp.ClientSession
+) -> None:
+    async def phone() -> dict[str, Any]:
+        async with http.get(f"{simulator.url}/phone", params={"openid": "o"}) as answer:
+            seen: dict[str, Any] = await answer.json()
+            return seen
+
+    async def press(path: str, **asked: str) -> int:
+        async with http.post(f"{simulator.url}{path}", json={"openid": "o"} | asked) as answer:
+            return answer.status
+
+    async with http.get(simulator.url) as page, _webhook(lambda _request: web.Response(text="<xml/>")) as url:
+        assert "/phone/say" in await page.text()
+        simulator.pusher.webhook = url
+        assert await press("/phone/say", text="在吗") == 200
+        await eventually(lambda: simulator.texts("o") == [NOTICE], "what the phone shows")
+    assert [(line["who"], line["text"]) for line in (await phone())["lines"]] == [
+        ("me", "在吗"),
+        ("notice", NOTICE),
+    ]
+    token = await token_of(http, simulator)
+    assert await press("/faults", name="quota used") == 200
+    assert (await post(http, simulator, SEND, text_to("o"), token))["errcode"] == 45047
+    assert await press("/faults", name="unverified", on="true") == 200
+    assert (await post(http, simulator, SEND, text_to("o"), token))["errcode"] == 48001
+    assert (await phone())["unverified"] is True
+    assert await press("/faults", name="unverified", on="false") == 200
+    assert await press("/faults", name="hours later", hours="49") == 200
+    fresh = await token_of(http, simulator)
+    assert (await post(http, simulator, SEND, text_to("o"), fresh))["errcode"] == 45015
+    assert await press("/faults", name="of another kind") == 400
+    async with http.post(f"{simulator.url}/phone/say", data={"openid": "o", "text": "a form"}) as form:
+        assert form.status == 415
 
 
 class _webhook:

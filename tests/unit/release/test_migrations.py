@@ -90,3 +90,15 @@ def test_our_own_migrations_are_read_and_all_expand() -> None:
     own = migrations.read({str(path): path.read_text() for path in folder.iterdir() if path.is_file()})
     assert head_revision() in own
     assert migrations.objections(own.values()) == []
+
+
+def test_what_a_database_ran_already_is_known() -> None:
+    files = {
+        f"{n}.py": f'revision = "{n}"\ndown_revision = {repr(str(n - 1)) if n > 1 else None}\nkind = "expand"\n'
+        for n in range(1, 5)
+    }
+    known = migrations.read(files)
+    assert migrations.ran(known, "2") == {"1", "2"}
+    assert migrations.ran(known, "4") == {"1", "2", "3", "4"}
+    assert migrations.ran(known, None) == set()
+    assert migrations.ran(known, "of a newer release") == set()

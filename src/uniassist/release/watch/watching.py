@@ -95,8 +95,9 @@ class Watching:
         loop = asyncio.get_running_loop()
         end = loop.time() + for_seconds
         await asyncio.sleep(for_seconds)
-        if self._judge.undecided:
-            self._say(Notice(loop.time(), "warning", "its time is over, not everything is decided: {what}"))
+        if undecided := self._judge.undecided:
+            what = f"its time is over, not everything is decided: {'; '.join(undecided)}"
+            self._say(Notice(loop.time(), "warning", what))
         # Samples decide it: there is nothing else to wait on.
         while self._judge.undecided and loop.time() < end + longer_seconds:  # noqa: ASYNC110
             await asyncio.sleep(self._cadence.probe_seconds * _TICK_SHARE)

@@ -197,6 +197,21 @@ UPDATE wechat_media SET state = 'stored', mime = $3, size = $4, sha256 = $5 WHER
 -- name: lose_medium
 UPDATE wechat_media SET state = 'lost' WHERE openid = $1 AND media_id = $2;
 
+-- name: claim_old_media
+-- Kept for longer than $1 days, of people for whom no run is open; others look again after $2 seconds.
+UPDATE wechat_media SET due_at = now() + make_interval(secs => $2)
+WHERE (openid, media_id) IN (
+    SELECT openid, media_id FROM wechat_media m
+    WHERE created_at < now() - make_interval(days => $1) AND due_at <= now() AND state <> 'waiting'
+      AND NOT EXISTS (
+        SELECT FROM sessions s JOIN provider_runs r ON r.session_id = s.session_id
+        WHERE s.user_id = 'wx:' || m.openid AND r.status IN ('pending', 'running'))
+    ORDER BY created_at LIMIT $3 FOR UPDATE OF m SKIP LOCKED)
+RETURNING openid, media_id, name, mime, size, sha256, state, attempts;
+
+-- name: forget_media
+DELETE FROM wechat_media WHERE (openid, media_id) IN (SELECT * FROM unnest($1::text[], $2::text[]));
+
 -- name: media_of
 SELECT name FROM wechat_media WHERE openid = $1;
 

@@ -38,6 +38,14 @@ class Shown:
     is_ai: bool = False
 
 
+@dataclass(frozen=True)
+class Wrote:
+    """What a person wrote themselves, as their phone shows it."""
+
+    text: str
+    at: float
+
+
 @dataclass
 class Person:
     follows: bool = True
@@ -47,6 +55,7 @@ class Person:
     event_at: float = float("-inf")
     event_sends: int = 0
     screen: list[Shown] = field(default_factory=list)
+    wrote: list[Wrote] = field(default_factory=list)
     typing: list[str] = field(default_factory=list)
 
 
@@ -170,8 +179,9 @@ class Account:
             raise Refusal(40007, "invalid media_id")
         return found
 
-    def wrote(self, openid: str) -> None:
+    def wrote(self, openid: str, text: str) -> None:
         person = self.people[openid]
+        person.wrote.append(Wrote(text, self.clock.now()))
         person.message_at, person.message_sends, person.follows = self.clock.now(), 0, True
         person.typing.append("CancelTyping")
 
@@ -180,16 +190,22 @@ class Account:
         person = self.people[openid]
         person.event_at, person.event_sends = self.clock.now(), 0
 
-    def _spend(self, person: Person) -> None:
+    def sends_left(self, person: Person) -> tuple[int, int]:
+        """How many messages may still come: after an act, and after a message."""
         now = self.clock.now()
+        after_act = EVENT_QUOTA - person.event_sends if now - person.event_at <= EVENT_WINDOW_SECONDS else 0
+        in_window = now - person.message_at <= MESSAGE_WINDOW_SECONDS
+        return after_act, MESSAGE_QUOTA - person.message_sends if in_window else 0
+
+    def _spend(self, person: Person) -> None:
         if not person.follows:
             raise Refusal(43004, "require subscribe")
         if person.blocks:
             raise Refusal(48002, "user block this account")
-        if now - person.event_at <= EVENT_WINDOW_SECONDS and person.event_sends < EVENT_QUOTA:
+        if self.sends_left(person)[0] > 0:
             person.event_sends += 1
             return
-        if now - person.message_at > MESSAGE_WINDOW_SECONDS:
+        if self.clock.now() - person.message_at > MESSAGE_WINDOW_SECONDS:
             raise Refusal(45015, "response out of time limit or subscription is canceled")
         if person.message_sends >= MESSAGE_QUOTA:
             raise Refusal(45047, "out of response count limit")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from tests.wechat_simulator.account import Account, Refusal
+from uniassist.wechat_simulator.account import Account, Refusal
 
 TOKEN, SEND = "/cgi-bin/stable_token", "/cgi-bin/message/custom/send"
 TYPING, MEDIA = "/cgi-bin/message/custom/typing", "/cgi-bin/media/get"

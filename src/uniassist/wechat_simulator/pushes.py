@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import aiohttp
+from defusedxml.ElementTree import fromstring
 
-from tests.wechat_simulator.account import Account, Shown
-from tests.wechat_simulator.sealing import Seal, sign
+from uniassist.wechat_simulator.account import Account, Shown
+from uniassist.wechat_simulator.sealing import Seal, sign
 
 Mode = Literal["plain", "compatible", "safe"]
 Format = Literal["xml", "json"]
@@ -160,7 +161,7 @@ class Pusher:
     def _read(self, raw: bytes) -> dict[str, str]:
         if self.format == "json":
             return {name: str(value) for name, value in json.loads(raw).items()}
-        root = ET.fromstring(raw)
+        root = fromstring(raw, forbid_dtd=True)
         if root.tag != "xml":
             raise ValueError(root.tag)
         return {each.tag: each.text or "" for each in root}

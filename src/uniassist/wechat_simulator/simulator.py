@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Coroutine
+from email.utils import formatdate
 from types import TracebackType
 from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
 
-from tests.wechat_simulator.account import Account, Clock, Medium, Shown
-from tests.wechat_simulator.api import Api, Call, Faults
-from tests.wechat_simulator.pushes import Pushed, Pusher
+from uniassist.wechat_simulator.account import Account, Clock, Medium, Shown
+from uniassist.wechat_simulator.api import Api, Call, Faults
+from uniassist.wechat_simulator.by_hand import ByHand
+from uniassist.wechat_simulator.pushes import Pushed, Pusher
 
 T = TypeVar("T")
 
 APP_ID, APP_SECRET = "wxba5fad812f8e6fb9", "0f3e8f0d6a5b4c7d9e1f2a3b4c5d6e7f"
+_KINDS = {"image": "[图片]", "voice": "[语音]", "video": "[视频]", "shortvideo": "[小视频]", "location": "[位置]"}
 
 
 class WechatSimulator:
     """`with WechatSimulator(token="AAAAA") as wechat`; `aes_key` None: plain mode."""
 
-    def __init__(self, *, token: str, aes_key: str | None = None, port: int = 0) -> None:
-        self.account = Account(APP_ID, APP_SECRET)
+    def __init__(
+        self, *, token: str, aes_key: str | None = None, port: int = 0, app_secret: str = APP_SECRET
+    ) -> None:
+        self.account = Account(APP_ID, app_secret)
         self.api = Api(self.account)
         self.pusher = Pusher(self.account, token=token, aes_key=aes_key)
         self.port = port
@@ -62,7 +66,7 @@ class WechatSimulator:
         """The adapter's, for this account."""
         return {
             "WECHAT_APP_ID": APP_ID,
-            "WECHAT_APP_SECRET": APP_SECRET,
+            "WECHAT_APP_SECRET": self.account.app_secret,
             "WECHAT_API_BASE_URL": self.url,
         }
 
@@ -74,7 +78,7 @@ class WechatSimulator:
         return await self.send(openid, "text", lose=lose, Content=text)
 
     async def send(self, openid: str, kind: str, *, lose: int = 0, **fields: Any) -> Pushed:
-        self.account.wrote(openid)
+        self.account.wrote(openid, str(fields.get("Content") or _KINDS.get(kind, f"[{kind}]")))
         return await self._away(self.pusher.push(self.pusher.message(openid, kind, **fields), lose=lose))
 
     async def send_medium(self, openid: str, kind: str, media_id: str, content: bytes, mime: str) -> Pushed:
@@ -116,33 +120,19 @@ class WechatSimulator:
     async def _start(self) -> None:
         self.pusher.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         app = web.Application()
-        app.add_routes(self.api.routes())
+        self._by_hand = ByHand(self.account, self.api, self.pusher)
+        app.add_routes([*self.api.routes(), *self._by_hand.routes()])
+        app.on_response_prepare.append(self._date)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
 
+    async def _date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(self.clock.now(), usegmt=True)
+
     async def _stop(self) -> None:
         assert self.pusher.session is not None
+        await self._by_hand.stop()
         await self.pusher.session.close()
         await self._runner.cleanup()
-
-
-async def talk(simulator: WechatSimulator, openid: str) -> None:
-    """By hand: lines of the keyboard are messages, what the person sees is printed."""
-    seen = 0
-    loop = asyncio.get_running_loop()
-    line = loop.run_in_executor(None, input)
-    while True:  # ends: with the keyboard's end
-        await asyncio.wait([line], timeout=0.2)
-        for shown in simulator.screen(openid)[seen:]:
-            print(f"  [{shown.via} {time.strftime('%H:%M:%S')}]\n{shown.text}\n")
-            seen += 1
-        if line.done():
-            try:
-                text = line.result().strip()
-            except EOFError:
-                return
-            if text:
-                asyncio.ensure_future(simulator.say(openid, text)).add_done_callback(lambda done: done.result())
-            line = loop.run_in_executor(None, input)

@@ -1,0 +1,102 @@
+"""The commands as an operator runs them, over a project in small and the local driver."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.release.commands import Ended
+from tests.integration.release.little_project import Project, project
+from tests.integration.release.test_preflight import flat
+
+from uniassist.release.lock import locked
+
+
+@pytest.fixture
+def place(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Project]:
+    made = project(tmp_path, database_url, redis_url)
+    yield made
+    made.stop()
+
+
+def state(place: Project) -> list[str]:
+    home = place.repo.path / ".uniassist" / "release"
+    return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+
+
+def ended_with(ended: Ended, code: int, *said: str) -> None:
+    assert ended.code == code, ended.said
+    for text in said:
+        assert text in flat(ended.said), ended.said
+
+
+def test_what_is_refused_touches_nothing(place: Project) -> None:
+    before = state(place)
+    ended_with(place("rollout", "--rev", "v1"), 2, "there is no terminal to ask at: give --yes")
+    ended_with(place("rollback", "--yes"), 2, "there is nothing to roll back to")
+    ended_with(place("rollout", "--rev", "v9", "--yes"), 10, "v9 is no tag")
+    ended_with(place("rollout", "--help"), 0, "Exit codes")
+    ended_with(place("rollout", "--rev", "v1", "--dry-run"), 0, "v1 (it doesn't run)")
+    untouched = [name for name in state(place) if not name.endswith("lock")]
+    assert [name for name in untouched if name != "pins.json"] == before
+    commit = place.repo.git("rev-parse", "v1^{commit}")
+    known = place.repo.path / f".uniassist/release/commits/{commit}.json"
+    found = json.loads(known.read_text())
+    known.write_text(json.dumps({"preflight": found["preflight"]}))
+    ended_with(place("rollout", "--rev", "v1", "--yes"), 11, "no green gate for v1")
+    lock = place.repo.path / ".uniassist/release/environments/staging/lock"
+    with locked(lock, "rollout of v1"):
+        ended_with(place("rollout", "--rev", "v1", "--yes"), 30, "locked by", ": rollout of v1", "since 2")
+        ended_with(place("status"), 0, ": rollout of v1")
+
+
+def test_a_release_and_the_way_back(place: Project) -> None:
+    """v1, then v2; v3 that breaks; back without git and network; a plan that went stale; drift."""
+    ended_with(place("rollout", "--rev", "v1", "--yes"), 0, "[4/4] worker — → v1 healthy in", "all-new")
+    assert place.revisions() == ["v1"] * 4
+    _note_verified(place)
+
+    place.tag("v2")
+    place.tag("v3", broken="gateway")
+    ended_with(place("plan", "--rev", "v3"), 0, "gateway v1 → v3 (another revision)")
+    ended_with(place("rollout", "--rev", "v2", "--yes"), 0, "[3/4] gateway v1 → v2 healthy in", "next: uniassist")
+    ended_with(place("rollout", "--rev", "v3", "--yes"), 32, "gateway was v1, and is v2", "release plan --rev v3")
+    (place.repo.path / ".uniassist/release/environments/staging/plan.json").unlink()
+    broken = place("rollout", "--rev", "v3", "--yes", "--healthy-within", "1")
+    ended_with(broken, 12, "[3/4] gateway v2 → v3 FAILED", "next: uniassist release rollback", "MIXED")
+    ended_with(place("status"), 0, "MIXED", "stopped at gateway", "to v1")
+    ended_with(place("rollout", "--rev", "v2", "--yes"), 31, "stopped at gateway", "release resume")
+
+    away = place(
+        "rollback", "--yes", PATH=_path_without_git(place), PIP_NO_INDEX="1", PIP_INDEX_URL="http://127.0.0.1:1"
+    )
+    # Its verification can't be well: these services do nothing.
+    ended_with(away, 21, "[6/6] verify v1 FAILED", "LEFT TO DO: verify v1", "all-new: every service is v1")
+    assert place.revisions() == ["v1"] * 4
+    ended_with(place("abort", "--yes"), 0, "is closed; no service was touched")
+
+    port = next(line for line in place.env_file.read_text().splitlines() if line.startswith("WORKER_PORT"))
+    place.env_file.write_text(place.env_file.read_text().replace(port, f"{port}\nLAMP='on'"))
+    ended_with(place("rollout", "--rev", "v2", "--yes"), 10, "with another env set")
+
+
+def _note_verified(place: Project) -> None:
+    """As a verification would."""
+    path = place.repo.path / ".uniassist/release/environments/staging/deployed.json"
+    known = json.loads(path.read_text())
+    known["verified"] = [{"release": known["current"], "at": "2026-11-24T07:00:00.000Z"}]
+    path.write_text(json.dumps(known))
+
+
+def _path_without_git(place: Project) -> str:
+    folder = place.repo.path.parent / "bin"
+    folder.mkdir()
+    for name in ("sh", "env"):
+        found = shutil.which(name)
+        assert found is not None
+        (folder / name).symlink_to(found)
+    assert shutil.which("git", path=str(folder)) is None
+    return str(folder)
