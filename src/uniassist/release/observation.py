@@ -44,6 +44,13 @@ def is_up(observed: Observed, release: Release) -> bool:
     return runs(observed, release) and observed.ok is True
 
 
+def waits_for(observed: Observed, release: Release) -> tuple[str, ...]:
+    """Services after it in rollout order that it is unhealthy without; empty unless that is all that ails it."""
+    later = SERVICES[SERVICES.index(observed.service) + 1 :]
+    is_all = runs(observed, release) and not observed.ok and set(observed.failing) <= set(later)
+    return observed.failing if is_all else ()
+
+
 def said(observed: Observed) -> str:
     """A few words: what it is and how it does."""
     if observed.stranger:

@@ -16,7 +16,7 @@ from uniassist.release.drivers.driver import Release
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.interrupts import to_the_end
 from uniassist.release.observation import SERVICES
-from uniassist.release.rollout import tell
+from uniassist.release.rollout import settled, tell
 from uniassist.release.steps import Advice, Wording
 from uniassist.release.walk import VERB_SECONDS, Walk
 
@@ -86,6 +86,8 @@ class Rollback:
                 3,
                 "healthy",
             )
+        for service in self.walk.waiting:
+            await settled(self.walk, service, self.target)
         await self._step("verify", f"verify {self.target.tag}", self._verified, 4, "verified")
 
     async def _step(

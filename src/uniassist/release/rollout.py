@@ -61,6 +61,8 @@ class Rollout:
                 advice=Advice(NEXT, SAFE),
                 wording=Wording("healthy"),
             )
+        for service in self.walk.waiting if ready else ():
+            ready &= await settled(self.walk, service, self.target)
         return ready
 
     async def _before(self, name: str, work: Callable[[], Awaitable[str]]) -> bool:
@@ -88,6 +90,17 @@ class Rollout:
         self.walk.note(f"interrupted; {observation.standing(seen, self.target)}")
         self.walk.end(ExitCode.INTERRUPTED, "interrupted")
         tell(self.walk, seen, self.target)
+
+
+async def settled(walk: Walk, service: str, target: Release) -> bool:
+    """The second look at one that waited for a later service; on a first release adapter-wechat does."""
+    return await walk.steps.before(
+        f"{service} {target.tag}, once more",
+        lambda: walk.settle(service, target),
+        runbook=f"{SECTION} {SERVICES.index(service) + 1}",
+        deadline_seconds=VERB_SECONDS + walk.healthy_seconds,
+        advice=Advice(NEXT, SAFE),
+    )
 
 
 def tell(walk: Walk, seen: observation.Seen, target: Release) -> None:

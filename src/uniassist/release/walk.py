@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -38,6 +38,7 @@ class Walk:
     driver: Driver
     steps: Steps
     healthy_seconds: float = HEALTHY_SECONDS
+    waiting: list[str] = field(default_factory=list)
 
     @property
     def progress(self) -> Progress:
@@ -64,8 +65,16 @@ class Walk:
             act = self.driver.revert if verb == "revert" else self.driver.deploy
             await self._to_its_end(service, service, lambda: act(service, release))
         self.home.change(lambda known: known.given(service, release.id))
-        seen = await self._until_up(service, release)
+        seen = await self._until_up(service, release, may_wait=True)
         self._seen(service, service, seen)
+        if seen.ok:
+            return ""
+        self.waiting.append(service)
+        return f"but for {', '.join(seen.failing)}, which comes later; it is looked at again then"
+
+    async def settle(self, service: str, release: Release) -> str:
+        """What waited for a later service is healthy, now that that is there."""
+        self._seen(service, service, await self._until_up(service, release, may_wait=False))
         return ""
 
     async def take_away(self, step: str, service: str, release: Release, revision: str | None) -> str:
@@ -125,12 +134,15 @@ class Walk:
             raise CheckFailed(reason) from None
         self.journal.append("effect", step, service=service, found={"seconds": seconds_since(began)})
 
-    async def _until_up(self, service: str, release: Release) -> Observed:
-        def up(seen: Observed) -> bool:
-            return observation.is_up(seen, release)
+    async def _until_up(self, service: str, release: Release, *, may_wait: bool) -> Observed:
+        """`may_wait`: one that only lacks a later service, and that isn't there, is as healthy as it can be."""
 
-        seen = await self._until(service, up, self.healthy_seconds)
-        if up(seen):
+        async def is_up(seen: Observed) -> bool:
+            lacking = observation.waits_for(seen, release) if may_wait else ()
+            return observation.is_up(seen, release) or (bool(lacking) and not await self._any_up(lacking))
+
+        seen = await self._until(service, is_up, self.healthy_seconds)
+        if await is_up(seen):
             return seen
         why = f"not healthy as {release.tag} within {self.healthy_seconds:g} s: {observation.said(seen)}"
         if seen.stranger:
@@ -139,22 +151,27 @@ class Walk:
         raise CheckFailed(why)
 
     async def _until_gone(self, step: str, service: str, release: Release) -> Observed:
-        def gone(seen: Observed) -> bool:
+        async def gone(seen: Observed) -> bool:
             return observation.runs(seen, release) or (seen.state != "running" and seen.ok is None)
 
         seen = await self._until(service, gone, STOPPED_SECONDS)
-        if gone(seen):
+        if await gone(seen):
             return seen
         why = f"{service} still runs after it was stopped: {observation.said(seen)}"
         self._failed(step, service, seen, why)
         raise CheckFailed(why)
 
-    async def _until(self, service: str, condition: Callable[[Observed], bool], seconds: float) -> Observed:
+    async def _any_up(self, services: tuple[str, ...]) -> bool:
+        return any([(await self.driver.observe(service)).ok for service in services])
+
+    async def _until(
+        self, service: str, condition: Callable[[Observed], Awaitable[bool]], seconds: float
+    ) -> Observed:
         """The first observation for which it holds, or the last one in time."""
         end = time.monotonic() + seconds
         while True:  # ends: with the condition, or the time
             seen = await self.driver.observe(service)
-            if condition(seen) or time.monotonic() > end:
+            if await condition(seen) or time.monotonic() > end:
                 return seen
             await asyncio.sleep(POLL_SECONDS)
 

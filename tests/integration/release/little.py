@@ -92,7 +92,10 @@ class LittleDriver:
         if known is None or not _lives(known["pid"]):
             return Observed(service, "stopped")
         ok = f"{service} {known['tag']}" not in self.broken
-        return Observed(service, "running", known["tag"], known["digest"], str(known["pid"]), ok)
+        failing: tuple[str, ...] = ()
+        if service == "adapter-wechat" and not (await self.observe("gateway")).ok:
+            ok, failing = False, ("gateway",)
+        return Observed(service, "running", known["tag"], known["digest"], str(known["pid"]), ok, failing=failing)
 
     def kill_all(self) -> None:
         for service in SERVICES:

@@ -196,3 +196,24 @@ def test_what_somebody_else_changed_is_drift(place: Place) -> None:
     assert drifted[0] == "gateway: is v9, but v1 was deployed last"
     assert drifted[1].startswith("worker: runs under env set bbbbbbbb")
     assert look(place).drift == drifted
+
+
+def test_on_a_first_release_adapter_wechat_waits_for_the_gateway_that_comes_later(place: Place) -> None:
+    v1 = place.release("v1")
+    assert place.conduct(place.begin("rollout", v1, v1)) == ExitCode.DONE
+    said = "\n".join(place.said)
+    assert "but for gateway, which comes later" in said
+    assert "adapter-wechat v1, once more  ok" in said
+
+
+def test_a_dead_gateway_holds_no_rollback_up(place: Place) -> None:
+    v1, v2 = place.release("v1"), place.running("v2")
+    place.driver.broken.add("gateway v2")
+    assert place.conduct(place.begin("rollback", v1, v2)) == ExitCode.ROLLED_BACK
+
+
+def test_what_lacks_more_than_a_later_service_is_not_waited_for(place: Place) -> None:
+    v1, v2 = place.running("v1"), place.release("v2")
+    place.driver.broken |= {"gateway v2", "provider-plan v2"}
+    assert place.conduct(place.begin("rollout", v2, v1)) == ExitCode.ROLLOUT
+    assert place.driver.effects == ["prepare v2", "migrate", "deploy provider-plan v2"]

@@ -32,6 +32,7 @@ class Observed:
 
     `state` is what the driver knows of its process: "unknown" where it can't tell (a person's hands, say).
     `ok` None: nobody answers at the service's URL. `stranger`: whoever answers isn't what the driver started.
+    `failing` are the checks that make it unhealthy, by their names in /health.
     """
 
     service: str
@@ -42,6 +43,7 @@ class Observed:
     ok: bool | None = None
     stranger: bool = False
     detail: str = ""
+    failing: tuple[str, ...] = ()
 
 
 class Driver(Protocol):

@@ -231,4 +231,5 @@ def _judged(service: str, said: Said, answered: Answered) -> Observed:
         answered.ok,
         stranger,
         "; ".join(detail for detail in details if detail),
+        answered.failing,
     )

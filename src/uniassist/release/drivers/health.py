@@ -22,6 +22,7 @@ class Answered:
     instance: str | None = None
     detail: str = ""
     refused: bool = False  # nobody listens; not just slow
+    failing: tuple[str, ...] = ()
 
 
 async def ask(url: str, deadline_seconds: float = ASK_SECONDS) -> Answered:
@@ -38,7 +39,7 @@ async def ask(url: str, deadline_seconds: float = ASK_SECONDS) -> Answered:
     if not isinstance(body, dict) or not isinstance(body.get("ok"), bool):
         return Answered(False, detail=f"{url}/health answers {answer.status}, and it is no health of ours")
     ok = answer.status == 200 and body["ok"]
-    detail = "" if ok and not body.get("degraded") else _failing(answer.status, body)
+    detail = "" if ok and not body.get("degraded") else _said(answer.status, body)
     return Answered(
         ok,
         service=_text(body, "service"),
@@ -46,6 +47,7 @@ async def ask(url: str, deadline_seconds: float = ASK_SECONDS) -> Answered:
         env_digest=_text(body, "envDigest"),
         instance=_text(body, "instance"),
         detail=detail,
+        failing=_failing(body),
     )
 
 
@@ -54,8 +56,12 @@ def _text(body: dict[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _failing(status: int, body: dict[str, Any]) -> str:
+def _failing(body: dict[str, Any]) -> tuple[str, ...]:
     checks = body.get("checks")
-    failing = [name for name, state in checks.items() if state != "ok"] if isinstance(checks, dict) else []
+    return tuple(name for name, state in checks.items() if state != "ok") if isinstance(checks, dict) else ()
+
+
+def _said(status: int, body: dict[str, Any]) -> str:
+    failing = _failing(body)
     how = "degraded" if body.get("degraded") and body["ok"] else f"unhealthy ({status})"
     return f"{how}: {', '.join(failing)}" if failing else how

@@ -150,6 +150,7 @@ class LocalDriver:
             answered.ok,
             stranger,
             self._mask("; ".join(detail for detail in details if detail)),
+            answered.failing,
         )
 
     @contextmanager

@@ -66,6 +66,7 @@ class ManualDriver:
             answered.ok,
             stranger,
             f"{answered.service or 'no service of ours'} answers" if stranger else answered.detail,
+            answered.failing,
         )
 
     async def _bring(self, what: str, service: str, release: Release) -> None:
