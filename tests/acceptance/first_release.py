@@ -1,4 +1,4 @@
-"""`release run` from v1 to v2 as an operator types it, gate and all, under load: nothing is lost. Then its evidence."""
+"""`release run` from v1 to v2 as an operator types it, gate and all, under load; then its evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The campaigns' results as pages that people read: bench/results/release-faults.md, rollbacks.md and rollbacks.svg."""
+"""The campaigns' results as pages that people read: release-faults.md, rollbacks.md and rollbacks.svg."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def faults_page(faults: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any] 
     lines = [
         "# A second revision made to fail",
         "",
-        "Two tagged revisions of this project, embedded servers, the local driver, inputs through the gateway all the",
-        "while (`make release-campaign`). v1 runs and is verified; v2, or what it needs, is made to fail. What preflight",
-        "and gate would have refused before is approved for those that are about what comes after.",
+        "Two tagged revisions of this project, embedded servers, the local driver, inputs through the gateway all",
+        "the while (`make release-campaign`). v1 runs and is verified; v2, or what it needs, is made to fail. What",
+        "preflight and gate would have refused is approved for those that are about what comes after.",
         "",
         f"**{ok} of {len(faults)} as specified.**",
         "",
@@ -62,8 +62,9 @@ def _run(run: Mapping[str, Any] | None) -> list[str]:
     return [
         f"`release run` from v1 to v2 under load: exit code {run['code']} after {run['seconds']} s, "
         f"{run['acknowledged']:,} inputs acknowledged meanwhile, {run['refused']} refused while a service was "
-        f"replaced (longest time without one accepted {run['longestGapSeconds']} s); lost: {lost['inputs']} inputs, "
-        f"{lost['events']} events, {lost['gaps']} gaps. Evidence: {run['evidence']}, checked {run['evidenceChecked']}.",
+        f"replaced (longest time without one accepted {run['longestGapSeconds']} s); "
+        f"lost: {lost['inputs']} inputs, {lost['events']} events, {lost['gaps']} gaps. "
+        f"Evidence built ({run['evidence']}) and checked ({run['evidenceChecked']}).",
         "",
     ]
 
@@ -131,7 +132,8 @@ def plot(times: Sequence[float]) -> str:
     ]
     for mark in (0, 15, 30, 45, 60):
         parts.append(f'<text x="{_LEFT - 8}" y="{y(mark) + 4:.0f}" text-anchor="end">{mark}</text>')
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y(mark):.0f}" y2="{y(mark):.0f}" stroke="#ddd"/>')
+        ends = f'x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y(mark):.0f}" y2="{y(mark):.0f}"'
+        parts.append(f'<line {ends} stroke="#ddd"/>')
     for index, seconds in enumerate(times):
         x = _LEFT + index * step + step * 0.15
         colour = "#2a7" if seconds <= LIMIT_SECONDS else "#c33"
@@ -139,10 +141,12 @@ def plot(times: Sequence[float]) -> str:
             f'<rect x="{x:.1f}" y="{y(seconds):.1f}" width="{step * 0.7:.1f}" '
             f'height="{y(0) - y(seconds):.1f}" fill="{colour}"/>'
         )
-        parts.append(f'<text x="{x + step * 0.35:.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{index + 1}</text>')
+        middle = x + step * 0.35
+        parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{index + 1}</text>')
     limit = y(LIMIT_SECONDS)
     parts.append(
-        f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{limit:.0f}" y2="{limit:.0f}" stroke="#c33" stroke-dasharray="5"/>'
+        f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{limit:.0f}" y2="{limit:.0f}" '
+        'stroke="#c33" stroke-dasharray="5"/>'
     )
     parts.append(
         f'<text x="{_WIDTH - 12}" y="{limit - 4:.0f}" text-anchor="end" fill="#c33">limit 60 s</text></svg>'
