@@ -71,6 +71,7 @@ def run(
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return
         unfinished.refuse_rollout(context.home)
+        refuse_unwatchable(ToWatch(context, rev, now(), env_file, driver_file))
         ask(f"Release {rev} to {context.environment.name}?", yes)
         code = run_all(context, rev, env_file, driver_file, watch)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
@@ -99,14 +100,23 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
     with locked(context.home.lock, f"notes that {rev} is verified"):
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
-    context.screen.say(f"{release.tag}: {said}")
-    return follow(ToWatch(context, rev, ran.ended_at or now(), env_file, driver_file))
+    context.screen.say(f"{release.tag} is verified; {said}")
+    return follow(ToWatch(context, rev, now(), env_file, driver_file))
 
 
 def watch(told: ToWatch) -> ExitCode:
     """The watch as `release watch` starts it, with its own defaults."""
+    return start_and_follow(_options(told), told.context.screen)
+
+
+def refuse_unwatchable(told: ToWatch) -> None:
+    """Before anything is released: what the watch needs and lacks, thresholds for one."""
+    order_of(_options(told), told.context.environment)
+
+
+def _options(told: ToWatch) -> Options:
     context = told.context
-    options = Options(
+    return Options(
         context.environment.name,
         told.env_file,
         context.home.directory,
@@ -118,8 +128,6 @@ def watch(told: ToWatch) -> ExitCode:
         context.driver.name,
         told.driver_file,
     )
-    order_of(options, context.environment)  # refuses what the process couldn't say to anyone
-    return start_and_follow(options, context.screen)
 
 
 def _command(context: Context, command: str, rev: str, env_file: Path | None) -> ExitCode:
