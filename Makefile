@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest lint typecheck bench chaos wechat-soak schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest lint typecheck bench chaos wechat-soak release-campaign schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: $(BENCH_STAMP) ## The figures against their references, short form; resul
 
 chaos: $(TEST_STAMP) ## Ten minutes of random faults on three workers; the report goes to bench/results/chaos.md
 	@$(BIN)/python -m tests.chaos --seconds 600 --report bench/results/chaos.md
+
+release-campaign: $(TEST_STAMP) ## Releases, faults and rollbacks of two revisions, about an hour; pages in bench/results
+	@$(BIN)/python -m tests.acceptance run && $(BIN)/python -m tests.acceptance faults && $(BIN)/python -m tests.acceptance rollbacks
 
 wechat-soak: $(TEST_STAMP) ## 1,000 people, 10,000 messages, killed adapters; the report goes to bench/results/wechat-soak.md
 	@$(BIN)/python -m tests.wechat_soak --report bench/results/wechat-soak.md

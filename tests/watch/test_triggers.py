@@ -171,6 +171,20 @@ def test_an_own_baseline_never_counts_for_more_than_the_threshold() -> None:
     assert OWN_BASELINE_SECONDS == 120.0
 
 
+def test_a_rate_that_is_bad_from_its_first_second_is_no_baseline() -> None:
+    """2.4 a minute: measured over its own first two minutes, it would allow itself."""
+    rate = Rate("dead_letter", AGREED, None)
+    assert any(rate.see(float(at), at // 25) for at in range(0, 900, 5))
+
+
+def test_a_gap_starts_the_three_minutes_over() -> None:
+    """The watch itself stood still for ten minutes: nobody saw that the service failed all along."""
+    health = ServiceHealth("gateway", Cadence())
+    assert health.see(Probe(0.0, "failed", "refused")) == []
+    assert not any(isinstance(found, Trigger) for found in health.see(Probe(600.0, "failed", "refused")))
+    assert health.failing_since == 600.0
+
+
 def test_a_round_during_an_outage_does_not_count() -> None:
     machine = Rounds()
     for began in (0.0, 300.0, 600.0):

@@ -12,6 +12,7 @@ from uniassist.wechat_simulator.account import Shown
 from uniassist.wechat_simulator.api import SEND
 
 _EXAMPLES = 10
+_TOLD = ("busy", "moved_by_loss")
 _INBOUND = """
 SELECT substr(user_id, 4) AS openid, payload #>> '{input,text}' AS text, count(*) AS times
 FROM timeline_events WHERE kind = 'inbound' AND session_id LIKE 'wx-session:%' GROUP BY 1, 2
@@ -28,7 +29,11 @@ WHERE e.kind = 'interaction' AND e.session_id LIKE 'wx-session:%' ORDER BY 1, r.
 
 @dataclass
 class Findings:
-    """Each must be 0; `states` and `busy` are only told. `examples` are the first few."""
+    """Each must be 0; `states`, `busy` and `moved_by_loss` are only told. `examples` are the first few.
+
+    `moved_by_loss`: replies whose answer got lost on its way, and was shown by a later push of the same message,
+    after what came later. Nobody but the network can put them in order again.
+    """
 
     inputs_missing: int = 0
     inputs_twice: int = 0
@@ -43,6 +48,7 @@ class Findings:
     after_the_window: int = 0
     states: Counter[str] = field(default_factory=Counter)
     busy: int = 0
+    moved_by_loss: int = 0
     examples: list[str] = field(default_factory=list)
 
     @property
@@ -50,7 +56,7 @@ class Findings:
         return not any(self.counts().values())
 
     def counts(self) -> dict[str, int]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, int) and name != "busy"}
+        return {name: value for name, value in vars(self).items() if isinstance(value, int) and name not in _TOLD}
 
     def found(self, what: str, example: str) -> None:
         setattr(self, what, getattr(self, what) + 1)
@@ -58,11 +64,11 @@ class Findings:
             self.examples.append(f"{what}: {example}")
 
 
-async def judge(system: System, written: dict[str, list[str]]) -> Findings:
-    """`written`: the texts of each openid."""
+async def judge(system: System, written: dict[str, list[str]], repeated: dict[str, list[str]]) -> Findings:
+    """`written`: the texts of each openid; `repeated`: what they were shown by a push that was not the first."""
     findings = Findings()
     await _judge_inputs(system, written, findings)
-    await _judge_replies(system, findings)
+    await _judge_replies(system, repeated, findings)
     for openid in written:
         for shown in system.wechat.screen(openid):
             if shown.via == "notice":
@@ -86,7 +92,7 @@ async def _judge_inputs(system: System, written: dict[str, list[str]], findings:
             findings.found("inputs_missing", f"{openid} {text}")
 
 
-async def _judge_replies(system: System, findings: Findings) -> None:
+async def _judge_replies(system: System, repeated: dict[str, list[str]], findings: Findings) -> None:
     rows = await system.pool.fetch(_REPLIES, timeout=120)
     by_person: dict[str, list[tuple[str, str | None, str, bool]]] = {}
     for row in rows:
@@ -94,7 +100,9 @@ async def _judge_replies(system: System, findings: Findings) -> None:
         text, state = row["text"] or "", row["state"]
         by_person.setdefault(row["openid"], []).append((text, state, row["event_id"], row["reported"]))
     for openid, replies in by_person.items():
-        _judge_person(openid, replies, system.wechat.screen(openid), findings)
+        screen = system.wechat.screen(openid)
+        _judge_person(openid, replies, screen, findings)
+        _judge_order(openid, replies, screen, "\n".join(repeated.get(openid, ())), findings)
 
 
 def _judge_person(
@@ -104,7 +112,6 @@ def _judge_person(
     findings: Findings,
 ) -> None:
     said = "\n".join(shown.text for shown in screen)
-    last = -1
     for text, state, event_id, reported in replies:
         name = f"{openid} {text} ({state}, {event_id})"
         if state is None:
@@ -123,7 +130,26 @@ def _judge_person(
             findings.found("sent_but_not_shown", name)
         if state in ("parked", "refused") and times:
             findings.found("kept_but_shown", name)
-        if times:
-            if said.index(text) < last:
-                findings.found("out_of_order", name)
-            last = max(last, said.index(text))
+
+
+def _judge_order(
+    openid: str,
+    replies: Sequence[tuple[str, str | None, str, bool]],
+    screen: Sequence[Shown],
+    repeated: str,
+    findings: Findings,
+) -> None:
+    """A reply that came late by loss is set aside: others keep their order among themselves."""
+    said = "\n".join(shown.text for shown in screen)
+    last = last_of_all = -1
+    for text, state, event_id, _ in replies:
+        if "（" not in text or text not in said:
+            continue
+        place = said.index(text)
+        if text in repeated:
+            findings.moved_by_loss += place < last_of_all
+        elif place < last:
+            findings.found("out_of_order", f"{openid} {text} ({state}, {event_id})")
+        else:
+            last = place
+        last_of_all = max(last_of_all, place)

@@ -43,7 +43,8 @@ def report(outcome: Outcome) -> str:
         f"| of {late} answers that came two days late, those not parked | {late - outcome.late_parked} |",
         "",
         f"Replies: {', '.join(f'{count:,} {state}' for state, count in findings.states.most_common())}. "
-        f"People asked to send again: {findings.busy}. Pushes answered at the first try: p50 "
+        f"People asked to send again: {findings.busy}. Shown by a repeated push after what came later, since the "
+        f"first answer got lost: {findings.moved_by_loss}. Pushes answered at the first try: p50 "
         f"{answers[len(answers) // 2]:.2f} s, p99 {answers[int(len(answers) * 0.99)]:.2f} s (slow answers are "
         f"waited for up to 4.5 s). Settled {outcome.settled_after_seconds:.0f} s after the last message.",
         "",

@@ -54,7 +54,8 @@ class System:
 
 
 @asynccontextmanager
-async def started(directory: Path, seed: int) -> AsyncIterator[System]:
+async def started(directory: Path, seed: int, providers: str | None = _PROVIDERS) -> AsyncIterator[System]:
+    """`providers` None: those of the package."""
     async with AsyncExitStack() as stack:
         postgres = EmbeddedPostgres(directory / "postgres", durable=False)
         stack.callback(postgres.process.kill)
@@ -74,14 +75,17 @@ async def started(directory: Path, seed: int) -> AsyncIterator[System]:
             process.start()
             return process
 
-        providers = directory / "providers.toml"
-        providers.write_text(_PROVIDERS.format(quick=QUICK, slow=SLOW, url=provider.url), "utf-8")
+        routes: dict[str, str] = {}
+        if providers is not None:
+            file = directory / "providers.toml"
+            file.write_text(providers.format(quick=QUICK, slow=SLOW, url=provider.url), "utf-8")
+            routes["UNIASSIST_PROVIDERS_FILE"] = str(file)
         plan = await asyncio.to_thread(service, "provider-plan")
         gateway = await asyncio.to_thread(
             service,
             "gateway",
             UNIASSIST_PLAN_PROVIDER_BASE_URL=plan.url,
-            UNIASSIST_PROVIDERS_FILE=str(providers),
+            **routes,
         )
         await asyncio.to_thread(service, "worker")
         env = {

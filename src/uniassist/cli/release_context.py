@@ -91,7 +91,7 @@ class Context:
         names = Names(release.tag, release.commit)
         quiet = Screen(self.environment.mask, self.screen.as_json, out=_Nowhere())
         try:
-            subject = release_verify.subject_of(Reader(values), all_urls(values, self.driver), names)
+            subject = release_verify.subject_of(Reader(values), all_urls(values, self.driver.name), names)
         except SettingsError as error:
             raise CheckFailed(str(error)) from None
         document = await release_verify.conduct(subject, names, self.environment.name, quiet)

@@ -43,11 +43,11 @@ def given_urls(reader: Reader) -> dict[str, str]:
     return {service: url for service, url in found.items() if url is not None}
 
 
-def all_urls(values: Mapping[str, str], driver: Driver) -> dict[str, str]:
+def all_urls(values: Mapping[str, str], driver: str) -> dict[str, str]:
     """Those, and of services of this host the address that their env set gives them."""
     reader = Reader(values)
     own = {}
-    if driver.name == "local":
+    if driver == "local":
         host = reader.text("HOST")
         reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
         own = {service: f"http://{reached}:{reader.integer(port)}" for service, port in SERVICES.items()}

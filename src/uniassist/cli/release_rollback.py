@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,12 +14,14 @@ import typer
 from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
 from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import DryRun, Env, EnvFile, Environment, Json, StateDir, ended_with, ending
-from uniassist.cli.release_note import note
+from uniassist.errors import StartError
 from uniassist.release import observation, unfinished
 from uniassist.release.budget import Budget, clock_time
 from uniassist.release.drivers.driver import Release
 from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.home import Home
+from uniassist.release.incident import Incident
+from uniassist.release.incident_run import Note
 from uniassist.release.lock import locked, who
 from uniassist.release.rollback import ORDER, STEPS, Rollback
 from uniassist.release.runs import Run
@@ -85,8 +89,10 @@ def conduct(context: Context, ran: Run, target: Release, first_failed: float | N
     if walk.journal.entries:
         walk.note(f"resumed by {who()}")
     leaving = context.home.kept.find(ran.previous) if ran.previous else None
-    note(context, ran, target, leaving)
+    note = Note(context.home, ran, target, leaving, Path.cwd(), context.environment.mask)
+    _noted(context, note.begin)
     code = context.conduct(Rollback(walk, target, leaving, lambda: context.verify(target), budget).run())
+    _noted(context, lambda: note.end("verified" if code is ExitCode.ROLLED_BACK else "incomplete"))
     took = f"{clock_time(time.time() - triggered)} since the trigger"
     if first_failed is not None:
         took += f", {clock_time(time.time() - first_failed)} since the first failed probe"
@@ -94,8 +100,18 @@ def conduct(context: Context, ran: Run, target: Release, first_failed: float | N
     context.screen.say(f"{what}, {took}")
     if code is not ExitCode.ROLLED_BACK:
         context.screen.say("next: uniassist release resume")
-    note(context, ran, target, leaving, code)
     return code
+
+
+def _noted(context: Context, write: Callable[[], Incident]) -> None:
+    """A note that can't be written is said, and holds nothing up."""
+    try:
+        noted = write()
+    except StartError as error:
+        context.screen.say(f"NO incident note: {error}")
+        return
+    if noted.facts.outcome != "under way" and noted.is_open:
+        context.screen.say(f'incident open: uniassist release incident close {noted.facts.run} --cause "…"')
 
 
 def target_of(home: Home, to: str | None) -> Release:

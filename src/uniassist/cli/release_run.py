@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from uniassist.cli import release_rollout
 from uniassist.cli.release_context import Because, Context, HealthyWithin, Yes, ask, refuse_without_consent
@@ -39,6 +42,7 @@ class ToWatch:
     context: Context
     rev: str
     rolled_out_at: str
+    duration: str
     env_file: Path | None
     driver_file: Path | None
 
@@ -54,6 +58,7 @@ def run(
     driver: DriverName = "local",
     driver_file: DriverFile = None,
     because: Because = "",
+    duration: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is watched.")] = "15m",
     healthy_within: HealthyWithin = HEALTHY_SECONDS,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -71,15 +76,17 @@ def run(
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return
         unfinished.refuse_rollout(context.home)
-        refuse_unwatchable(ToWatch(context, rev, now(), env_file, driver_file))
+        refuse_unwatchable(ToWatch(context, rev, now(), duration, env_file, driver_file))
         ask(f"Release {rev} to {context.environment.name}?", yes)
-        code = run_all(context, rev, env_file, driver_file, watch)
+        code = run_all(context, rev, duration, env_file, driver_file, watch_rollout)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
     raise ended_with(code)
 
 
-def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path | None, follow: Watch) -> ExitCode:
-    """`follow` watches the rollout, without the lock: its rollback takes it."""
+def run_all(
+    context: Context, rev: str, duration: str, env_file: Path | None, driver_file: Path | None, watch: Watch
+) -> ExitCode:
+    """`watch` follows the rollout, without the lock: its rollback takes it."""
     for command in ("preflight", "gate"):
         if (code := _command(context, command, rev, env_file)) is not ExitCode.DONE:
             return code
@@ -101,11 +108,11 @@ def run_all(context: Context, rev: str, env_file: Path | None, driver_file: Path
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
     context.screen.say(f"{release.tag} is verified; {said}")
-    return follow(ToWatch(context, rev, now(), env_file, driver_file))
+    return watch(ToWatch(context, rev, ran.started_at, duration, env_file, driver_file))
 
 
-def watch(told: ToWatch) -> ExitCode:
-    """The watch as `release watch` starts it, with its own defaults."""
+def watch_rollout(told: ToWatch) -> ExitCode:
+    """Rolls back on a trigger; the hour before the rollout is the baseline."""
     return start_and_follow(_options(told), told.context.screen)
 
 
@@ -117,16 +124,16 @@ def refuse_unwatchable(told: ToWatch) -> None:
 def _options(told: ToWatch) -> Options:
     context = told.context
     return Options(
-        context.environment.name,
-        told.env_file,
-        context.home.directory,
-        told.rev,
-        "15m",
-        "rollback",
-        None,
-        told.rolled_out_at,
-        context.driver.name,
-        told.driver_file,
+        environment=context.environment.name,
+        env_file=told.env_file,
+        home=context.home.directory,
+        revision=told.rev,
+        duration=told.duration,
+        on_trigger="rollback",
+        thresholds=None,
+        rolled_out_at=told.rolled_out_at,
+        driver=context.driver.name,
+        driver_file=told.driver_file,
     )
 
 

@@ -9,7 +9,7 @@ from uniassist.cli.release_driver import DriverFile, DriverName
 from uniassist.cli.release_environment import Env, EnvFile, Environment, Json, StateDir, ending
 from uniassist.release import status
 from uniassist.release.home import Home
-from uniassist.release.watch.directory import WatchDirectory
+from uniassist.release.watch.directory import who_watches
 
 
 def run(
@@ -32,4 +32,4 @@ def run(
 
 
 def _watcher(home: Home) -> str:
-    return WatchDirectory(home.directory, home.environment).look().sentence()
+    return who_watches(home.directory, home.environment).sentence()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from uniassist.cli.checks import running
+from uniassist.cli.release_driver import all_urls
 from uniassist.cli.release_environment import Environment
-from uniassist.cli.release_verify import runbook_subject
+from uniassist.cli.release_verify import runbook_subject, subject_of
 from uniassist.errors import SettingsError
 from uniassist.release import revisions
 from uniassist.release.conformance import Targets
 from uniassist.release.exit_codes import UsageRefused
+from uniassist.release.home import Home
+from uniassist.release.kept import env_of, verify_env_of
 from uniassist.release.throwaway import System
 from uniassist.release.verify import Subject
 from uniassist.release.watch import thresholds
@@ -63,27 +66,43 @@ def order_of(options: Options, environment: Environment) -> Order:
     """Refused or SettingsError name what is missing or wrong."""
     if options.on_trigger not in ("rollback", "hold"):
         raise UsageRefused(f"--on-trigger: expected rollback or hold, got {options.on_trigger!r}")
+    environment, subject = _deployed(options, environment)
     reader = environment.reader()
-    names = revisions.names_of(Path.cwd(), options.revision)
-    subject = runbook_subject(reader, names)
-    path = options.thresholds or Path("ops") / "deploy" / environment.name / "thresholds.toml"
     database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
     redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
     return Order(
         environment=environment.name,
-        revision=options.revision or "what runs now",
-        names=names.all,
+        revision=options.revision or min(subject.expected, key=len, default="what runs now"),
+        names=subject.expected,
         urls=subject.urls,
         checks=_checks(reader, environment, subject, has_servers=bool(database_url and redis_url)),
         database_url=database_url,
         redis_url=redis_url,
-        thresholds=thresholds.read(path),
+        thresholds=thresholds.read(thresholds_path(options.thresholds, environment.name)),
         for_seconds=seconds_of(options.duration),
         on_trigger=cast(OnTrigger, options.on_trigger),
         rollback=_rollback(options),
         alert_command=reader.optional("STAGING_ALERT_COMMAND"),
         rolled_out_at=_moment(options.rolled_out_at),
     )
+
+
+def thresholds_path(given: Path | None, environment: str) -> Path:
+    return given or Path("ops") / "deploy" / environment / "thresholds.toml"
+
+
+def _deployed(options: Options, environment: Environment) -> tuple[Environment, Subject]:
+    """What was rolled out on this host, with its own env set; else what the runbook's URLs name."""
+    home = Home(options.home, environment.name)
+    current = home.deployed().current
+    release = home.kept.find(current) if current is not None and options.driver == "local" else None
+    if release is None or options.revision not in (None, release.tag):
+        names = revisions.names_of(Path.cwd(), options.revision)
+        return environment, runbook_subject(environment.reader(), names)
+    values = {**environment.values, **env_of(release), **verify_env_of(release)}
+    names = revisions.Names(release.tag, release.commit)
+    found = replace(environment, values=values)
+    return found, subject_of(found.reader(), all_urls(values, options.driver), names)
 
 
 def seconds_of(duration: str) -> float:

@@ -115,6 +115,8 @@ async def test_old_nonces_and_keys_are_forgotten_in_steps(database_url: str) -> 
         ("UNIASSIST_PROVIDERS_FILE", "/nowhere/providers.toml"),
         ("UNIASSIST_PLAN_PROVIDER_BASE_URL", "plan:8890"),
         ("GATEWAY_PROVIDER_TIMEOUT_MS", "soon"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("DATABASE_URL", ""),
     ],
 )

@@ -207,12 +207,11 @@ def _address(service: str, env: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _same(running: Order, wanted: Order) -> bool:
-    """But for the id, which is new with each order."""
-    return (
-        running.release_id == wanted.release_id
-        and running.env_digest == wanted.env_digest
-        and running.wheel_sha256 == wanted.wheel_sha256
-        and running.command == wanted.command
+    """Of the same release, whatever else an order has that is new each time."""
+    return (running.release_id, running.env_digest, running.wheel_sha256) == (
+        wanted.release_id,
+        wanted.env_digest,
+        wanted.wheel_sha256,
     )
 
 

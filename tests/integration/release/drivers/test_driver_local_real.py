@@ -6,6 +6,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -33,8 +34,13 @@ ROOTS = (
 )
 
 
+_IGNORED = shutil.ignore_patterns("venv", "prepared.json")
+
+
 @pytest.mark.slow
-async def test_a_real_service_runs_from_its_own_wheel_and_dependencies(tmp_path: Path) -> None:
+async def test_a_real_service_runs_from_its_own_wheel_and_the_next_of_its_lock_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     release = await _release(tmp_path)
     driver = LocalDriver(tmp_path / "fleet")
     assert "dependencies installed" in await driver.prepare(release)
@@ -52,6 +58,10 @@ async def test_a_real_service_runs_from_its_own_wheel_and_dependencies(tmp_path:
     finally:
         await driver.stop(SERVICE)
     assert (await driver.observe(SERVICE)).state == "stopped"
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/nothing-listens-here")
+    following = shutil.copytree(release.folder, tmp_path / "releases" / "v2", ignore=_IGNORED)
+    said = await driver.prepare(replace(release, id="v2-0", tag="v2", folder=following))
+    assert "dependencies kept from before" in said
 
 
 async def _release(folder: Path) -> Release:

@@ -1,0 +1,46 @@
+"""`python -m tests.acceptance run | faults | rollbacks`: the release campaigns; results in bench/results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.acceptance import faults, first_release, report, rollbacks
+from tests.acceptance.base import based
+
+RESULTS = Path("bench") / "results"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["run", "faults", "rollbacks", "report"])
+    parser.add_argument("--count", type=int, default=20, help="of rollbacks")
+    parser.add_argument("--share", default="1/1", help="of the faults: 1/3 is the first third")
+    parser.add_argument("--only", default="", help="a fault whose name holds this")
+    parser.add_argument("--found", type=Path, default=RESULTS / "release-campaign.json")
+    chosen = parser.parse_args()
+    known = json.loads(chosen.found.read_text()) if chosen.found.exists() else {}
+    if chosen.part != "report":
+        with tempfile.TemporaryDirectory(prefix="uniassist-acceptance-") as folder:
+            if chosen.part == "run":
+                known["run"] = first_release.campaign(Path(folder) / "site", say)
+            else:
+                with based(Path(folder) / "site") as base:
+                    if chosen.part == "rollbacks":
+                        known["rollbacks"] = rollbacks.campaign(base, chosen.count, say)
+                    else:
+                        found = faults.campaign(base, chosen.share, chosen.only, say)
+                        known["faults"] = known.get("faults", {}) | found
+        chosen.found.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
+    report.write(known, RESULTS)
+
+
+if __name__ == "__main__":
+    main()

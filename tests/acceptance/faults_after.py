@@ -1,0 +1,191 @@
+"""Faults behind a rollout that went well: seen by the verification, the drill or the watch."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import uuid
+from collections.abc import Callable
+
+import psutil
+from redis import Redis
+
+from tests.acceptance.base import Base
+from tests.acceptance.faults import Case, Fault
+from tests.acceptance.site import Ended
+from tests.integration.release.front import Answer, front
+from uniassist.devstack.server import free_port
+
+WATCHING_SECONDS = 90.0
+
+
+def rolled_out(base: Base, case: Case, tag: str, env_file: object = None) -> None:
+    ended = base.roll_out(tag, env_file)  # type: ignore[arg-type]
+    case.state_is(base, ended, tag, "all-new")
+    if ended.code != 0:
+        case.wrong.append(f"rollout ended with {ended.code}: {' / '.join(ended.lines[-10:])}")
+
+
+def dead_provider(base: Base, case: Case) -> None:
+    """the gateway calls a provider that isn't there; every health is green"""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    env = base.site.write_env("provider.env", UNIASSIST_PLAN_PROVIDER_BASE_URL=nowhere)
+    rolled_out(base, case, "v2", env)
+    ended = base.release("verify", "--rev", "v2", env_file=env)
+    case.noticed_by(ended, 13, "UNIASSIST_PLAN_PROVIDER_BASE_URL leads elsewhere")
+
+
+def dead_worker(base: Base, case: Case) -> None:
+    """the worker's loops never start; its port answers, and says that it is well"""
+    code = (
+        "from uniassist.delivery.engine import Engine\n"
+        "async def _well(self): ...\n"
+        "Engine.start = lambda self: None\n"
+        "Engine.check_loops = Engine.check_delivery = _well"
+    )
+    base.site.broken("v2-dead", "worker", code)
+    rolled_out(base, case, "v2-dead")
+    case.noticed_by(base.release("verify", "--rev", "v2-dead"), 13, "the worker doesn't consume")
+
+
+def other_database(base: Base, case: Case) -> None:
+    """the worker works on another database, migrated and empty"""
+    site = base.site
+    other = site.postgres.url_for("elsewhere")
+    site.inject("CREATE DATABASE elsewhere")
+    env = site.write_env("elsewhere-db.env", DATABASE_URL=other)
+    migrated = site.uniassist("db", "migrate", prefix=("env", f"DATABASE_URL={other}"))
+    assert migrated.code == 0, (migrated.lines, env)
+    site.broken("v2-otherdb", "worker", f'import os\nos.environ["DATABASE_URL"] = "{other}"')
+    rolled_out(base, case, "v2-otherdb")
+    case.noticed_by(base.release("verify", "--rev", "v2-otherdb"), 13, "the worker doesn't consume")
+
+
+def wrong_token(base: Base, case: Case) -> None:
+    """the gateway's provider token is another than the one its callers have"""
+    env = base.site.write_env("token.env", UNIASSIST_PROVIDER_CONTEXT_TOKEN="another-context-token-0001")
+    rolled_out(base, case, "v2", env)
+    ended = base.release("verify", "--rev", "v2", env_file=env)
+    case.noticed_by(ended, 13, "STAGING_CONTEXT_TOKEN was refused (401)")
+
+
+def other_prefix(base: Base, case: Case) -> None:
+    """the new env set changes the streams' prefix and group; the drill is told the old ones"""
+    env = base.site.write_env(
+        "prefix.env", UNIASSIST_STREAM_PREFIX="elsewhere:", UNIASSIST_STREAM_GROUP="ua-elsewhere"
+    )
+    rolled_out(base, case, "v2", env)
+    drill = base.site.uniassist("drill", "worker", "--mode", "live", env_file=base.good)
+    case.noticed_by(drill, 2, "ua-elsewhere")
+
+
+def no_group(base: Base, case: Case) -> None:
+    """the consumer group is destroyed while v2 runs: it heals by itself, no rollback"""
+    rolled_out(base, case, "v2")
+    with Redis.from_url(base.site.redis.url) as redis:
+        redis.xgroup_destroy("uniassist:timeline:all", "ua-delivery")
+    case.noticed_by(base.release("verify", "--rev", "v2"), 0, "consumed")
+    with Redis.from_url(base.site.redis.url) as redis:
+        groups = [group["name"] for group in redis.xinfo_groups("uniassist:timeline:all")]
+    if groups != [b"ua-delivery"]:
+        case.wrong.append(f"the group isn't back: {groups}")
+
+
+def deaf_worker(base: Base, case: Case) -> None:
+    """the new worker ignores SIGTERM; the rollback has to be sure that it is gone"""
+    code = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})"
+    base.site.broken("v2-deaf", "worker", code)
+    rolled_out(base, case, "v2-deaf")
+    mine = _listener(base.site.ports["worker"])
+    ended = base.roll_back()
+    case.noticed_by(ended, 20, "nothing of it runs")
+    if mine is not None and psutil.pid_exists(mine):
+        case.wrong.append(f"the deaf worker, process {mine}, still runs")
+
+
+def _listener(port: int) -> int | None:
+    found = (c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.status == "LISTEN")
+    return next((c.pid for c in found if c.pid), None)
+
+
+def watched(base: Base, seconds: str, during: Callable[[], object], env_file: object = None) -> Ended:
+    """A watch of v2, and what happens once its first round of checks was made."""
+
+    async def both() -> Ended:
+        arguments = ("watch", "--rev", "v2", "--for", seconds)
+        command = asyncio.create_task(asyncio.to_thread(base.release, *arguments, env_file=env_file))  # type: ignore[arg-type]
+        state = base.site.home / "environments" / "staging" / "watch" / "state.json"
+        end = time.monotonic() + WATCHING_SECONDS
+        state.unlink(missing_ok=True)
+        while not command.done() and time.monotonic() < end:
+            if state.exists() and '"roundsOk": 1' in state.read_text():
+                await asyncio.to_thread(during)
+                break
+            await asyncio.sleep(0.2)
+        return await command
+
+    return asyncio.run(both())
+
+
+def dead_letters(base: Base, case: Case) -> None:
+    """dead letters rise above what was agreed"""
+    rolled_out(base, case, "v2")
+    sql = (
+        "INSERT INTO outbox_events (event_id, session_id, payload, status, attempts)"
+        " SELECT %s || n, 'bad-release', '{}', 'dead_letter', 12 FROM generate_series(1, 40) n"
+    )
+    ended = watched(base, "3m", lambda: base.site.inject(sql, f"bad-{uuid.uuid4().hex}-"))
+    base.site.inject("DELETE FROM outbox_events WHERE session_id = 'bad-release'")
+    case.noticed_by(ended, 20, "TRIGGER (rate): dead_letter")
+
+
+def frozen_service(base: Base, case: Case) -> None:
+    """provider-plan is frozen (SIGSTOP): its port takes connections, and nothing answers for 3 minutes"""
+    rolled_out(base, case, "v2")
+    pid = _listener(base.site.ports["provider-plan"])
+    assert pid is not None
+    ended = watched(base, "6m", lambda: psutil.Process(pid).send_signal(signal.SIGSTOP))
+    case.noticed_by(ended, 20, "TRIGGER", "provider-plan")
+
+
+def flapping(base: Base, case: Case) -> None:
+    """provider-plan's health fails every other time: a warning, no rollback"""
+    rolled_out(base, case, "v2")
+    turns = [0]
+
+    def fault(path: str, _headers: dict[str, str], answer: Answer) -> Answer:
+        if path != "/health":
+            return answer
+        turns[0] += 1
+        return (503, b'{"ok":false,"checks":{}}') if turns[0] > 8 and turns[0] % 2 else answer
+
+    with front(base.site.url("provider-plan"), fault) as url:
+        env = base.site.write_env("flapping.env", STAGING_PROVIDER_PLAN_BASE_URL=url)
+        ended = watched(base, "90s", lambda: None, env)
+    case.noticed_by(ended, 0, "flapping")
+
+
+def redis_outage(base: Base, case: Case) -> None:
+    """Redis goes away during the watch: held and alerted, since a rollback doesn't mend it"""
+    rolled_out(base, case, "v2")
+    try:
+        ended = watched(base, "75s", base.site.redis.process.kill)
+    finally:
+        base.site.redis.start()
+    case.noticed_by(ended, 41, "ALERT", "redis")
+
+
+FAULTS: dict[str, Fault] = {
+    "provider dead behind a green health": dead_provider,
+    "dead worker behind a live port": dead_worker,
+    "worker on another database": other_database,
+    "wrong secret": wrong_token,
+    "stream prefix and group changed": other_prefix,
+    "consumer group destroyed (NOGROUP)": no_group,
+    "service that ignores SIGTERM": deaf_worker,
+    "dead letters": dead_letters,
+    "health that fails for 3 minutes": frozen_service,
+    "flapping health": flapping,
+    "Redis gone during the watch": redis_outage,
+}

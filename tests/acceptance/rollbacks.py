@@ -1,0 +1,89 @@
+"""Rollbacks in a row, each by a trigger, under load: v2 over v1, dead letters above the threshold, back on v1."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from tests.acceptance.base import Base
+from tests.acceptance.load import lost
+
+_DEAD = (
+    "INSERT INTO outbox_events (event_id, session_id, payload, status, attempts)"
+    " SELECT %s || n, 'bad-release', '{}', 'dead_letter', 12 FROM generate_series(1, 40) n"
+)
+_TREATED = "DELETE FROM outbox_events WHERE session_id = 'bad-release'"
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """Seconds, from the incident note; `code` and `revisions` of the watch that rolled back."""
+
+    number: int
+    code: int
+    first_failed_to_trigger: float
+    trigger_to_verified: float
+    is_back: bool
+    said: str
+
+    @property
+    def is_ok(self) -> bool:
+        return self.code == 20 and self.is_back
+
+
+def rolled_back_by_trigger(base: Base, number: int) -> Rolled:
+    """One of them. The dead letters come once the watch has begun to count."""
+    site = base.site
+    rolled_out = base.roll_out("v2")
+    assert rolled_out.code == 0, rolled_out.lines
+    before = len(site.incidents())
+    injected = asyncio.run(_watched(base))
+    site.inject(_TREATED)
+    notes = site.incidents()
+    assert len(notes) == before + 1, injected.lines
+    facts = notes[-1]["facts"]
+    verified = facts.get("verifiedAt")
+    return Rolled(
+        number,
+        injected.code,
+        _seconds(facts["firstFailed"]["at"], facts["triggeredAt"]),
+        _seconds(facts["triggeredAt"], verified) if verified else float("inf"),
+        set(site.revisions().values()) == {"v1"},
+        next((line for line in injected.lines if "TRIGGER" in line), ""),
+    )
+
+
+async def _watched(base: Base) -> Any:
+    watch = asyncio.create_task(asyncio.to_thread(base.release, "watch", "--rev", "v2", "--for", "3m"))
+    state = base.site.home / "environments" / "staging" / "watch" / "state.json"
+    while not watch.done():  # ends: with the watch
+        if state.exists() and '"roundsOk": 1' in state.read_text():
+            base.site.inject(_DEAD, f"bad-{uuid.uuid4().hex}-")
+            break
+        await asyncio.sleep(0.2)
+    return await watch
+
+
+def campaign(base: Base, count: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """All of them, then what was lost."""
+    found: list[Rolled] = []
+    for number in range(1, count + 1):
+        found.append(rolled_back_by_trigger(base, number))
+        say(f"rollback {number}/{count}: {found[-1]}")
+    base.load.stop()
+    missing = asyncio.run(lost(base.load, base.site.postgres.url))
+    return {
+        "rollbacks": [asdict(rolled) | {"ok": rolled.is_ok} for rolled in found],
+        "acknowledged": len(base.load.acknowledged),
+        "refused": base.load.refused,
+        "longestGapSeconds": round(base.load.longest_gap_seconds, 1),
+        "lost": asdict(missing),
+    }
+
+
+def _seconds(start: str, end: str) -> float:
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 2)
