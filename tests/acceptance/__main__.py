@@ -29,6 +29,7 @@ def main() -> None:
     known = json.loads(chosen.found.read_text()) if chosen.found.exists() else {}
     if chosen.part != "report":
         with tempfile.TemporaryDirectory(prefix="uniassist-acceptance-") as folder:
+            Path(folder).chmod(0o755)  # Postgres may run as another user
             if chosen.part == "run":
                 known["run"] = first_release.campaign(Path(folder) / "site", say)
             else:

@@ -68,7 +68,7 @@ class Site:
     def start(self) -> None:
         """Servers, and the clone with v1 tagged; v2 is a small change of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o755)  # Postgres may run as another user
+        self.folder.chmod(0o755)
         self.postgres.start()
         self.redis.start()
         subprocess.run(["git", "clone", "-q", str(ROOT), str(self.clone)], check=True)
