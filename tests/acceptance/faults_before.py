@@ -58,7 +58,7 @@ def contracting(base: Base, case: Case) -> None:
     base.site.approve("v2-contract", base.good)
     preflight = base.release("preflight", "--rev", "v2-contract")
     case.noticed_by(preflight, 10, "0099_change says it expands, but drops")
-    case.noticed_by(base.release("rollout", "--rev", "v2-contract", "--yes"), 10, "0099_change")
+    case.noticed_by(base.release("rollout", "--rev", "v2-contract", "--yes"), 10, "not found ready")
     case.untouched(base)
 
 
