@@ -92,6 +92,7 @@ def postgres_gone(base: Base, case: Case) -> None:
     try:
         preflight = base.release("preflight", "--rev", "v2")
         case.noticed_by(preflight, 10, "DATABASE_URL: can't connect")
+        base.site.approve("v2", base.good)
         case.noticed_by(base.release("rollout", "--rev", "v2", "--yes"), 10, "can't connect")
     finally:
         base.site.postgres.start()
