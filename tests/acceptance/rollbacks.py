@@ -58,8 +58,9 @@ def rolled_back_by_trigger(base: Base, number: int) -> Rolled:
 
 
 async def _watched(base: Base) -> Any:
-    watch = asyncio.create_task(asyncio.to_thread(base.release, "watch", "--rev", "v2", "--for", "3m"))
     state = base.site.home / "environments" / "staging" / "watch" / "state.json"
+    state.unlink(missing_ok=True)  # of the watch before
+    watch = asyncio.create_task(asyncio.to_thread(base.release, "watch", "--rev", "v2", "--for", "3m"))
     while not watch.done():  # ends: with the watch
         if state.exists() and '"roundsOk": 1' in state.read_text():
             base.site.inject(_DEAD, f"bad-{uuid.uuid4().hex}-")
