@@ -77,7 +77,8 @@ def other_prefix(base: Base, case: Case) -> None:
     )
     rolled_out(base, case, "v2", env)
     drill = base.site.uniassist("drill", "worker", "--mode", "live", env_file=base.good)
-    case.noticed_by(drill, 2, "ua-elsewhere")
+    # Not 2: a consumer of the same name is in the old group still, so that it looks like the worker's.
+    case.noticed_by(drill, 40, "[1/4]")
 
 
 def no_group(base: Base, case: Case) -> None:
