@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.acceptance import faults, first_release, report, rollbacks
 from tests.acceptance.base import based
@@ -19,6 +21,9 @@ def say(line: str) -> None:
 
 
 def main() -> None:
+    # Stopped either way, it takes its servers and services along.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["run", "faults", "rollbacks", "report"])
     parser.add_argument("--count", type=int, default=20, help="of rollbacks")
@@ -29,17 +34,26 @@ def main() -> None:
     known = json.loads(chosen.found.read_text()) if chosen.found.exists() else {}
     if chosen.part != "report":
         with tempfile.TemporaryDirectory(prefix="uniassist-acceptance-") as folder:
+            Path(folder).chmod(0o755)  # Postgres may run as another user
             if chosen.part == "run":
                 known["run"] = first_release.campaign(Path(folder) / "site", say)
             else:
                 with based(Path(folder) / "site") as base:
-                    if chosen.part == "rollbacks":
-                        known["rollbacks"] = rollbacks.campaign(base, chosen.count, say)
-                    else:
-                        found = faults.campaign(base, chosen.share, chosen.only, say)
-                        known["faults"] = known.get("faults", {}) | found
-        chosen.found.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
+                    before = known.get("faults", {})
+                    parts = (
+                        rollbacks.campaign(base, chosen.count, say)
+                        if chosen.part == "rollbacks"
+                        else (before | found for found in faults.campaign(base, chosen.share, chosen.only, say))
+                    )
+                    for found in parts:  # whatever comes next: what was found is kept
+                        known[chosen.part] = found
+                        keep(chosen.found, known)
+    keep(chosen.found, known)
     report.write(known, RESULTS)
+
+
+def keep(path: Path, known: dict[str, Any]) -> None:
+    path.write_text(json.dumps(known, ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

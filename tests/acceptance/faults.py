@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.acceptance.base import Base
 from tests.acceptance.load import lost
 from tests.acceptance.site import Ended
+from uniassist.release import unfinished
+from uniassist.release.home import Home
 
+AGAIN = 5
 WORDS = ("all-new", "all-old", "MIXED")
 
 
@@ -68,8 +71,8 @@ class Case:
 Fault = Callable[[Base, Case], None]
 
 
-def campaign(base: Base, share: str, only: str, say: Callable[[str], None]) -> dict[str, Any]:
-    """Those of the share, by name."""
+def campaign(base: Base, share: str, only: str, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Those of the share by name, as far as they were tried; after the last with what was lost."""
     from tests.acceptance import faults_after, faults_before, faults_rollout  # they name this module's types
 
     every = {**faults_before.FAULTS, **faults_rollout.FAULTS, **faults_after.FAULTS}
@@ -82,12 +85,13 @@ def campaign(base: Base, share: str, only: str, say: Callable[[str], None]) -> d
         say(f"{'ok    ' if not case.wrong else 'FAILED'} {name} ({case.seconds:.0f} s) {case.noticed} {case.after}")
         for wrong in case.wrong:
             say(f"    {wrong}")
+        yield found
     base.load.stop()
     missing = asyncio.run(lost(base.load, base.site.postgres.url))
     say(f"{len(base.load.acknowledged)} inputs acknowledged, {base.load.refused} refused; lost: {missing}")
-    for case in found.values():
-        case["load"] = {"acknowledged": len(base.load.acknowledged), "lost": missing.__dict__}
-    return found
+    for tried in found.values():
+        tried["load"] = {"acknowledged": len(base.load.acknowledged), "lost": missing.__dict__}
+    yield found
 
 
 def one(base: Base, name: str, fault: Fault) -> Case:
@@ -107,6 +111,8 @@ def _back(base: Base, case: Case) -> str:
     """v1, verified: by a rollback unless it never left, or has come back."""
     if set(base.site.revisions().values()) == {"v1"} and not _is_unfinished(base):
         verified = base.release("verify", "--rev", "v1")
+        for _ in range(AGAIN):  # a server that came back is noticed within seconds
+            verified = verified if verified.code == 0 else base.release("verify", "--rev", "v1")
         if verified.code != 0:
             case.wrong.append(f"v1 isn't verified afterwards: {' / '.join(verified.lines[-12:])}")
         return "v1 goes on, verified"
@@ -117,5 +123,4 @@ def _back(base: Base, case: Case) -> str:
 
 
 def _is_unfinished(base: Base) -> bool:
-    ended = base.release("status")
-    return any("unfinished" in line for line in ended.lines)
+    return unfinished.find(Home(base.site.home, "staging")) is not None

@@ -77,7 +77,8 @@ def other_prefix(base: Base, case: Case) -> None:
     )
     rolled_out(base, case, "v2", env)
     drill = base.site.uniassist("drill", "worker", "--mode", "live", env_file=base.good)
-    case.noticed_by(drill, 2, "ua-elsewhere")
+    # Not 2: a consumer of the same name is in the old group still, so that it looks like the worker's.
+    case.noticed_by(drill, 40, "[1/4]")
 
 
 def no_group(base: Base, case: Case) -> None:
@@ -113,11 +114,11 @@ def watched(base: Base, seconds: str, during: Callable[[], object], env_file: ob
     """A watch of v2, and what happens once its first round of checks was made."""
 
     async def both() -> Ended:
+        state = base.site.home / "environments" / "staging" / "watch" / "state.json"
+        state.unlink(missing_ok=True)  # of the watch before
         arguments = ("watch", "--rev", "v2", "--for", seconds)
         command = asyncio.create_task(asyncio.to_thread(base.release, *arguments, env_file=env_file))  # type: ignore[arg-type]
-        state = base.site.home / "environments" / "staging" / "watch" / "state.json"
         end = time.monotonic() + WATCHING_SECONDS
-        state.unlink(missing_ok=True)
         while not command.done() and time.monotonic() < end:
             if state.exists() and '"roundsOk": 1' in state.read_text():
                 await asyncio.to_thread(during)

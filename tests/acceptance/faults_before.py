@@ -58,7 +58,7 @@ def contracting(base: Base, case: Case) -> None:
     base.site.approve("v2-contract", base.good)
     preflight = base.release("preflight", "--rev", "v2-contract")
     case.noticed_by(preflight, 10, "0099_change says it expands, but drops")
-    case.noticed_by(base.release("rollout", "--rev", "v2-contract", "--yes"), 10, "0099_change")
+    case.noticed_by(base.release("rollout", "--rev", "v2-contract", "--yes"), 10, "not found ready")
     case.untouched(base)
 
 
@@ -92,6 +92,7 @@ def postgres_gone(base: Base, case: Case) -> None:
     try:
         preflight = base.release("preflight", "--rev", "v2")
         case.noticed_by(preflight, 10, "DATABASE_URL: can't connect")
+        base.site.approve("v2", base.good)
         case.noticed_by(base.release("rollout", "--rev", "v2", "--yes"), 10, "can't connect")
     finally:
         base.site.postgres.start()
@@ -102,7 +103,8 @@ def disk_full(base: Base, case: Case) -> None:
     """no file may grow beyond 4 KiB, as on a full disk"""
     base.site.approve("v2", base.good)
     full = ("prlimit", "--fsize=4096")
-    case.noticed_by(base.release("rollout", "--rev", "v2", "--yes", prefix=full), 10, "File too large")
+    ended = base.release("rollout", "--rev", "v2", "--yes", prefix=full)
+    case.noticed_by(ended, 10, "File size limit exceeded")
     case.untouched(base)
 
 

@@ -44,7 +44,7 @@ def crash_loop(base: Base, case: Case) -> None:
 
 
 def dependency_missing(base: Base, case: Case) -> None:
-    """orjson's like: a module that no requirement names"""
+    """adapter-wechat imports a module that no requirement names"""
     base.site.broken("v2-import", "adapter-wechat", "import a_package_that_nobody_locked")
     ended = base.roll_out("v2-import")
     case.noticed_by(ended, 12, "not healthy as v2-import", "No module named 'a_package_that_nobody_locked'")

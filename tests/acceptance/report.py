@@ -47,6 +47,13 @@ def faults_page(faults: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any] 
         ),
         "",
     ]
+    loads = {case["load"]["acknowledged"]: case["load"]["lost"] for case in faults.values() if "load" in case}
+    for acknowledged, lost in loads.items():
+        lines += [
+            f"Load beside them: {acknowledged:,} inputs acknowledged; lost: {lost['inputs']} inputs, "
+            f"{lost['events']} events, {lost['gaps']} gaps.",
+            "",
+        ]
     wrong = [(name, fault["wrong"]) for name, fault in faults.items() if not fault["ok"]]
     if wrong:
         lines += ["## Not as specified", ""]
@@ -84,7 +91,7 @@ def _row(fault: Mapping[str, Any]) -> tuple[str, ...]:
 def rollbacks_page(found: Mapping[str, Any]) -> str:
     rolled: Sequence[Mapping[str, Any]] = found["rollbacks"]
     times = sorted(one["trigger_to_verified"] for one in rolled)
-    lost = found["lost"]
+    lost = found["lost"] or {"inputs": "?", "events": "?", "gaps": "?"}
     good = sum(one["ok"] and one["trigger_to_verified"] <= LIMIT_SECONDS for one in rolled)
     lines = [
         "# Rollbacks in a row, by trigger, under load",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from tests.acceptance.base import Base
-from tests.acceptance.load import lost
+from tests.acceptance.load import Lost, lost
 
 _DEAD = (
     "INSERT INTO outbox_events (event_id, session_id, payload, status, attempts)"
@@ -58,8 +58,9 @@ def rolled_back_by_trigger(base: Base, number: int) -> Rolled:
 
 
 async def _watched(base: Base) -> Any:
-    watch = asyncio.create_task(asyncio.to_thread(base.release, "watch", "--rev", "v2", "--for", "3m"))
     state = base.site.home / "environments" / "staging" / "watch" / "state.json"
+    state.unlink(missing_ok=True)  # of the watch before
+    watch = asyncio.create_task(asyncio.to_thread(base.release, "watch", "--rev", "v2", "--for", "3m"))
     while not watch.done():  # ends: with the watch
         if state.exists() and '"roundsOk": 1' in state.read_text():
             base.site.inject(_DEAD, f"bad-{uuid.uuid4().hex}-")
@@ -68,20 +69,27 @@ async def _watched(base: Base) -> Any:
     return await watch
 
 
-def campaign(base: Base, count: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """All of them, then what was lost."""
-    found: list[Rolled] = []
+def campaign(base: Base, count: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """After each of them what was found so far; what was lost is counted after the last."""
+    found: list[dict[str, Any]] = []
     for number in range(1, count + 1):
-        found.append(rolled_back_by_trigger(base, number))
-        say(f"rollback {number}/{count}: {found[-1]}")
+        rolled = rolled_back_by_trigger(base, number)
+        found.append(asdict(rolled) | {"ok": rolled.is_ok})
+        say(f"rollback {number}/{count}: {rolled}")
+        yield _found(base, found, None)
     base.load.stop()
     missing = asyncio.run(lost(base.load, base.site.postgres.url))
+    say(f"{len(base.load.acknowledged)} inputs acknowledged, {base.load.refused} refused; lost: {missing}")
+    yield _found(base, found, missing)
+
+
+def _found(base: Base, rolled: list[dict[str, Any]], missing: Lost | None) -> dict[str, Any]:
     return {
-        "rollbacks": [asdict(rolled) | {"ok": rolled.is_ok} for rolled in found],
+        "rollbacks": rolled,
         "acknowledged": len(base.load.acknowledged),
         "refused": base.load.refused,
         "longestGapSeconds": round(base.load.longest_gap_seconds, 1),
-        "lost": asdict(missing),
+        "lost": asdict(missing) if missing else None,
     }
 
 

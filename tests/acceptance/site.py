@@ -64,11 +64,12 @@ class Site:
         self.redis = EmbeddedRedis(folder / "redis")
         self.ports = {service: free_port() for service in SERVICES}
         self.records = Records(self.home)
+        self._wheels: dict[str, str] = {}
 
     def start(self) -> None:
         """Servers, and the clone with v1 tagged; v2 is a small change of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o755)  # Postgres may run as another user
+        self.folder.chmod(0o755)
         self.postgres.start()
         self.redis.start()
         subprocess.run(["git", "clone", "-q", str(ROOT), str(self.clone)], check=True)
@@ -201,6 +202,12 @@ class Site:
         path.write_text(path.read_text() + text)
 
     def _wheel(self, commit: str) -> str:
+        """Its hash; built once."""
+        if commit not in self._wheels:
+            self._wheels[commit] = self._built(commit)
+        return self._wheels[commit]
+
+    def _built(self, commit: str) -> str:
         folder = self.folder / "wheels" / commit
         revisions.export(self.clone, commit, folder / "export")
         (folder / "into").mkdir()

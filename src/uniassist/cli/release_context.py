@@ -27,6 +27,7 @@ from uniassist.release.kept import env_of, verify_env_of
 from uniassist.release.records import Records
 from uniassist.release.revisions import Names
 from uniassist.release.runs import Run
+from uniassist.release.settling import settled
 from uniassist.release.steps import Steps
 from uniassist.release.walk import HEALTHY_SECONDS, Walk
 from uniassist.settings import Reader
@@ -86,7 +87,11 @@ class Context:
             ) from None
 
     async def verify(self, release: Release) -> str:
-        """The post-release verification of a kept release, with its own env set; its evidence is kept as well."""
+        """The post-release verification of a kept release, with its own env set, once things have settled."""
+        return await settled(lambda: self._verify(release))
+
+    async def _verify(self, release: Release) -> str:
+        """Its evidence is kept as well."""
         values: dict[str, str] = {**self.environment.values, **env_of(release), **verify_env_of(release)}
         names = Names(release.tag, release.commit)
         quiet = Screen(self.environment.mask, self.screen.as_json, out=_Nowhere())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -39,8 +40,13 @@ def git(root: Path, *arguments: str) -> str:
     except subprocess.TimeoutExpired:
         raise StartError(f"git {arguments[0]}: not done within {GIT_SECONDS:.0f} s") from None
     if done.returncode != 0:
-        raise StartError(f"git {arguments[0]}: {done.stderr.strip() or f'ended with {done.returncode}'}")
+        raise StartError(f"git {arguments[0]}: {done.stderr.strip() or _ending(done.returncode)}")
     return done.stdout.rstrip("\n")
+
+
+def _ending(code: int) -> str:
+    """Negative: the signal that ended it, in the system's words, such as a limit on files' sizes."""
+    return f"ended with {code}" if code >= 0 else f"ended by a signal: {signal.strsignal(-code) or -code}"
 
 
 def checkout_root(here: Path) -> Path:
