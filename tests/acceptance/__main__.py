@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("part", choices=["run", "faults", "rollbacks", "report"])
     parser.add_argument("--count", type=int, default=20, help="of rollbacks")
     parser.add_argument("--share", default="1/1", help="of the faults: 1/3 is the first third")
-    parser.add_argument("--only", default="", help="a fault whose name holds this")
+    parser.add_argument("--only", default="", help="faults whose names hold one of these, separated by commas")
     parser.add_argument("--found", type=Path, default=RESULTS / "release-campaign.json")
     chosen = parser.parse_args()
     known = json.loads(chosen.found.read_text()) if chosen.found.exists() else {}

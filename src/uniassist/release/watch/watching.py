@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from uniassist.release import interrupts
 from uniassist.release.watch.judge import Judge
 from uniassist.release.watch.outages import DEPENDENCIES
 from uniassist.release.watch.samples import Attempt, Cadence, Figures, Finding, Notice, Probe, Round, Trigger
@@ -88,6 +89,7 @@ class Watching:
         due = loop.time()
         while True:  # ends: with the watch
             await look()
+            interrupts.check()  # a client of Redis may have lost the end of the watch
             due += seconds * max(1, -(-(loop.time() - due) // seconds))
             await asyncio.sleep(due - loop.time())
 
