@@ -97,11 +97,11 @@ async def redis_stalled(system: System, chance: random.Random) -> None:
 
 
 async def group_destroyed(system: System, _: random.Random) -> None:
-    await system.outbox.redis.xgroup_destroy(GLOBAL, GROUP)
+    await system.checks.losing_group("XGROUP", "DESTROY", GLOBAL, GROUP)
 
 
 async def global_stream_deleted(system: System, _: random.Random) -> None:
-    await system.outbox.redis.delete(GLOBAL)
+    await system.checks.losing_group("DEL", GLOBAL)
 
 
 async def flushed(system: System, _: random.Random) -> None:

@@ -43,8 +43,12 @@ SELECT ARRAY(SELECT ARRAY[shard, token] FROM kept ORDER BY shard) AS kept,
 -- name: rescue
 -- $1 worker, $2 shards that it holds, $3 Redis epoch (null: not known). What is in processing there belongs to a
 -- worker that is gone or late, or to this one, which forgot it (Postgres lost its last commits in a crash). What was
--- published in another epoch may be gone from the streams, and comes first again.
-WITH stray AS MATERIALIZED (
+-- published in another epoch may be gone from the streams, and comes first again. Its commit is synchronous, though
+-- the worker's aren't (and still one statement, which holds no lock when its worker stops in between): rows that a
+-- crash made delivered once more would be overtaken by their successors.
+WITH durable AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'on', true) = 'on' AS yes
+), stray AS MATERIALIZED (
     SELECT id, status FROM outbox_events
     WHERE status = 'processing' AND (locked_by IS DISTINCT FROM $1 OR lease_expires_at < now())
       AND (hashtext(session_id) & 31) = ANY ($2::integer[])
@@ -55,7 +59,7 @@ WITH stray AS MATERIALIZED (
 ), returned AS (
     UPDATE outbox_events SET status = 'pending', delivered_at = NULL, locked_by = NULL, locked_at = NULL,
         lease_expires_at = NULL, updated_at = now()
-    WHERE id = ANY (ARRAY(SELECT id FROM stray ORDER BY id))
+    WHERE id = ANY (ARRAY(SELECT id FROM stray ORDER BY id)) AND (SELECT yes FROM durable)
       AND (status = 'processing' AND (locked_by IS DISTINCT FROM $1 OR lease_expires_at < now())
            OR status = 'delivered' AND epoch IS DISTINCT FROM $3)
     RETURNING id
@@ -155,8 +159,10 @@ RETURNING shard, token;
 
 -- name: settle
 -- A new Redis epoch, or a statement of this worker with an unknown outcome: what it held, and what was published
--- in another epoch, is pending again. $1 worker, $2 the epoch that holds now.
-WITH mine AS MATERIALIZED (
+-- in another epoch, is pending again. $1 worker, $2 the epoch that holds now. A synchronous commit, as rescue's.
+WITH durable AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'on', true) = 'on' AS yes
+), mine AS MATERIALIZED (
     SELECT shard FROM delivery_shards WHERE owner = $1 AND lease_expires_at > now()
 ), wanted AS (
     SELECT id FROM outbox_events WHERE status = 'processing' AND locked_by = $1
@@ -167,7 +173,7 @@ WITH mine AS MATERIALIZED (
 )
 UPDATE outbox_events SET status = 'pending', delivered_at = NULL, locked_by = NULL, locked_at = NULL,
     lease_expires_at = NULL, updated_at = now()
-WHERE id = ANY (ARRAY(SELECT id FROM wanted ORDER BY id))
+WHERE id = ANY (ARRAY(SELECT id FROM wanted ORDER BY id)) AND (SELECT yes FROM durable)
   AND ((status = 'processing' AND locked_by = $1) OR (status = 'delivered' AND epoch IS DISTINCT FROM $2));
 
 -- name: overdue
