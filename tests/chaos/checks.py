@@ -37,8 +37,8 @@ class Findings:
 class Checks:
     """Session streams within one epoch of Redis's data: seq order, each event once, none left out.
 
-    `owed`: events that a loss took before any consumer was given them. They must come again. Those that one was ever
-    given need not: it may write that it has seen them long after the group, or the data, is another.
+    `owed`: events that a loss took before any consumer was given them. They must come again. Those that one was
+    ever given need not: it may write that it has seen them long after the group, or the data, is another.
     """
 
     def __init__(self, outbox: Outbox) -> None:
