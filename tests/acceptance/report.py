@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,17 @@ _WIDTH, _HEIGHT, _LEFT, _BELOW = 720, 300, 50, 40
 def write(found: Mapping[str, Any], into: Path) -> None:
     """Whatever of them was run."""
     if "faults" in found:
-        (into / "release-faults.md").write_text(faults_page(found["faults"], found.get("run")), "utf-8")
+        page = faults_page(found["faults"], found.get("run"))
+        (into / "release-faults.md").write_text(_anywhere(page), "utf-8")
     if "rollbacks" in found:
         (into / "rollbacks.md").write_text(rollbacks_page(found["rollbacks"]), "utf-8")
         times = [rolled["trigger_to_verified"] for rolled in found["rollbacks"]["rollbacks"]]
         (into / "rollbacks.svg").write_text(plot(times), "utf-8")
+
+
+def _anywhere(page: str) -> str:
+    """Without the folders of the machine that it ran on."""
+    return re.sub(r"(?:/[\w.-]+)+/(?=[\w.-]+)", "…/", page)
 
 
 def faults_page(faults: Mapping[str, Mapping[str, Any]], run: Mapping[str, Any] | None) -> str:

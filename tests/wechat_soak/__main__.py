@@ -18,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.wechat_soak", description=__doc__)
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--messages", type=int, default=10, help="of each person")
-    parser.add_argument("--at-once", type=int, default=100, help="people who write at the same time")
+    parser.add_argument("--at-once", type=int, default=80, help="people who write at the same time")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--report", type=Path)
     parser.add_argument("--keep", action="store_true", help="keep the directory with the logs")

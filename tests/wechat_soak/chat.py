@@ -1,4 +1,4 @@
-"""`python -m tests.wechat_soak.chat`: a person's chat with the whole system, as their phone shows it, in Markdown."""
+"""`python -m tests.wechat_soak.chat`: a person's chat with the whole system, as on their phone, in Markdown."""
 
 from __future__ import annotations
 

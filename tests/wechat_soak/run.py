@@ -18,6 +18,7 @@ from tests.wechat_soak.system import System, started
 from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
 
 SETTLE_SECONDS = 180.0
+PUSH_SECONDS = 5.5
 WINDOW_HOURS = 49
 _LATE = (6.0, 7.0)  # above what a push waits for, so that it is said after the window
 _FAULTS = {
@@ -43,7 +44,7 @@ class Plan:
     messages: int
     at_once: int
     seed: int
-    kill_every_seconds: float = 6.0
+    kill_pause_seconds: float = 3.0
     late_people: int = 20
 
 
@@ -132,7 +133,10 @@ async def _kill(system: System, outcome: Outcome, ends: asyncio.Event) -> None:
     chance = random.Random(f"{outcome.plan.seed} kill")
     index = 0
     while not ends.is_set():
-        await _pause(ends, chance.uniform(0.5, 1.5) * outcome.plan.kill_every_seconds)
+        # As long as a push may last, so that none meets two killed adapters: two of its three are then answered.
+        await _pause(ends, PUSH_SECONDS + chance.uniform(0.0, 2.0) * outcome.plan.kill_pause_seconds)
+        if ends.is_set():
+            return
         await system.restart(index)
         outcome.done["adapters killed"] += 1
         index = 1 - index

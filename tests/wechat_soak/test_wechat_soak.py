@@ -16,9 +16,9 @@ async def test_on_the_worst_of_days_each_message_arrives_once_and_each_reply_is_
     with tempfile.TemporaryDirectory(prefix="uniassist-wechat-soak-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)  # Postgres runs as another user when we are root
-        plan = Plan(people=40, messages=5, at_once=20, seed=7, kill_every_seconds=2.0, late_people=5)
+        plan = Plan(people=40, messages=5, at_once=20, seed=7, kill_pause_seconds=0.0, late_people=5)
         outcome = await run(directory, plan)
     assert outcome.clean, report(outcome)
     assert outcome.done["messages"] == 200
-    assert outcome.done["adapters killed"] >= 2
+    assert outcome.done["adapters killed"] >= 1
     assert outcome.done["answers lost"] >= 5

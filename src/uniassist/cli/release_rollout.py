@@ -96,6 +96,9 @@ def run(
             tell(context, found)
             return
         code, ran = roll_out(context, rev, yes)
+        if code is ExitCode.DONE:
+            context.screen.say(f"{ran.target_tag} is rolled out, and not verified yet")
+            context.screen.say(f"next: uniassist release verify --rev {ran.target_tag}")
         context.ended("release rollout", ran, code)
     raise ended_with(code)
 
@@ -113,9 +116,6 @@ def roll_out(context: Context, rev: str | None, yes: bool) -> tuple[ExitCode, Ru
             context.home.plan.unlink()  # it is carried out
         ran = _begin(context, release)
         code = conduct(context, ran, release)
-    if code is ExitCode.DONE:
-        context.screen.say(f"{release.tag} is rolled out, and not verified yet")
-        context.screen.say(f"next: uniassist release verify --rev {release.tag}")
     return code, ran
 
 

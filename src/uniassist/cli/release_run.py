@@ -26,14 +26,13 @@ from uniassist.cli.release_environment import (
     ending,
 )
 from uniassist.cli.release_watch import start_and_follow
-from uniassist.cli.release_watch_order import Options, order_of, thresholds_path
+from uniassist.cli.release_watch_order import Options, order_of
 from uniassist.release import unfinished
 from uniassist.release.checklist import CheckFailed
 from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.lock import locked
-from uniassist.release.steps import wrapped
+from uniassist.release.steps import now, wrapped
 from uniassist.release.walk import HEALTHY_SECONDS
-from uniassist.release.watch import thresholds
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def run(
             context.screen.say(f"would run preflight, gate, rollout, verify and watch of {rev}")
             return
         unfinished.refuse_rollout(context.home)
-        thresholds.read(thresholds_path(None, environment.name))  # the watch can't do without, and comes last
+        refuse_unwatchable(ToWatch(context, rev, now(), duration, env_file, driver_file))
         ask(f"Release {rev} to {context.environment.name}?", yes)
         code = run_all(context, rev, duration, env_file, driver_file, watch_rollout)
         context.ended("release run", context.home.runs.last(environment.name), code, revision=rev)
@@ -108,14 +107,23 @@ def run_all(
     with locked(context.home.lock, f"notes that {rev} is verified"):
         context.home.change(lambda known: known.proved(release.id))
         context.prune()
-    context.screen.say(f"{release.tag}: {said}")
+    context.screen.say(f"{release.tag} is verified; {said}")
     return watch(ToWatch(context, rev, ran.started_at, duration, env_file, driver_file))
 
 
 def watch_rollout(told: ToWatch) -> ExitCode:
     """Rolls back on a trigger; the hour before the rollout is the baseline."""
+    return start_and_follow(_options(told), told.context.screen)
+
+
+def refuse_unwatchable(told: ToWatch) -> None:
+    """Before anything is released: what the watch needs and lacks, thresholds for one."""
+    order_of(_options(told), told.context.environment)
+
+
+def _options(told: ToWatch) -> Options:
     context = told.context
-    options = Options(
+    return Options(
         environment=context.environment.name,
         env_file=told.env_file,
         home=context.home.directory,
@@ -127,8 +135,6 @@ def watch_rollout(told: ToWatch) -> ExitCode:
         driver=context.driver.name,
         driver_file=told.driver_file,
     )
-    order_of(options, context.environment)  # what is wrong with it is said here, not in the log of a process
-    return start_and_follow(options, context.screen)
 
 
 def _command(context: Context, command: str, rev: str, env_file: Path | None) -> ExitCode:

@@ -141,8 +141,12 @@ class Relay:
         self._completions.forget()
         self._ahead = []  # claimed in the epoch before; what goes back to pending isn't ours any more
         self._shares.fenced(await store.fence(self._pool, self._worker))
-        returned = await store.settle(self._pool, self._worker, epoch=str(found))
-        self._shares.epoch = str(found)
+        returned, settled = 0, dict[int, int]()
+        # Again with shards that a beat took meanwhile: it may not have seen them, nor their rescue the epoch.
+        while not self._shares.held.items() <= settled.items():  # ends: there are 32, and few workers
+            settled = dict(self._shares.held)
+            returned += await store.settle(self._pool, self._worker, epoch=str(found))
+            self._shares.epoch = str(found)
         if self._known is not None and self._known != str(found):
             self._figures.reconciliations.inc()
             self._figures.republished.inc(returned)

@@ -84,11 +84,15 @@ class Shares:
         return self._beat_seconds
 
     async def _rescue(self, beat: Beat) -> None:
-        found = await store.rescue(self._pool, self._worker, beat.kept | beat.taken, epoch=self.epoch)
-        self._figures.rescued.inc(found.rescued)
-        self._figures.republished.inc(found.republished)
-        if found.rescued or found.republished:
-            log.info("rescued events", of_workers_gone=found.rescued, of_another_epoch=found.republished)
+        """Again when the relay settled in another epoch meanwhile, which may not have seen the taken ones."""
+        known = object()
+        while known != self.epoch:  # ends: an epoch lasts longer than a statement
+            known = self.epoch
+            found = await store.rescue(self._pool, self._worker, beat.kept | beat.taken, epoch=self.epoch)
+            self._figures.rescued.inc(found.rescued)
+            self._figures.republished.inc(found.republished)
+            if found.rescued or found.republished:
+                log.info("rescued events", of_workers_gone=found.rescued, of_another_epoch=found.republished)
 
     def _note(self, beat: Beat) -> None:
         lost = self.held.keys() - beat.kept.keys()

@@ -38,6 +38,7 @@ class Walk:
     driver: Driver
     steps: Steps
     healthy_seconds: float = HEALTHY_SECONDS
+    stopped_seconds: float = STOPPED_SECONDS
     waiting: list[str] = field(default_factory=list)
 
     @property
@@ -154,7 +155,7 @@ class Walk:
         async def gone(seen: Observed) -> bool:
             return observation.runs(seen, release) or (seen.state != "running" and seen.ok is None)
 
-        seen = await self._until(service, gone, STOPPED_SECONDS)
+        seen = await self._until(service, gone, self.stopped_seconds)
         if await gone(seen):
             return seen
         why = f"{service} still runs after it was stopped: {observation.said(seen)}"

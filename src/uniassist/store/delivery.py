@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,14 @@ async def create_pool(url: str) -> asyncpg.Pool:
     )
 
 
+@asynccontextmanager
+async def _durable(pool: Pool) -> AsyncIterator[pools.Connection]:
+    """A commit that no crash undoes: rows that are delivered again would be overtaken by their successors."""
+    async with pool.acquire(timeout=5) as connection, connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit = on")
+        yield connection
+
+
 async def beat(
     pool: Pool, worker: str, *, lease_seconds: float, epoch: str | None, take: bool, per_second: float
 ) -> Beat:
@@ -110,7 +119,8 @@ async def beat(
 
 async def rescue(pool: Pool, worker: str, shards: Collection[int], *, epoch: str | None) -> Rescued:
     """Return to pending what nobody answers for in `shards`, which this worker holds."""
-    row = await pool.fetchrow(load("delivery")["rescue"], worker, list(shards), epoch, timeout=60)
+    async with _durable(pool) as connection:
+        row = await connection.fetchrow(load("delivery")["rescue"], worker, list(shards), epoch, timeout=60)
     assert row is not None, "an aggregate gives a row"
     return Rescued(**dict(row))
 
@@ -171,7 +181,8 @@ async def fence(pool: Pool, worker: str) -> dict[int, int]:
 
 async def settle(pool: Pool, worker: str, *, epoch: str) -> int:
     """Everything of this worker that isn't known to be on the streams of `epoch` is pending again."""
-    return _count(await pool.execute(load("delivery")["settle"], worker, epoch, timeout=60))
+    async with _durable(pool) as connection:
+        return _count(await connection.execute(load("delivery")["settle"], worker, epoch, timeout=60))
 
 
 async def overdue(pool: Pool, worker: str, *, older_than_seconds: float) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, shown
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 from tests.waiting import eventually
@@ -145,3 +146,47 @@ async def test_what_comes_late_is_sent_and_its_delivery_stands_on_the_timeline(
         return outcomes == [("sent", "wechat")] * 2
 
     await eventually(reported, "the passive reply and the message are on the timeline", 20)
+
+
+async def test_who_leaves_is_forgotten_in_every_table_and_the_timeline_keeps_its_numbers(
+    system: System, wechat: WechatSimulator, client: JsonClient, database_url: str
+) -> None:
+    wechat.watch(system.adapter.url)
+    openid, secret = fresh("openid"), "学会游泳不告诉别人"
+    await wechat.say(openid, f"帮我计划{secret}")
+    await wechat.say(openid, f"3 {secret}")
+    await wechat.say(openid, "4")
+    before = await timeline(client, system, openid)
+    assert tables_with(database_url, secret) >= {"timeline_events", "wechat_pushes"}
+    assert (await wechat.act(openid, "unsubscribe")).text is None
+    assert tables_with(database_url, secret) == set()
+    after = await timeline(client, system, openid)
+    assert [(event.seq, event.event_id, event.kind) for event in after] == [
+        (event.seq, event.event_id, event.kind) for event in before
+    ]
+    assert secret not in repr(after)
+    await wechat.act(openid, "subscribe")
+    back = await wechat.say(openid, "帮我计划学会做饭")
+    assert back.text is not None
+    assert "学会做饭" in back.text
+    assert secret not in back.text
+    assert [event.seq for event in await timeline(client, system, openid)][: len(before)] == [
+        event.seq for event in before
+    ]
+
+
+def tables_with(database_url: str, text: str) -> set[str]:
+    """Whose rows have the text anywhere."""
+    with psycopg.connect(database_url) as connection:
+        names = [
+            row[0]
+            for row in connection.execute(
+                "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'"
+            )
+        ]
+        found = set()
+        for name in names:
+            asked = SQL("SELECT EXISTS (SELECT FROM {} AS t WHERE position(%s IN t::text) > 0)")
+            if connection.execute(asked.format(Identifier(name)), (text,)).fetchone() == (True,):
+                found.add(name)
+        return found

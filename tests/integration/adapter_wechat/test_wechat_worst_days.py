@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from redis import Redis
 from tests.integration.adapter_wechat.conftest import Live, Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
@@ -20,8 +18,6 @@ from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
 from uniassist.wechat_simulator.pushes import NOTICE
 from uniassist.wechat_simulator.simulator import WechatSimulator
 
-STUMBLES = [Fault("accepted_then_dropped"), Fault("dropped"), Fault("code", -1)]
-PEOPLE, MESSAGES = 25, 8
 PLANNED = "好的，我来帮你制定计划。\n\n关于“{}”\n1. 开始\n回复数字即可选择。"
 
 
@@ -122,83 +118,3 @@ async def test_what_the_stream_never_told_is_found_in_the_database(own_live: Liv
     own_live.gateway.tells_stream = True
     await own_live.gateway.say(openid, "第二条")
     await eventually(lambda: own_live.wechat.texts(openid)[-1] == "第二条", "and the next, on a new stream", 20)
-
-
-@pytest.mark.slow
-async def test_on_the_worst_of_days_each_message_arrives_once_and_each_reply_is_shown_once_or_reported(
-    own_live: Live, servers: Servers, service: Callable[..., ServiceProcess]
-) -> None:
-    """Two adapters that are killed and started again, lost answers, slow providers, a platform that stumbles."""
-    chance = random.Random(7)
-    wechat, gateway = own_live.wechat, own_live.gateway
-    env = servers.env(gateway, **wechat.settings)
-    adapters = [own_live.adapter, service("adapter-wechat", **env)]
-    people = [fresh("openid") for _ in range(PEOPLE)]
-    gateway.provider_seconds = 0.5
-    ends = asyncio.Event()
-
-    async def restart() -> None:
-        while not ends.is_set():
-            for index in (0, 1):
-                wechat.watch(adapters[1 - index].url)
-                await asyncio.to_thread(adapters[index].kill)
-                await asyncio.to_thread(adapters[index].start)
-                await asyncio.sleep(chance.random())
-
-    async def stumble() -> None:
-        while not ends.is_set():
-            wechat.faults.add(
-                SEND, chance.choice([Fault("accepted_then_dropped"), Fault("dropped"), Fault("code", -1)])
-            )
-            if chance.random() < 0.3:
-                wechat.account.revoke_tokens()
-            await asyncio.sleep(0.1)
-
-    async def live_a_day(openid: str) -> None:
-        for number in range(MESSAGES):
-            text = chance.choice(["计划", "闲聊"]) + f" {openid} {number}。"
-            await wechat.say(openid, text, lose=chance.choice([0, 0, 0, 1]))
-            if chance.random() < 0.5:
-                await gateway.say(openid, f"提醒 {openid} {number}。")
-
-    troubles = [asyncio.create_task(restart()), asyncio.create_task(stumble())]
-    await asyncio.gather(*(live_a_day(openid) for openid in people))
-    ends.set()
-    await asyncio.gather(*troubles)
-    wechat.faults.clear()
-    wechat.watch(adapters[0].url)
-    own_live.execute("UPDATE wechat_people SET lease_expires_at = now() WHERE lease_expires_at IS NOT NULL")
-    for openid in people:
-        await _check_day(own_live, openid)
-
-
-async def _check_day(live: Live, openid: str) -> None:
-    inputs = [taken.text for taken in live.gateway.inputs_of(openid)]
-    assert len(inputs) == len(set(inputs)), "no message arrived twice"
-
-    def settled() -> bool:
-        rows = live.execute(
-            "SELECT 1 FROM wechat_replies WHERE openid = %s AND state IN ('waiting', 'sending')", openid
-        )
-        return not rows
-
-    await eventually(settled, f"nothing of {openid} is under way", 60)
-    replies = live.execute(
-        "SELECT e.payload #>> '{event,text}', r.state FROM wechat_replies r JOIN timeline_events e USING (event_id)"
-        " WHERE r.openid = %s ORDER BY r.position",
-        openid,
-    )
-    screen = live.wechat.texts(openid)
-    assert NOTICE not in screen
-    assert len(inputs) >= MESSAGES - screen.count(phrases.BUSY), "what wasn't taken was said not to be"
-    said = "\n".join(screen)
-    places = []
-    for text, state in replies:
-        if text is None or "收到" in str(text):
-            continue
-        count = said.count(str(text))
-        assert count <= 1, (text, state)
-        if state == "sent":
-            assert count == 1, (text, state, screen)
-            places.append(said.index(str(text)))
-    assert places == sorted(places), "in the order in which they were said"

@@ -38,6 +38,7 @@ async def test_a_pause_stops_delivery_and_holds_nothing(
         await delivery.pause(connection, who="test", reason=None)
 
     await eventually(lambda: "delivery paused" in worker.process.log.read_text(), "the worker has heard of it")
+    await beats(outbox, 2)  # a claim that was under way is given back
 
     async def at_rest() -> bool:
         states = await outbox.states()

@@ -178,3 +178,59 @@ async def test_a_session_stream_that_an_operator_deleted_goes_on_with_the_next_e
     await own_outbox.in_state(event, "consumed")
     [entry] = await own_outbox.session_stream("s")
     assert (entry.entry_id, entry.event_id) == ("4-0", event)
+
+
+async def test_shards_taken_while_another_epoch_is_settled_are_settled_too(
+    own_outbox: Outbox, start_own_worker: StartWorker
+) -> None:
+    """The settling waits for a locked row; what it can't see any more is a shard that the beat takes meanwhile."""
+    pool = own_outbox.pool
+    await pool.execute(
+        "UPDATE delivery_shards SET owner = 'gone', lease_expires_at = now() + interval '1 hour' "
+        "WHERE shard = hashtext('taken') & 31"
+    )
+    start_own_worker(**SMALL)
+    (mine,) = await own_outbox.write_turn("mine", 1)
+    await own_outbox.in_state(mine, "consumed")
+    published = await epochs.read(own_outbox.redis, GLOBAL)
+    first, second = await own_outbox.write_turn("taken", 2)
+    delivered = (
+        "UPDATE outbox_events SET status = 'delivered', delivered_at = now(), epoch = $2 WHERE event_id = $1"
+    )
+    await pool.execute(delivered, mine, str(published))
+    await pool.execute(delivered, first, str(published))
+
+    async with pool.acquire() as holding:
+        transaction = holding.transaction()
+        await transaction.start()
+        await holding.execute("SELECT FROM outbox_events WHERE event_id = $1 FOR UPDATE", mine)
+        await own_outbox.redis.flushall()
+        await eventually(lambda: _is_settling(own_outbox), "the settling waits for the row")
+        await pool.execute("UPDATE delivery_shards SET lease_expires_at = now() WHERE owner = 'gone'")
+        await eventually(
+            lambda: _beats_after_taking(own_outbox, "taken"), "the shard is taken, and its rescue over"
+        )
+        await transaction.rollback()
+
+    await own_outbox.in_state(second, "consumed")
+    await own_outbox.in_state(first, "consumed")
+    entries = await own_outbox.session_stream("taken")
+    assert [(entry.entry_id, entry.event_id) for entry in entries] == [("1-0", first), ("2-0", second)]
+
+
+async def _is_settling(outbox: Outbox) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%wanted AS%'"
+    return bool(await outbox.pool.fetchval(waiting))
+
+
+async def _beats_after_taking(outbox: Outbox, session_id: str) -> bool:
+    """A beat renews only what an earlier one has taken, and begins after that one's rescue."""
+    renewed = "SELECT lease_expires_at FROM delivery_shards WHERE shard = hashtext($1) & 31 AND owner <> 'gone'"
+    found = await outbox.pool.fetchval(renewed, session_id)
+    if found is None:
+        return False
+
+    async def again() -> bool:
+        return bool(await outbox.pool.fetchval(renewed, session_id) > found)
+
+    return bool(await eventually(again, "the next beat renews the lease"))

@@ -58,13 +58,13 @@ def test_a_system_that_is_starting_is_not_said_to_be_nothing(new_system: NewSyst
     directory = StateDirectory(system.directory)
     with directory.locked():
         assert "nothing runs" not in system.run("status").stdout
-        assert "nothing runs" not in system.run("down", deadline_seconds=10).stdout
+        assert "nothing runs" not in system.run("down", deadline_seconds=30).stdout
 
 
 async def test_a_proxy_in_the_environment_does_not_come_between(new_system: NewSystem) -> None:
     system = new_system(http_proxy="http://127.0.0.1:9")
     system.begin()
-    await system.says("provider-plan  ready", deadline_seconds=10)
+    await system.says("provider-plan  ready", deadline_seconds=30)
 
 
 async def test_the_service_that_ended_is_named_at_once(new_system: NewSystem) -> None:
@@ -109,7 +109,7 @@ def test_looking_does_not_keep_an_up_from_starting(new_system: NewSystem) -> Non
     finally:
         for process in looking:
             process.kill()
-            process.communicate(timeout=10)
+            process.communicate(timeout=30)
 
 
 _LOOK_ON_AND_ON = """

@@ -48,7 +48,7 @@ def test_what_holds_secrets_is_readable_by_its_owner_only(running: System) -> No
 
 async def test_the_printed_curl_line_works_and_its_message_goes_all_the_way_through(running: System) -> None:
     line = next(line for line in running.said().splitlines() if "/v0/ingest" in line)
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True)
     ack = json.loads(done.stdout)
     assert ack["routing"]["candidates"][0]["providerId"] == "plan"
     session, gateway = ack["sessionId"], running.url("gateway")
@@ -64,10 +64,10 @@ async def test_the_printed_curl_line_works_and_its_message_goes_all_the_way_thro
 def test_the_printed_commands_work_as_printed(running: System) -> None:
     send, follow = re.findall(r"^  (\S*uniassist .*)$", running.said(), re.MULTILINE)
     bare = running.env | {"PATH": "/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", send], env=bare, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(["bash", "-c", send], env=bare, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     once = follow.replace(" --follow", "")
-    done = subprocess.run(["bash", "-c", once], env=bare, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(["bash", "-c", once], env=bare, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "计划" in done.stdout
 

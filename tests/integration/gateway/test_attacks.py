@@ -152,6 +152,8 @@ async def test_a_headers_case_does_not_matter_and_its_spelling_does(gateway: Gat
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
+# The heads of the last two are only little over the limit: much more would still be on its way when the server
+# closes, and a client that gets a reset may lose the answer.
 @pytest.mark.parametrize(
     ("line", "status"),
     [
@@ -159,8 +161,8 @@ async def test_a_headers_case_does_not_matter_and_its_spelling_does(gateway: Gat
         (b"x\x00: a", 400),
         (b": nameless", 400),
         (b"no colon", 400),
-        (b"x: " + b"a" * 40_000, 431),
-        (b"\r\n".join(b"x%d: y" % n for n in range(8_000)), 431),
+        (b"x: " + b"a" * 33_000, 431),
+        (b"\r\n".join(b"x%d: y" % n for n in range(3_500)), 431),
     ],
 )
 async def test_a_head_that_is_none_is_refused_and_writes_nothing(

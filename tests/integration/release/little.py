@@ -155,7 +155,7 @@ class Place:
 
     def walk(self, run: Run) -> Walk:
         journal = Journal(self.home.runs.folder(run.id), Masker())
-        return Walk(run, journal, self.home, self.driver, Steps(4, self.said.append), self.healthy_seconds)
+        return Walk(run, journal, self.home, self.driver, Steps(4, self.said.append), self.healthy_seconds, 0.2)
 
     def conduct(self, run: Run, verify: Callable[[], str] = lambda: "verified") -> ExitCode:
         """Begin or resume it, as the command does."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.integration.release.commands import Ended
 from tests.integration.release.little_project import Project, project
+from tests.integration.release.repositories import VERSIONS
 from tests.integration.release.test_preflight import flat
 
 from uniassist.release.lock import locked
@@ -54,19 +55,18 @@ def test_what_is_refused_touches_nothing(place: Project) -> None:
 
 
 def test_a_release_and_the_way_back(place: Project) -> None:
-    """v1, then v2; v3 that breaks; back without git and network; a plan that went stale; drift."""
+    """v1, then v2, whose gateway breaks; a plan that went stale; back without git and network."""
+    place.tag("v2", broken="gateway")
+    ended_with(place("plan", "--rev", "v2"), 0, "gateway — → v2 (it doesn't run)")
     ended_with(place("rollout", "--rev", "v1", "--yes"), 0, "[4/4] worker — → v1 healthy in", "all-new")
     assert place.revisions() == ["v1"] * 4
     _note_verified(place)
+    _contract(place)
 
-    place.tag("v2")
-    place.tag("v3", broken="gateway")
-    ended_with(place("plan", "--rev", "v3"), 0, "gateway v1 → v3 (another revision)")
-    ended_with(place("rollout", "--rev", "v2", "--yes"), 0, "[3/4] gateway v1 → v2 healthy in", "next: uniassist")
-    ended_with(place("rollout", "--rev", "v3", "--yes"), 32, "gateway was v1, and is v2", "release plan --rev v3")
-    (place.repo.path / ".uniassist/release/environments/staging/plan.json").unlink()
-    broken = place("rollout", "--rev", "v3", "--yes", "--healthy-within", "1")
-    ended_with(broken, 12, "[3/4] gateway v2 → v3 FAILED", "next: uniassist release rollback", "MIXED")
+    ended_with(place("rollout", "--rev", "v2", "--yes"), 32, "gateway was —, and is v1", "release plan --rev v2")
+    ended_with(place("plan", "--rev", "v2"), 0, "gateway v1 → v2 (another revision)")
+    broken = place("rollout", "--rev", "v2", "--yes", "--healthy-within", "1")
+    ended_with(broken, 12, "[3/4] gateway v1 → v2 FAILED", "next: uniassist release rollback", "MIXED")
     ended_with(place("status"), 0, "MIXED", "stopped at gateway", "to v1")
     ended_with(place("rollout", "--rev", "v2", "--yes"), 31, "stopped at gateway", "release resume")
 
@@ -81,6 +81,22 @@ def test_a_release_and_the_way_back(place: Project) -> None:
     port = next(line for line in place.env_file.read_text().splitlines() if line.startswith("WORKER_PORT"))
     place.env_file.write_text(place.env_file.read_text().replace(port, f"{port}\nLAMP='on'"))
     ended_with(place("rollout", "--rev", "v2", "--yes"), 10, "with another env set")
+
+
+def _contract(place: Project) -> None:
+    """What takes something away is refused in a rollout, and done by a command of its own."""
+    steps = [place.repo.path / VERSIONS / name for name in ("0002_same.py", "0003_less.py")]
+    for number, (path, kind) in enumerate(zip(steps, ("expand", "contract"), strict=True), start=2):
+        path.write_text(f'revision = "{number:04}"\ndown_revision = "{number - 1:04}"\nkind = "{kind}"\n')
+    place.tag("v1-less")
+    ended_with(
+        place("rollout", "--rev", "v1-less", "--yes"), 10, "0003_less contracts", "release contract --rev v1-less"
+    )
+    ended_with(
+        place("contract", "--rev", "v1-less", "--yes"), 0, "pending: 0003_less (contract)", "schema is at 0003"
+    )
+    for path in steps:
+        path.unlink()
 
 
 def _note_verified(place: Project) -> None:

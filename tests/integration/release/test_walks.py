@@ -78,6 +78,20 @@ def test_what_stopped_goes_on_once_it_is_mended(place: Place) -> None:
     assert place.conduct(run) == ExitCode.DONE
     assert len(place.driver.effects) == len(set(place.driver.effects)) == 6
     assert unfinished.find(place.home) is None
+    entries = journal.read(place.home.runs.folder(run.id) / journal.NAME)
+    begun = [entry.step for entry in entries if entry.kind == "intent"]
+    assert [begun.count(step) for step in ("prepare", "migrations", "provider-plan", "gateway")] == [1, 1, 1, 2]
+
+
+def test_a_new_worker_that_won_t_go_is_left_to_do(place: Place) -> None:
+    v1, v2 = place.release("v1"), place.running("v2")
+
+    async def stubborn(service: str, revision: str | None = None) -> None:
+        del service, revision
+
+    place.driver.stop = stubborn  # type: ignore[method-assign]
+    assert place.conduct(place.begin("rollback", v1, v2)) == ExitCode.ROLLBACK_INCOMPLETE
+    assert "worker still runs after it was stopped" in "\n".join(place.said)
 
 
 def test_a_rollback_stops_the_new_worker_first_and_leaves_an_old_one_alone(place: Place) -> None:
@@ -179,6 +193,8 @@ def test_an_aborted_run_is_closed_as_it_is(place: Place) -> None:
     run = place.begin("rollout", v2, v1)
     assert place.conduct(run) == ExitCode.ROLLOUT
     before = place.driver.effects
+    # As if it had been killed before that was noted.
+    place.home.change(lambda known: known.given("gateway", v1.id))
     unfinished.abort(place.home, run, seen(place), Masker())
     assert place.driver.effects == before
     assert unfinished.find(place.home) is None

@@ -2,11 +2,13 @@
 
 -- name: receive
 -- $1 push, $2 openid, $3 seconds to hold, $4 when the person acted, $5 'message', 'event' or null: what it opens.
+-- An answered push holds for a second more: nothing shall overtake its answer on the way to the phone.
 WITH pushed AS (
     INSERT INTO wechat_pushes AS p (push_key, openid, held_until)
     VALUES ($1, $2, now() + make_interval(secs => $3))
     ON CONFLICT (push_key) DO UPDATE SET pushes = p.pushes + 1,
-        held_until = CASE WHEN p.reply IS NULL THEN EXCLUDED.held_until END
+        held_until = CASE WHEN p.reply IS NULL THEN EXCLUDED.held_until
+                          WHEN p.reply <> '' THEN now() + interval '1 second' END
     RETURNING pushes, decision, reply, extract(epoch FROM now() - created_at)::float8 AS age_seconds
 ), person AS (
     INSERT INTO wechat_people AS w (openid, message_at, event_at, due_at)
@@ -97,7 +99,7 @@ WITH person AS (
         AS r (session_id, trace_id, run_id, event_ids, outcome, detail)
 )
 UPDATE wechat_pushes SET decision = coalesce($28::jsonb, decision), reply = coalesce($29, reply),
-    held_until = CASE WHEN $29 IS NULL THEN held_until END
+    held_until = CASE WHEN $29 IS NULL THEN held_until WHEN $29 <> '' THEN now() + interval '1 second' END
 WHERE push_key = $27;
 
 -- name: let_go
