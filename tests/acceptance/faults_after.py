@@ -42,7 +42,7 @@ def dead_worker(base: Base, case: Case) -> None:
         "from uniassist.delivery.engine import Engine\n"
         "async def _well(self): ...\n"
         "Engine.start = lambda self: None\n"
-        "Engine.check_loops = Engine.check_delivery = _well"
+        "Engine.check_postgres = Engine.check_redis = Engine.check_loops = Engine.check_delivery = _well"
     )
     base.site.broken("v2-dead", "worker", code)
     rolled_out(base, case, "v2-dead")
@@ -89,7 +89,7 @@ def no_group(base: Base, case: Case) -> None:
     case.noticed_by(base.release("verify", "--rev", "v2"), 0, "consumed")
     with Redis.from_url(base.site.redis.url) as redis:
         groups = [group["name"] for group in redis.xinfo_groups("uniassist:timeline:all")]
-    if groups != [b"ua-delivery"]:
+    if b"ua-delivery" not in groups:
         case.wrong.append(f"the group isn't back: {groups}")
 
 
