@@ -14,10 +14,12 @@ from redis import Redis
 from tests.acceptance.base import Base
 from tests.acceptance.faults import Case, Fault
 from tests.acceptance.site import Ended
-from tests.integration.release.front import Answer, front
 from uniassist.devstack.server import free_port
 
 WATCHING_SECONDS = 90.0
+# One probe each, with its deadline of 2 s.
+FLAPS, FLAP_SECONDS = 8, 5.0
+OUTAGE_SECONDS = 30.0
 
 
 def rolled_out(base: Base, case: Case, tag: str, env_file: object = None) -> None:
@@ -151,30 +153,31 @@ def frozen_service(base: Base, case: Case) -> None:
 
 
 def flapping(base: Base, case: Case) -> None:
-    """provider-plan's health fails every other time: a warning, no rollback"""
+    """provider-plan is frozen and goes on, every few seconds: a warning, no rollback"""
     rolled_out(base, case, "v2")
-    turns = [0]
+    pid = _listener(base.site.ports["provider-plan"])
+    assert pid is not None
+    service = psutil.Process(pid)
 
-    def fault(path: str, _headers: dict[str, str], answer: Answer) -> Answer:
-        if path != "/health":
-            return answer
-        turns[0] += 1
-        return (503, b'{"ok":false,"checks":{}}') if turns[0] > 8 and turns[0] % 2 else answer
+    def turns() -> None:
+        for _ in range(FLAPS):
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                service.send_signal(number)
+                time.sleep(FLAP_SECONDS)
 
-    with front(base.site.url("provider-plan"), fault) as url:
-        env = base.site.write_env("flapping.env", STAGING_PROVIDER_PLAN_BASE_URL=url)
-        ended = watched(base, "90s", lambda: None, env)
-    case.noticed_by(ended, 0, "flapping")
+    case.noticed_by(watched(base, "110s", turns), 0, "provider-plan is flapping")
 
 
 def redis_outage(base: Base, case: Case) -> None:
-    """Redis goes away during the watch: held and alerted, since a rollback doesn't mend it"""
+    """Redis goes away for half a minute during the watch: held and alerted, since a rollback doesn't mend it"""
     rolled_out(base, case, "v2")
-    try:
-        ended = watched(base, "75s", base.site.redis.process.kill)
-    finally:
+
+    def away() -> None:
+        base.site.redis.process.kill()
+        time.sleep(OUTAGE_SECONDS)
         base.site.redis.start()
-    case.noticed_by(ended, 41, "ALERT", "redis")
+
+    case.noticed_by(watched(base, "90s", away), 0, "ALERT", "redis")
 
 
 FAULTS: dict[str, Fault] = {
