@@ -35,7 +35,7 @@ def test_a_secret_is_found_in_any_form_and_cut_anywhere(
     parts = [shown[start:end] for start, end in zip([0, *ends], [*ends, len(shown)], strict=True)]
     swept, found = Sweep([{"STAGING_CONTEXT_TOKEN": secret}]).redact(f"before {cut.join(parts)} after")
     assert found == ["STAGING_CONTEXT_TOKEN"]
-    # What may be left: base64's last character, which what follows has a part in, and the n of a cut on each side of it.
+    # What may be left: base64's last character, which what follows has a part in, between the n of two cuts.
     left = "".join(filter(str.isalnum, swept)).removeprefix("before").removesuffix("after")
     assert len(left.replace("n", "", 2)) <= 1
 
