@@ -171,7 +171,7 @@ async def test_an_outage_of_redis_is_held_and_alerted(
     await started.says("ALERT: redis is away")
     system.set("gateway", status=200, redis="failing")
     await started.says("gateway is ok again")
-    assert "redis is away" in started.state().held
+    await eventually(lambda: "redis is away" in started.state().held, "its state, written after it is said, holds")
     first = started.probed_at("worker")
     await eventually(lambda: started.probed_at("worker") - first > 3.0, "it fails for longer than fires", 30.0)
     own_redis.start()
