@@ -58,7 +58,7 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "idle":
         return await delivery.idle(built, seconds=15 if short else 60)
     if name == "routed":
-        return await routed.measure(built, seconds=6 if short else 15, rounds=3 if short else 5)
+        return await routed.measure(built, seconds=4 if short else 15, rounds=3 if short else 5)
     if name == "sse":
         return await sse.measure(
             built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250

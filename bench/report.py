@@ -70,8 +70,8 @@ def _recovery(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 def _idle(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
-            "idle worker: CPU / Postgres transactions",
-            f"{r['cpu_percent']} % / {r['transactions_per_second']} per s",
+            "idle worker: CPU / Postgres queries",
+            f"{r['cpu_percent']} % / {r['queries_per_second']} per s",
             "1 % / 2 per s",
             "0.3 % / 1 per s",
         )

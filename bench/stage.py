@@ -43,6 +43,11 @@ class Stage:
             migrate.upgrade(url)
         return url
 
+    def statements_logged(self) -> int:
+        """In the server's log until now; only sessions with `log_statement` write any."""
+        text = (self.postgres.directory / "postgres.log").read_text("utf-8", "replace")
+        return text.count("LOG:  execute ") + text.count("LOG:  statement: ")
+
     def start(self, service: str, database_url: str, **settings: str) -> tuple[ServerProcess, str]:
         """A service of ours, ready. Returns it with its URL."""
         port = free_port()
