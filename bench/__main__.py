@@ -52,20 +52,20 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
             built, events=100_000, peer_jobs=30_000 if short else 100_000, rounds=1 if short else 3
         )
     if name == "latency":
-        return await delivery.latency(built, idle_events=100, steady_seconds=15 if short else 60)
+        return await delivery.latency(built, idle_events=100, steady_seconds=10 if short else 60)
     if name == "recovery":
         return await delivery.recovery(built, events=100_000)
     if name == "idle":
-        return await delivery.idle(built, seconds=15 if short else 60)
+        return await delivery.idle(built, seconds=10 if short else 60)
     if name == "routed":
-        return await routed.measure(built, seconds=4 if short else 15, rounds=3 if short else 5)
+        return await routed.measure(built, seconds=4 if short else 15, rounds=1 if short else 20)
     if name == "sse":
         return await sse.measure(
             built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250
         )
     if name == "wechat":
         return await wechat.measure(built, seconds=8 if short else 30)
-    return await ingest.measure(built, seconds=6 if short else 20)
+    return await ingest.measure(built, seconds=5 if short else 20)
 
 
 def say(line: str) -> None:

@@ -124,8 +124,9 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ),
         (
             "others' p99 at 300/s: alone / beside a provider that answers / beside one that hangs instead",
-            f"{r['alone_p99_ms']} / {r['beside_answering_p99_ms']} / {r['beside_hung_p99_ms']} ms, medians of "
-            f"{len(r['hung_rounds']['hangs'])} rounds; hanging to answering {r['hung_to_answering']}",
+            f"{r['alone_p99_ms']} / {r['beside_answering_p99_ms']} / {r['beside_hung_p99_ms']} ms, each over "
+            f"{len(r['hung_slices']['hangs'])} × {r['hung_slice_seconds']} s in turn; hanging to answering "
+            f"{r['hung_to_answering']} (of the median slices: {r['hung_to_answering_median_slice']})",
             "+10 %",
             "",
         ),

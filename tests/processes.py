@@ -45,6 +45,11 @@ class ServiceProcess:
     def kill(self) -> None:
         self.process.kill()
 
+    def scraped(self) -> str:
+        """Its metrics, as text."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
+
     def _lives(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/health/live", timeout=2) as answer:

@@ -105,8 +105,9 @@ async def run() -> None:
         reporter = Reporter(pool, gateway, metrics)
         retention = Retention(pool, files, days=settings.media_days)
         loops = (*reader.loops, reporter.loop, retention.loop, *((media.loop,) if media is not None else ()))
-        for loop in (*loops, sender.loop):
+        for loop in loops:
             loop.start()
+        sender.start()
         try:
             await server.serve(app, listener, drain_seconds=DRAIN_SECONDS)
         finally:

@@ -23,7 +23,7 @@ from uniassist.adapter_wechat.media import Media
 from uniassist.adapter_wechat.menus import Chosen, Told
 from uniassist.adapter_wechat.messages import MAX_NAME_LENGTH, Push
 from uniassist.adapter_wechat.outage import OUTAGE
-from uniassist.adapter_wechat.passive import Asked
+from uniassist.adapter_wechat.passive import Asked, StillUnderWay
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.typing_state import TypingState
 from uniassist.contracts.base import Id, Wire
@@ -41,6 +41,7 @@ CUT_SECONDS = 6.5
 LAST_PUSH = 3
 LAST_PUSH_AGE_SECONDS = 9.0  # should one of the pushes not have arrived here
 TYPING_AFTER_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.05
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 _EVENT_OPENS: dict[str, Opens] = {"subscribe": "event", "SCAN": "event", "CLICK": "event"}
@@ -119,7 +120,7 @@ class Inbound:
         """The text to show, None for none."""
         try:
             if push.kind == "event":
-                return await self._answer_event(push)
+                return await self._answer_event(push, began)
             assert push.message_id is not None, "messages have one"
             taken = await self._take(input_of(push), push.message_id)
         except OUTAGE as error:
@@ -157,7 +158,7 @@ class Inbound:
             reply_text=text or "",
         )
 
-    async def _answer_event(self, push: Push) -> str | None:
+    async def _answer_event(self, push: Push, began: float) -> str | None:
         event = push.event or ""
         if event == "unsubscribe":
             await self._erasure.erase(push.openid)
@@ -170,7 +171,7 @@ class Inbound:
         acted_at = dt.datetime.fromtimestamp(push.created_seconds, dt.UTC)
         await store.receive(self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens)
         asked = Asked(key, push.openid, words=phrases.GREETING if event == "subscribe" else "")
-        text = await passive.claim(self._pool, asked, self._limit_bytes)
+        text = await self._claim_in_turn(asked, began)
         if text is None:
             await self._let_go(key)
         return text
@@ -214,7 +215,7 @@ class Inbound:
         """The text to show, within the time that this push has."""
         try:
             if taken.delivery is None:
-                return await self._claim(taken, words=taken.told)
+                return await self._claim(taken, began, words=taken.told)
             return await self._answer_in_time(taken, taken.delivery, began, instead)
         except OUTAGE as error:
             # The gateway may have it; what it answers is found when the database is back.
@@ -227,17 +228,18 @@ class Inbound:
         with self._typing.shown(taken.openid, TYPING_AFTER_SECONDS):
             await delivery.wait(began + REPLY_SECONDS)
         if taken.has_expired:
-            return await self._claim(taken, otherwise=phrases.EXPIRED)
+            return await self._claim(taken, began, otherwise=phrases.EXPIRED)
         if not delivery.taken:
             return phrases.BUSY
         if not delivery.finished and not self._permission.may_send and taken.comes_again:
             # The platform cuts this push and makes another: nothing but these can carry the answer.
             await delivery.wait(began + CUT_SECONDS)
-            return await self._claim(taken, instead=instead) if delivery.finished else None
+            return await self._claim(taken, began, instead=instead) if delivery.finished else None
         ack = delivery.ack
         by_nobody = ack is not None and ack.routing.fallback == "builtin_chat"
         text = await self._claim(
             taken,
+            began,
             instead=instead if by_nobody else None,
             otherwise=None if delivery.finished or self._permission.may_send else taken.last_words,
         )
@@ -246,7 +248,13 @@ class Inbound:
         return text
 
     async def _claim(
-        self, taken: Taken, *, instead: str | None = None, words: str = "", otherwise: str | None = None
+        self,
+        taken: Taken,
+        began: float,
+        *,
+        instead: str | None = None,
+        words: str = "",
+        otherwise: str | None = None,
     ) -> str | None:
         asked = Asked(
             taken.key,
@@ -257,7 +265,16 @@ class Inbound:
             otherwise=otherwise,
             ending="" if self._permission.may_send else phrases.MORE,
         )
-        return await passive.claim(self._pool, asked, self._limit_bytes)
+        return await self._claim_in_turn(asked, began)
+
+    async def _claim_in_turn(self, asked: Asked, began: float) -> str | None:
+        """Once no message to the person is under way, as long as this push has time."""
+        while True:  # ends: after REPLY_SECONDS nothing is waited for
+            is_last = now() + _LOOK_AGAIN_SECONDS >= began + REPLY_SECONDS
+            try:
+                return await passive.claim(self._pool, asked, self._limit_bytes, is_last=is_last)
+            except StillUnderWay:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _let_go(self, key: str) -> None:
         await store.let_go(self._pool, key)

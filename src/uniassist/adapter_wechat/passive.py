@@ -43,18 +43,30 @@ def words_of(events: Iterable[InteractionEvent]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-async def claim(pool: Pool, asked: Asked, limit_bytes: int) -> str | None:
-    """The reply's text, from then on taken as sent; None when there is nothing to say yet."""
+class StillUnderWay(Exception):
+    """A message to the person is on its way, and will end or come back soon: what is said now might overtake it."""
+
+
+async def claim(pool: Pool, asked: Asked, limit_bytes: int, *, is_last: bool) -> str | None:
+    """The reply's text, from then on taken as sent; None when there is nothing to say yet.
+
+    StillUnderWay unless `is_last`; then the replies are left to who sends that message.
+    """
     async with store.locked(pool, asked.openid, asked.push_key) as locked:
         if locked is None:
             return asked.words or asked.otherwise
         if locked.push is not None and locked.push.reply is not None:
             return locked.push.reply or None
         stock = await take_stock(locked)
-        stock.changes.reply = text = _say(stock, asked, limit_bytes)
+        if not locked.person.is_leased:
+            stock.give_up_strays()
+        is_under_way = bool(stock.in_state("sending"))
+        if is_under_way and not is_last:
+            raise StillUnderWay
+        text = asked.words or asked.otherwise if is_under_way else _say(stock, asked, limit_bytes)
+        stock.changes.reply = text
         if text is not None:
-            # one that a killed adapter left under way waits for somebody to look as well
-            has_more = bool(stock.in_state("waiting", "parked", "sending")) or not stock.is_all
+            has_more = is_under_way or bool(stock.in_state("waiting", "parked")) or not stock.is_all
             stock.changes.due = Due(0.0 if has_more else None)
         await stock.write()
         return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-GREETING = "你好，欢迎关注！直接发文字告诉我你想做什么，例如：“帮我制定一个学习计划”。"
+GREETING = "你好，欢迎关注！直接发文字告诉我你想做什么，例如“帮我制定一个学习计划”。"
 BUSY = "系统繁忙，暂时无法处理这条消息，请稍后再发一次。"
 STILL_WORKING = "还在为你处理，稍后发送任意消息即可查看结果。"
 EXPIRED = "这个选项已经失效了，请直接发文字告诉我你想做什么。"

@@ -7,6 +7,7 @@ it may have arrived: it is reported as unknown and not repeated.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,9 @@ from uniassist.store.wechat import Due
 
 log = structlog.get_logger()
 
-LEASE_SECONDS = 45.0  # above the deadlines of one message: two tokens and two tries
+# Renewed while the message is under way: one of a killed adapter holds its person up for as long as that.
+LEASE_SECONDS = 10.0
+_RENEW_SECONDS = 2.5
 MAX_PEOPLE = 16
 MAX_MESSAGES = 50
 POLL_SECONDS = 0.5
@@ -60,17 +63,29 @@ class Sender:
         self._owner = owner
         self._limit_bytes = limit_bytes
         self._paused_until = 0.0
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._leases = Loop("wechat-leases", self._renew)
         self.loop = Loop("wechat-send", self._run_once)
+
+    def start(self) -> None:
+        self._leases.start()
+        self.loop.start()
 
     async def stop(self, deadline_seconds: float) -> None:
         """Take nobody new; let what is under way be answered."""
         await self.loop.stop()
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=deadline_seconds)
-        for task in self._under_way:
+        tasks = list(self._under_way.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=deadline_seconds)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._leases.stop()
+
+    async def _renew(self) -> float:
+        if self._under_way:
+            await store.renew_leases(self._pool, self._owner, list(self._under_way), lease_seconds=LEASE_SECONDS)
+        return _RENEW_SECONDS
 
     async def _run_once(self) -> float:
         paused = self._paused_until - time.monotonic()
@@ -78,17 +93,18 @@ class Sender:
             return min(paused, 1.0)
         free = MAX_PEOPLE - len(self._under_way)
         if free <= 0:
-            await asyncio.wait(self._under_way, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._under_way.values(), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             return 0.0
         people = await store.claim_due(self._pool, self._owner, lease_seconds=LEASE_SECONDS, limit=free)
         for openid in people:
             task = asyncio.create_task(self._serve(openid), name=f"wechat-send {openid}")
-            self._under_way.add(task)
-            task.add_done_callback(self._ended)
+            self._under_way[openid] = task
+            task.add_done_callback(functools.partial(self._ended, openid))
         return 0.0 if len(people) == free else POLL_SECONDS
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+    def _ended(self, openid: str, task: asyncio.Task[None]) -> None:
+        if self._under_way.get(openid) is task:
+            del self._under_way[openid]
         if not task.cancelled() and (error := task.exception()) is not None:
             # its lease ends by itself; whoever takes it then sees what is under way
             log.warning("could not serve a person", error=repr(error))
@@ -114,7 +130,7 @@ class Sender:
                 return None
             held = await locked.held_seconds()
             stock = await take_stock(locked)
-            _give_up_strays(stock)
+            stock.give_up_strays()  # this process has the lease, and sends none of theirs now
             sending = None if held > 0 else self._next(stock)
             if sending is None:
                 stock.changes.ends_lease = True
@@ -151,11 +167,13 @@ class Sender:
                 return False  # erased meanwhile
             stock = await take_stock(locked)
             pieces = _still_under_way(stock, sending)
+            is_ours = locked.person.lease_owner == self._owner
+            if not pieces and not is_ours:
+                return False  # another took it for given up
             goes_on = self._write_down(stock, sending, pieces, outcome)
-            if not goes_on:
-                stock.changes.ends_lease = True
+            stock.changes.ends_lease = is_ours and not goes_on
             await stock.write()
-            return goes_on
+            return goes_on and is_ours
 
     def _write_down(self, stock: Stock, sending: Sending, pieces: list[Piece], outcome: Outcome) -> bool:
         match outcome.verdict:
@@ -217,13 +235,6 @@ class Sender:
             else "the platform limits this account's calls"
         )
         log.error(said, reason=outcome.detail, paused_seconds=seconds)
-
-
-def _give_up_strays(stock: Stock) -> None:
-    """Messages that somebody left under way: this process has the lease, and sends none now."""
-    strays = stock.in_state("sending")
-    stock.put(after(Piece(reply, "", reply.in_flight), "unknown") for reply in strays)
-    stock.report(strays, "unknown", "the adapter stopped while it was sent")
 
 
 def _still_under_way(stock: Stock, sending: Sending) -> list[Piece]:

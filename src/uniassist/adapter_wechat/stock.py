@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from uniassist.adapter_wechat import menus
-from uniassist.adapter_wechat.packing import Piece
+from uniassist.adapter_wechat.packing import Piece, after
 from uniassist.adapter_wechat.plain_text import Origin, render
 from uniassist.adapter_wechat.splitting import FENCE
 from uniassist.contracts import codec
@@ -58,6 +58,12 @@ class Stock:
         if replies:
             self.put(replace(reply, state="parked", in_flight=0) for reply in replies)
             self.report(replies, "parked", why)
+
+    def give_up_strays(self) -> None:
+        """Messages that somebody who is gone left under way: they may have arrived."""
+        strays = self.in_state("sending")
+        self.put(after(Piece(reply, "", reply.in_flight), "unknown") for reply in strays)
+        self.report(strays, "unknown", "the adapter stopped while it was sent")
 
     def show_menus(self, pieces: Iterable[Piece], now_ms: int) -> None:
         """From now on the person's numbers mean the menus in `pieces`."""

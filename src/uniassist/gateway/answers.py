@@ -17,11 +17,15 @@ from uniassist.store.ledger import CallRow, RunFacts
 
 @dataclass(frozen=True)
 class Answer:
-    """`events` None: the provider failed; the person is told and the builtin flow goes on."""
+    """`events` None: the provider failed; the person is told and the builtin flow goes on.
+
+    `name`: the provider's, as people read it.
+    """
 
     call: CallRow
     request: InvokeRequest | InteractRequest
     events: Sequence[InteractionEvent] | None
+    name: str
 
     def __call__(self, draft: Draft, run: RunFacts | None) -> bytes:
         assert run is not None, "a call belongs to a run"
@@ -34,7 +38,7 @@ class Answer:
             return b""
         locale = self.request.context.user.locale
         failed = self.events is None
-        events = builtin.unavailable(run.provider_id, locale) if self.events is None else self.events
+        events = builtin.unavailable(run.provider_id, self.name, locale) if self.events is None else self.events
         for event in events:
             draft.interaction(
                 event,

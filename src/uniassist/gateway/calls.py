@@ -117,9 +117,10 @@ class Calls:
         provider = self._directory.catalogue.get(call.provider_id)
         if provider is not None and provider.base_url is not None and attempt <= MAX_ATTEMPTS:
             events = await self._call(provider, provider.base_url, call, request, attempt)
+        name = self._directory.catalogue.name(call.provider_id, request.context.user.locale)
         turn = Turn(
             session_id=call.session_id,
-            decide=Answer(call, request, events),
+            decide=Answer(call, request, events, name),
             run_id=call.run_id,
             call_id=call.call_id,
             traceparent=call.traceparent,

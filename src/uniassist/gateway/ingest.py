@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import msgspec
+
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import (
     Candidate,
@@ -76,8 +78,11 @@ class Ingest:
 
     def _handed_over(self, runs: list[RunRow]) -> list[InteractionEvent]:
         """Only in the answer, not on the timeline: the provider's own ack follows there."""
-        called = "、".join(run.provider_id for run in runs if run.status == "pending")
-        return [Ack(message=say("handed_over", self.message.locale, providers=called))] if called else []
+        locale = self.message.locale
+        called = say("between", locale).join(
+            self.catalogue.name(run.provider_id, locale) for run in runs if run.status == "pending"
+        )
+        return [Ack(message=say("handed_over", locale, providers=called))] if called else []
 
     def _goes_on_elsewhere(self, draft: Draft) -> bool:
         session, message = draft.session, self.message
@@ -121,7 +126,8 @@ class Ingest:
                 score=None,
             )
             self._show_run(draft, run)
-            said.append(builtin.chat(message, self.catalogue))
+            said.append(builtin.chat(message, self.catalogue, is_introduced=draft.memory.is_introduced))
+            draft.memory = msgspec.structs.replace(draft.memory, is_introduced=True)
             return [run]
         return [self._open_run(draft, each, said) for each in decision.selected]
 
@@ -140,7 +146,8 @@ class Ingest:
         if connected:
             draft.owe_call(run.run_id, run.provider_id, "invoke", self._request(draft, run))
         else:
-            said.append(AssistantMessage(text=say("not_connected", message.locale, provider=run.provider_id)))
+            name = self.catalogue.name(run.provider_id, message.locale)
+            said.append(AssistantMessage(text=say("not_connected", message.locale, provider=name)))
         return run
 
     def _request(self, draft: Draft, run: RunRow) -> InvokeRequest:
@@ -182,7 +189,9 @@ class Ingest:
         locale, advice = self.message.locale, list[InteractionEvent]()
         if decision.needs_confirmation:
             choices = [
-                Choice(key=f"switch_provider:{each.provider_id}", label=each.provider_id)
+                Choice(
+                    key=f"switch_provider:{each.provider_id}", label=self.catalogue.name(each.provider_id, locale)
+                )
                 for each in decision.selected
             ]
             advice.append(RequestClarification(question=say("confirm_question", locale), choices=choices))
@@ -191,7 +200,7 @@ class Ingest:
             advice.append(
                 Card(
                     title=say("switch_title", locale, provider=offered),
-                    body=say("switch_body", locale, provider=offered),
+                    body=say("switch_body", locale, name=self.catalogue.name(offered, locale)),
                     actions=[
                         Action(
                             action_id=f"switch_provider:{offered}",

@@ -76,9 +76,9 @@ class Interact:
             draft.owe_call(run.run_id, run.provider_id, "interact", self._request(draft, run))
         else:
             event = (
-                AssistantMessage(text=say("not_connected", None, provider=run.provider_id))
+                AssistantMessage(text=say("not_connected", None, provider=provider.name(None)))
                 if provider is not None
-                else builtin.unavailable(run.provider_id, None)[0]
+                else builtin.unavailable(run.provider_id, run.provider_id, None)[0]
             )
             draft.interaction(
                 event, "system", trace_id=asked.trace_id, provider_id=run.provider_id, run_id=run.run_id

@@ -6,7 +6,7 @@ from uniassist.contracts.language import Language, language
 
 _CATALOGUE: dict[str, dict[Language, str]] = {
     "handed_over": {
-        "zh": "收到，正在交给 {providers} 处理。",
+        "zh": "收到，正在交给“{providers}”处理。",
         "en": "Got it. Handing this over to {providers}.",
     },
     "new_session": {
@@ -16,8 +16,8 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "new_session_asked": {"zh": "已开始新的会话。", "en": "A new session was started."},
     "switch_title": {"zh": "建议切换到 {provider}", "en": "Switch to {provider}?"},
     "switch_body": {
-        "zh": "最近的消息更像是 {provider} 的内容。",
-        "en": "Your recent messages look like a matter for {provider}.",
+        "zh": "最近的消息更像是“{name}”的内容。",
+        "en": "Your recent messages look like a matter for {name}.",
     },
     "switch_action": {"zh": "切换到 {provider}", "en": "Switch to {provider}"},
     "switched": {
@@ -34,15 +34,26 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
         "zh": "这条消息可能涉及多个专项，你想先处理哪个？",
         "en": "Which of these did you mean first?",
     },
-    "not_connected": {"zh": "{provider} 尚未接入，暂时无法处理。", "en": "{provider} is not connected yet."},
+    "not_connected": {"zh": "“{provider}”尚未接入，暂时无法处理。", "en": "{provider} is not connected yet."},
     "unavailable": {
-        "zh": "{provider} 暂时不可用，先由我继续为你处理。",
+        "zh": "“{provider}”暂时不可用，先由我继续为你处理。",
         "en": "{provider} is unavailable right now; I will go on with you meanwhile.",
     },
-    "builtin": {
-        "zh": "我是 UniAssist。我可以帮你对接：{providers}。请告诉我你想做什么，例如“{example}”。",
-        "en": "I am UniAssist. I can bring you to: {providers}. Tell me what you need, for example “{example}”.",
+    "introduction": {
+        "zh": "你好，我是 UniAssist。目前我能帮你的有：{providers}。直接告诉我你想做什么，例如“{example}”。",
+        "en": "Hello, I am UniAssist. I can help you with: {providers}. Tell me what you need, like “{example}”.",
     },
+    "not_understood": {
+        "zh": "这个我还帮不上忙。目前我能帮你的有：{providers}，例如可以说“{example}”。",
+        "en": "I can't help with that yet. I can help you with: {providers}; for example, say “{example}”.",
+    },
+    "nobody_connected": {
+        "zh": "我是 UniAssist。目前还没有接入任何专项，暂时帮不上忙。",
+        "en": "I am UniAssist. Nobody is connected yet who could help you.",
+    },
+    "between": {"zh": "、", "en": ", "},
+    "thanked": {"zh": "不客气，有需要随时告诉我。", "en": "You are welcome."},
+    "dismissed": {"zh": "好的，有需要随时找我。", "en": "All right. I am here when you need me."},
     "builtin_attachment": {"zh": "已收到你发送的内容。", "en": "Your attachment has arrived."},
     "form_title": {"zh": "请补充计划信息", "en": "Please tell me about your plan"},
     "form_goal": {"zh": "目标", "en": "Goal"},

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from uniassist.contracts.language import language
 from uniassist.errors import SettingsError
 from uniassist.gateway import routing
 
@@ -19,9 +20,21 @@ _SHORTEST_TOKEN = 16
 _Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
+class Words(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The same in both languages."""
+
+    zh: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    en: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+    def said(self, locale: str | None) -> str:
+        return self.en if language(locale) == "en" else self.zh
+
+
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
     keywords: Annotated[list[Annotated[str, msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
+    name: Words | None = None
+    example: Words | None = None
     base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$")] | None = None
     base_url_env: str | None = None
     concurrency: _Count = 32
@@ -57,6 +70,16 @@ class Provider:
     timeout_seconds: float
     token: str | None = field(default=None, repr=False)
     access: Access | None = None
+    words: Words | None = None
+    example_words: Words | None = None
+
+    def name(self, locale: str | None) -> str:
+        """As people read it."""
+        return self.words.said(locale) if self.words is not None else self.provider_id
+
+    def example(self, locale: str | None) -> str:
+        """A message that it would take."""
+        return self.example_words.said(locale) if self.example_words is not None else self.keywords[0]
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,10 @@ class Catalogue:
 
     def get(self, provider_id: str) -> Provider | None:
         return next((each for each in self.providers if each.provider_id == provider_id), None)
+
+    def name(self, provider_id: str, locale: str | None) -> str:
+        provider = self.get(provider_id)
+        return provider.name(locale) if provider is not None else provider_id
 
     @property
     def rules(self) -> tuple[routing.Provider, ...]:
@@ -104,6 +131,8 @@ def parse(
                 (entry.timeout_ms or timeout_ms) / 1000,
                 _token(name, entry, "token_env", entry.token_env, tokens),
                 _access(name, entry, tokens),
+                entry.name,
+                entry.example,
             )
         )
     return Catalogue(tuple(providers))

@@ -19,7 +19,10 @@ BUILTIN = "builtin_chat"
 
 
 class Memory(msgspec.Struct, omit_defaults=True, frozen=True, kw_only=True):
-    """What a session remembers for routing, kept as JSON in sessions.state. Boost in thousandths."""
+    """What a session remembers, kept as JSON in sessions.state. Boost in thousandths.
+
+    `is_introduced`: the builtin chat has said who it is.
+    """
 
     sticky: str | None = None
     boost: int = 0
@@ -29,6 +32,7 @@ class Memory(msgspec.Struct, omit_defaults=True, frozen=True, kw_only=True):
     dissimilar_turns: int = 0
     turn: int = 0
     drift_card_turn: int | None = None
+    is_introduced: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ class Push:
 
 @dataclass(frozen=True)
 class Person:
-    """`message_age`, `event_age`: seconds since what lets us write to them; None: never, or used up for good."""
+    """`message_age`, `event_age`: seconds since what lets us write to them; None: never, or used up for good.
+
+    `is_leased`: somebody alive sends to them, or did a few seconds ago.
+    """
 
     openid: str
     message_age: float | None
@@ -42,6 +45,7 @@ class Person:
     replies: int
     failures: int
     lease_owner: str | None
+    is_leased: bool
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,11 @@ async def sweep(pool: Pool) -> int:
 async def claim_due(pool: Pool, owner: str, *, lease_seconds: float, limit: int) -> list[str]:
     rows = await pool.fetch(load("wechat")["claim_due"], owner, lease_seconds, limit, timeout=10)
     return [row["openid"] for row in rows]
+
+
+async def renew_leases(pool: Pool, owner: str, openids: Sequence[str], *, lease_seconds: float) -> None:
+    """Those that are still this owner's, even when they ended meanwhile."""
+    await pool.execute(load("wechat")["renew_leases"], owner, openids, lease_seconds, timeout=5)
 
 
 async def give_up_lease(pool: Pool, openid: str, owner: str, *, due_in_seconds: float) -> None:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 _MAX_QUERY_FIELDS = 32
 _MAX_INT64 = 2**63 - 1
 # A client cut off while it still sends sees a reset instead of its 413: hear a little more out, keep nothing.
-_HEAR_OUT_FACTOR = 4
+_HEAR_OUT_BYTES = 16 * 1024 * 1024
 
 
 async def read_body(request: Request, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
@@ -43,7 +43,7 @@ async def read_body(request: Request, limit_bytes: int = MAX_BODY_BYTES) -> byte
             if heard > limit_bytes:
                 raise _too_large(limit_bytes)
             return bytes(kept)
-        if heard > limit_bytes * _HEAR_OUT_FACTOR:
+        if heard > _HEAR_OUT_BYTES:
             raise _too_large(limit_bytes)
         message = await request.receive()
     raise ClientDisconnect

@@ -19,7 +19,7 @@ TYPING, MEDIA = "/cgi-bin/message/custom/typing", "/cgi-bin/media/get"
 
 @dataclass(frozen=True)
 class Fault:
-    """`code`: answered instead of acting. `accepted_then_dropped`: acted, then the connection is cut."""
+    """`code`: answered instead of acting, after `seconds`. `accepted_then_dropped`: acted, then cut off."""
 
     kind: Literal["code", "accepted_then_dropped", "dropped", "status", "garbage", "silence"]
     code: int = 0
@@ -132,8 +132,7 @@ class Api:
         return web.Response(body=json.dumps(said).encode(), content_type="application/json")
 
     async def _fail(self, request: web.Request, body: dict[str, Any], fault: Fault) -> web.StreamResponse:
-        if fault.kind == "silence":
-            await asyncio.sleep(fault.seconds)
+        await asyncio.sleep(fault.seconds)
         if fault.kind in ("dropped", "silence"):
             return self._drop(request, body)
         if fault.kind == "status":

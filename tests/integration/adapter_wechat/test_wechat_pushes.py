@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, shown, signed
@@ -227,6 +229,19 @@ async def test_a_bad_body_is_refused(adapter: ServiceProcess, client: JsonClient
     answer = await push(client, adapter, body)
     assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
     assert b"Traceback" not in answer.body
+
+
+async def test_ten_megabytes_are_refused_and_the_next_push_is_answered(
+    adapter: ServiceProcess, client: JsonClient
+) -> None:
+    body = b"<xml><Content><![CDATA[" + b"a" * 10_000_000 + b"]]></Content></xml>"
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            async with session.post(
+                f"{adapter.url}/wechat/webhook", params=signed(), data=io.BytesIO(body)
+            ) as answer:
+                assert answer.status == 413
+    assert shown(await push(client, adapter, message(fresh("openid")))) is not None
 
 
 async def test_pushes_are_counted_by_their_outcome(adapter: ServiceProcess, client: JsonClient) -> None:

@@ -81,7 +81,7 @@ async def test_without_its_provider_the_person_is_told_and_the_flow_goes_on(
     system.plan.kill()
     reply = shown(await push(client, system.adapter, message(fresh("openid"), "帮我计划学会游泳")))
     assert reply is not None
-    assert reply.startswith("plan 暂时不可用")
+    assert reply.startswith("“计划”暂时不可用")
     assert "1. 目标（必填）" in reply
 
 

@@ -79,14 +79,79 @@ async def test_a_message_under_way_when_its_adapter_is_killed_is_reported_and_no
     adapter = service("adapter-wechat", **servers.env(own_live.gateway, **own_live.wechat.settings))
     own_live.wechat.watch(adapter.url)
     own_live.gateway.tells_stream = False
-    assert (await own_live.wechat.say(openid, "还在吗")).text == "你说：还在吗"
-    own_live.execute("UPDATE wechat_people SET lease_expires_at = now()")
+    own_live.execute("UPDATE wechat_people SET lease_expires_at = now() + interval '2 seconds'")
+    assert (await own_live.wechat.say(openid, "还在吗")).text == "你说：还在吗", "once nobody alive sends any more"
 
     def doubted() -> list[list[str]]:
         return [each["eventIds"] for each in own_live.gateway.reports_of(openid) if each["outcome"] == "unknown"]
 
     assert await eventually(doubted, "the doubt is reported") == [[first]]
     assert "第一条" not in own_live.wechat.texts(openid)
+
+
+async def test_a_killed_adapter_holds_its_people_up_for_seconds(
+    own_live: Live, servers: Servers, service: Callable[..., ServiceProcess]
+) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.wechat.faults.add(SEND, Fault("silence", seconds=60.0))
+    await own_live.gateway.say(openid, "第一条")
+    sending = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
+    await eventually(lambda: own_live.execute(sending), "it is under way")
+    assert own_live.execute("SELECT 1 FROM wechat_people WHERE lease_expires_at < now() + interval '11 seconds'")
+    renewed = "SELECT 1 FROM wechat_people WHERE lease_expires_at > %s + interval '3 seconds'"
+    ((was,),) = own_live.execute("SELECT lease_expires_at FROM wechat_people")
+    await eventually(lambda: own_live.execute(renewed, was), "whoever lives keeps it")
+    await asyncio.to_thread(own_live.adapter.kill)
+    service("adapter-wechat", **servers.env(own_live.gateway, **own_live.wechat.settings))
+    await own_live.gateway.say(openid, "第二条")
+    await eventually(lambda: own_live.wechat.texts(openid)[-1] == "第二条", "another goes on", 30)
+
+
+async def test_what_comes_back_busy_is_not_overtaken_by_the_answer_to_a_push(own_live: Live) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.wechat.faults.add(SEND, Fault("code", -1, seconds=2.0))
+    await own_live.gateway.say(openid, "第一条")
+    sending = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
+    await eventually(lambda: own_live.execute(sending), "it is under way")
+    assert (await own_live.wechat.say(openid, "还在吗")).text == "第一条\n\n你说：还在吗"
+
+
+async def test_a_push_that_can_wait_no_longer_leaves_its_answer_to_who_sends(own_live: Live) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.wechat.faults.add(SEND, Fault("code", -1, seconds=6.0))
+    await own_live.gateway.say(openid, "第一条")
+    sending = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
+    await eventually(lambda: own_live.execute(sending), "it is under way")
+    pushed = await own_live.wechat.say(openid, "还在吗")
+    assert (pushed.tries, pushed.text) == (["answered"], None)
+    seen = ["你说：在吗", "第一条", "你说：还在吗"]
+    await eventually(lambda: own_live.wechat.texts(openid) == seen, "both come in their order", 20)
+
+
+async def test_an_adapter_that_froze_while_it_sent_takes_nothing_from_its_successor(
+    own_live: Live, servers: Servers, service: Callable[..., ServiceProcess]
+) -> None:
+    openid = fresh("openid")
+    await own_live.wechat.say(openid, "在吗")
+    own_live.wechat.faults.add(SEND, Fault("code", -1, seconds=1.0), Fault("code", -1, seconds=6.0))
+    await own_live.gateway.say(openid, "第一条")
+    sending = "SELECT lease_owner FROM wechat_people JOIN wechat_replies USING (openid) WHERE state = 'sending'"
+    ((frozen,),) = await eventually(lambda: own_live.execute(sending), "it is under way")
+    own_live.adapter.process.pause()
+    own_live.execute("UPDATE wechat_people SET lease_expires_at = now()")
+    service("adapter-wechat", **servers.env(own_live.gateway, **own_live.wechat.settings))
+    await own_live.gateway.say(openid, "第二条")
+    elsewhere = f"{sending} AND text = '第二条' AND lease_owner <> '{frozen}'"
+    await eventually(lambda: own_live.execute(elsewhere), "the next is under way elsewhere")
+    own_live.adapter.process.resume()
+    settled = 'uniassist_wechat_sends_total{verdict="busy"} 1.0'
+    await eventually(lambda: settled in own_live.adapter.scraped(), "the frozen one has its answer")
+    assert own_live.execute(elsewhere), "and leaves the person to who has them now"
+    await eventually(lambda: own_live.wechat.texts(openid)[1:] == ["第二条"], "who goes on", 20)
+    assert own_live.gateway.reports_of(openid)[1]["outcome"] == "unknown"
 
 
 async def test_a_choice_that_one_adapter_was_killed_over_is_made_once_by_the_next(

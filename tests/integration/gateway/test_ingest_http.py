@@ -85,7 +85,7 @@ async def test_builtin_chat_answers_what_no_provider_is_for(gateway: GatewayClie
     assert [event["kind"] for event in events] == ["inbound", "routing_decision", "provider_run", "interaction"]
     assert events[2]["payload"]["routing_mode"] == "fallback"
     said = interactions(events, ack["runs"][0]["runId"])
-    assert said[0]["text"].startswith("I am UniAssist")
+    assert said[0]["text"].startswith("Hello, I am UniAssist")
     assert said == [event for event in ack["ackEvents"] if event["type"] == "assistant_message"]
 
 
@@ -111,7 +111,7 @@ async def test_a_provider_without_an_address_routes_and_says_so(gateway: Gateway
     run_id = ack["runs"][0]["runId"]
     events = await gateway.settled(sent["sessionId"], run_id)
     assert ack["runs"][0]["providerId"] == "reminder"
-    assert "reminder 尚未接入" in str(interactions(events))
+    assert "“reminder”尚未接入" in str(interactions(events))
 
 
 PAYLOADS: dict[str, type] = {

@@ -125,7 +125,7 @@ async def test_an_action_for_a_provider_that_is_not_connected_says_so(gateway: G
     asked = interaction(sent["sessionId"], "snooze", runId=run_id, providerId="reminder")
     assert (await gateway.post("/v0/interact", asked)).status == 200
     last = interactions(await gateway.timeline(sent["sessionId"]))[-1]
-    assert "reminder 尚未接入" in last["text"]
+    assert "“reminder”尚未接入" in last["text"]
 
 
 async def test_a_switch_in_an_old_session_counts_in_the_newest(gateway: GatewayClient) -> None:

@@ -70,7 +70,7 @@ async def test_a_provider_that_fails_is_said_to_be_unavailable(gateway: GatewayC
     assert run_states(events, run["runId"]) == ["pending", "failed"]
     [said] = [event for event in events if event["kind"] == "interaction" and event.get("runId") == run["runId"]]
     assert said["payload"]["source"] == "fallback"
-    assert f"{name} 暂时不可用" in said["payload"]["event"]["text"]
+    assert f"“{name}”暂时不可用" in said["payload"]["event"]["text"]
     assert seqs(events) == list(range(1, len(events) + 1))
     after = await gateway.figures()
     assert after["provider"]["invokeErrorTotal"] == before["provider"]["invokeErrorTotal"] + 1
@@ -90,7 +90,7 @@ async def test_a_failed_interact_is_said_and_counted_as_such(gateway: GatewayCli
 
     await eventually(told, "the person is told")
     last = interactions(await gateway.timeline(sent["sessionId"]), run_id)[-1]
-    assert "broken 暂时不可用" in last["text"]
+    assert "“broken”暂时不可用" in last["text"]
     after = await gateway.figures()
     assert after["provider"]["interactErrorTotal"] == before["provider"]["interactErrorTotal"] + 1
 
@@ -113,7 +113,7 @@ async def test_without_its_provider_a_plan_goes_on_with_the_builtin_form(
     run_id = ack["runs"][0]["runId"]
     events = await alone.settled(sent["sessionId"], run_id)
     said, form = interactions(events, run_id)
-    assert said["text"].startswith("plan is unavailable")
+    assert said["text"].startswith("Planning is unavailable")
     assert (form["type"], form["extensionKind"]) == ("provider_extension", "data_collection_request")
     assert set(form["payload"]) == {"providerId", "taskId", "dataSchema", "uiSchema", "status"}
     carrier = next(event for event in events if event.get("extensionKind"))

@@ -15,7 +15,7 @@ HOUR = 3600.0
 def person(
     message_age: float | None = None, message_sends: int = 0, event_age: float | None = None, event_sends: int = 0
 ) -> Person:
-    return Person("o", message_age, message_sends, event_age, event_sends, None, 0, 0, None)
+    return Person("o", message_age, message_sends, event_age, event_sends, None, 0, 0, None, False)
 
 
 @pytest.mark.parametrize(

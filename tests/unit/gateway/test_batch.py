@@ -200,7 +200,7 @@ def settle(call: CallRow, text: str | None) -> Turn:
     events = None if text is None else [AssistantMessage(text=text)]
     return Turn(
         "s",
-        Answer(call, request_of(call), events),
+        Answer(call, request_of(call), events, "plan"),
         run_id=call.run_id,
         call_id=call.call_id,
         follows_successor=False,
@@ -223,7 +223,7 @@ def test_a_failed_call_goes_on_with_the_builtin_form() -> None:
     call, run = call_of(book)
     book.commit(settle(call, None))
     said, form = book.shown("s")[-2:]
-    assert "plan 暂时不可用" in said["text"]
+    assert "“plan”暂时不可用" in said["text"]
     assert form["extensionKind"] == "data_collection_request"
     assert book.runs[run.run_id].status == "failed"
 

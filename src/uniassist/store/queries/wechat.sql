@@ -39,14 +39,15 @@ SELECT pushes, decision, reply, age_seconds FROM pushed;
 
 -- name: lock_person
 SELECT openid, extract(epoch FROM now() - message_at)::float8 AS message_age, message_sends,
-       extract(epoch FROM now() - event_at)::float8 AS event_age, event_sends, menu, replies, failures, lease_owner
+       extract(epoch FROM now() - event_at)::float8 AS event_age, event_sends, menu, replies, failures, lease_owner,
+       lease_expires_at > now() IS TRUE AS is_leased
 FROM wechat_people WHERE openid = $1 FOR UPDATE;
 
 -- name: lock_person_and_push
 -- Both locked, so that both are seen as whoever had them before left them.
 SELECT p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age, p.message_sends,
        extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies, p.failures,
-       p.lease_owner, h.pushes, h.decision, h.reply,
+       p.lease_owner, p.lease_expires_at > now() IS TRUE AS is_leased, h.pushes, h.decision, h.reply,
        extract(epoch FROM now() - h.created_at)::float8 AS age_seconds
 FROM wechat_people p JOIN wechat_pushes h ON h.push_key = $2 WHERE p.openid = $1 FOR UPDATE;
 
@@ -161,6 +162,11 @@ WHERE openid IN (
       AND NOT EXISTS (SELECT FROM wechat_pushes h WHERE h.openid = p.openid AND h.held_until > now())
     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING openid;
+
+-- name: renew_leases
+UPDATE wechat_people SET lease_expires_at = now() + make_interval(secs => $3)
+WHERE openid IN (SELECT openid FROM wechat_people WHERE openid = ANY ($2::text[]) AND lease_owner = $1
+                 ORDER BY openid FOR UPDATE);
 
 -- name: give_up_lease
 UPDATE wechat_people SET lease_owner = NULL, lease_expires_at = NULL, due_at = now() + make_interval(secs => $3)
