@@ -25,6 +25,7 @@ _FAULTS = {
     "accepted, then dropped": Fault("accepted_then_dropped"),
     "dropped": Fault("dropped"),
     "busy": Fault("code", -1),
+    "busy, said late": Fault("code", -1, seconds=1.5),
     "502": Fault("status", 502),
 }
 _OPEN = "SELECT count(*) FROM wechat_replies WHERE state IN ('waiting', 'sending')"

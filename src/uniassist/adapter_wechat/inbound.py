@@ -25,13 +25,14 @@ from uniassist.adapter_wechat.messages import MAX_NAME_LENGTH, Push
 from uniassist.adapter_wechat.outage import OUTAGE
 from uniassist.adapter_wechat.passive import Asked, StillUnderWay
 from uniassist.adapter_wechat.permission import Permission
+from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.adapter_wechat.typing_state import TypingState
 from uniassist.contracts.base import Id, Wire
 from uniassist.contracts.inputs import RunRef, UnifiedUserInput
 from uniassist.errors import Unavailable
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
-from uniassist.store.wechat import Changes, Opens, Person
+from uniassist.store.wechat import Changes, Opens
 
 log = structlog.get_logger()
 
@@ -201,15 +202,18 @@ class Inbound:
         """What a number stands for, decided at its first push and the same at each repetition."""
         if not menus.looks_like_answer(text):
             return None
-        async with store.locked(self._pool, openid, key) as locked:
-            if locked is None or locked.push is None:
-                return None
-            if locked.push.decision is not None:
-                return menus.load_answer(locked.push.decision)
-            menu = menus.load(locked.person.menu)
+
+        def decide(stock: Stock) -> menus.Answer:
+            person, push = stock.found.person, stock.found.push
+            if push is None or push.decision is not None:
+                stock.leave()
+                return menus.load_answer(push.decision) if push is not None and push.decision is not None else None
+            menu = menus.load(person.menu)
             answer = menus.read_answer(menu, text, int(time.time() * 1000)) if menu is not None else None
-            await locked.write(_decided(locked.person, menu, answer))
+            _note_decision(stock.changes, menu, answer)
             return answer
+
+        return await revise(self._pool, openid, decide, key)
 
     async def _reply(self, taken: Taken, began: float, instead: str | None) -> str | None:
         """The text to show, within the time that this push has."""
@@ -281,15 +285,15 @@ class Inbound:
         self._wake()
 
 
-def _decided(person: Person, menu: menus.Menu | None, answer: menus.Answer) -> Changes:
+def _note_decision(changes: Changes, menu: menus.Menu | None, answer: menus.Answer) -> None:
     """What was filled in is kept; an event whose choice is taken offers none any more."""
     match answer:
         case Told(menu=filled):
             menu = filled
         case Chosen(choice=choice) if menu is not None:
             menu = menus.without(menu, choice.event_id)
-    kept = menus.dump(menu) if menu is not None else None
-    return Changes(replace(person, menu=kept), decision=menus.dump_answer(answer))
+    changes.person = replace(changes.person, menu=menus.dump(menu) if menu is not None else None)
+    changes.decision = menus.dump_answer(answer)
 
 
 def now() -> float:

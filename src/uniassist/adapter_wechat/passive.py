@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from uniassist.adapter_wechat.packing import BETWEEN, after, pack
 from uniassist.adapter_wechat.plain_text import Origin, render
 from uniassist.adapter_wechat.splitting import size
-from uniassist.adapter_wechat.stock import Stock, take_stock
+from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.contracts.interaction import InteractionEvent
-from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
 from uniassist.store.wechat import Due, Reply
 
@@ -43,6 +42,11 @@ def words_of(events: Iterable[InteractionEvent]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class _Decided:
+    text: str | None
+
+
 class StillUnderWay(Exception):
     """A message to the person is on its way, and will end or come back soon: what is said now might overtake it."""
 
@@ -52,24 +56,26 @@ async def claim(pool: Pool, asked: Asked, limit_bytes: int, *, is_last: bool) ->
 
     StillUnderWay unless `is_last`; then the replies are left to who sends that message.
     """
-    async with store.locked(pool, asked.openid, asked.push_key) as locked:
-        if locked is None:
-            return asked.words or asked.otherwise
-        if locked.push is not None and locked.push.reply is not None:
-            return locked.push.reply or None
-        stock = await take_stock(locked)
-        if not locked.person.is_leased:
+
+    def decide(stock: Stock) -> _Decided:
+        person, push = stock.found.person, stock.found.push
+        if push is not None and push.reply is not None:
+            stock.leave()
+            return _Decided(push.reply or None)
+        if not person.is_leased:
             stock.give_up_strays()
         is_under_way = bool(stock.in_state("sending"))
         if is_under_way and not is_last:
             raise StillUnderWay
         text = asked.words or asked.otherwise if is_under_way else _say(stock, asked, limit_bytes)
-        stock.changes.reply = text
         if text is not None:
             has_more = is_under_way or bool(stock.in_state("waiting", "parked")) or not stock.is_all
             stock.changes.due = Due(0.0 if has_more else None)
-        await stock.write()
-        return text
+            stock.changes.reply = text
+        return _Decided(text)
+
+    decided = await revise(pool, asked.openid, decide, asked.push_key)
+    return decided.text if decided is not None else asked.words or asked.otherwise
 
 
 def _say(stock: Stock, asked: Asked, limit_bytes: int) -> str | None:

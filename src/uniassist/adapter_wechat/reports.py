@@ -43,6 +43,7 @@ class Reporter:
             report = found[error.index]
             log.warning("the gateway refused a report", sessionId=report.session_id, reason=error.message)
         await store.forget_reports(self._pool, [report.id for report in found])
+        self._metrics.parked.inc(sum(len(report.event_ids) for report in found if report.outcome == "parked"))
 
 
 def _event(report: Report) -> LateDeliveryEvent:

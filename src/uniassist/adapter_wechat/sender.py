@@ -19,7 +19,7 @@ from uniassist.adapter_wechat.packing import Packed, Piece, after, pack
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.platform.client import Outcome
 from uniassist.adapter_wechat.platform.codes import Verdict
-from uniassist.adapter_wechat.stock import Stock, take_stock
+from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.lifecycle import Loop
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
@@ -125,24 +125,24 @@ class Sender:
 
     async def _prepare(self, openid: str) -> Sending | None:
         """The next message, noted as under way; None when there is none now, and the lease is given back."""
-        async with store.locked(self._pool, openid) as locked:
-            if locked is None or locked.person.lease_owner != self._owner:
+
+        def decide(stock: Stock) -> Sending | None:
+            if stock.found.person.lease_owner != self._owner:
+                stock.leave()
                 return None
-            held = await locked.held_seconds()
-            stock = await take_stock(locked)
+            held = stock.found.held_seconds
             stock.give_up_strays()  # this process has the lease, and sends none of theirs now
             sending = None if held > 0 else self._next(stock)
             if sending is None:
                 stock.changes.ends_lease = True
                 stock.changes.due = Due(held if held > 0 else None if stock.is_all else 0.0)
-            else:
-                stock.put(
-                    replace(each.reply, state="sending", in_flight=each.taken) for each in sending.packed.pieces
-                )
-                stock.changes.person = quota.spend(stock.changes.person, sending.paid_from)
-                stock.changes.lease = (self._owner, LEASE_SECONDS)
-            await stock.write()
+                return None
+            stock.put(replace(each.reply, state="sending", in_flight=each.taken) for each in sending.packed.pieces)
+            stock.changes.person = quota.spend(stock.changes.person, sending.paid_from)
+            stock.changes.lease = (self._owner, LEASE_SECONDS)
             return sending
+
+        return await revise(self._pool, openid, decide)
 
     def _next(self, stock: Stock) -> Sending | None:
         waiting = stock.in_state("waiting")
@@ -153,7 +153,6 @@ class Sender:
         if not self._permission.may_send or room == 0:
             why = "only passive replies are allowed" if not self._permission.may_send else "no message is left"
             stock.park(waiting, f"{why} until the person writes")
-            self._metrics.parked.inc(len(waiting))
             return None
         # One by one while there is room for all, and for more to come; else as many as go into one.
         most = 1 if room - len(waiting) >= 2 else None
@@ -162,18 +161,33 @@ class Sender:
 
     async def _settle(self, sending: Sending, outcome: Outcome) -> bool:
         """Write down what became of it; whether to go on with this person."""
-        async with store.locked(self._pool, sending.openid) as locked:
-            if locked is None:
-                return False  # erased meanwhile
-            stock = await take_stock(locked)
+        self._heed(sending, outcome)
+
+        def decide(stock: Stock) -> bool:
             pieces = _still_under_way(stock, sending)
-            is_ours = locked.person.lease_owner == self._owner
+            is_ours = stock.found.person.lease_owner == self._owner
             if not pieces and not is_ours:
-                return False  # another took it for given up
-            goes_on = self._write_down(stock, sending, pieces, outcome)
+                stock.leave()  # another took it for given up
+                return False
+            goes_on = self._write_down(stock, sending, pieces, outcome) and is_ours
             stock.changes.ends_lease = is_ours and not goes_on
-            await stock.write()
-            return goes_on and is_ours
+            return goes_on
+
+        return await revise(self._pool, sending.openid, decide) or False  # erased meanwhile
+
+    def _heed(self, sending: Sending, outcome: Outcome) -> None:
+        """What it says of the account, not of this message."""
+        match outcome.verdict:
+            case Verdict.NOT_PERMITTED:
+                self._permission.deny(outcome.detail)
+            case Verdict.ACCOUNT | Verdict.RATE_LIMITED:
+                self._pause(outcome)
+            case Verdict.TOO_LONG:
+                size = len(sending.packed.text.encode())
+                self._limit_bytes = max(LEAST_BYTES, min(self._limit_bytes, size) * 2 // 3)
+                log.warning("the platform takes less; lower WECHAT_TEXT_BYTES", limit_bytes=self._limit_bytes)
+            case Verdict.BUSY | Verdict.UNSENT | Verdict.STALE_TOKEN | Verdict.REFUSED:
+                log.warning("the platform did not take a message", reason=outcome.detail)
 
     def _write_down(self, stock: Stock, sending: Sending, pieces: list[Piece], outcome: Outcome) -> bool:
         match outcome.verdict:
@@ -187,14 +201,12 @@ class Sender:
             case Verdict.WINDOW_OVER | Verdict.QUOTA_USED | Verdict.NOT_PERMITTED:
                 self._closed(stock, pieces, outcome)
             case Verdict.ACCOUNT | Verdict.RATE_LIMITED:
-                self._pause(outcome)
                 self._later(stock, sending, pieces, self._paused_until - time.monotonic())
             case Verdict.BUSY if stock.changes.person.failures >= MAX_BUSY:
                 self._closed(stock, pieces, outcome)
             case Verdict.BUSY | Verdict.UNSENT | Verdict.STALE_TOKEN:
                 failures = stock.changes.person.failures + 1
                 stock.changes.person = replace(stock.changes.person, failures=failures)
-                log.warning("a message could not be sent yet", reason=outcome.detail, failures=failures)
                 self._later(stock, sending, pieces, min(_LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(failures, 8)))
         return False
 
@@ -204,11 +216,8 @@ class Sender:
         stock.changes.due = Due(seconds)
 
     def _too_long(self, stock: Stock, sending: Sending, pieces: list[Piece], outcome: Outcome) -> bool:
-        size = len(sending.packed.text.encode())
-        if size <= LEAST_BYTES:
+        if len(sending.packed.text.encode()) <= LEAST_BYTES:
             return _refused(stock, pieces, outcome)
-        self._limit_bytes = max(LEAST_BYTES, min(self._limit_bytes, size) * 2 // 3)
-        log.warning("the platform takes less; lower WECHAT_TEXT_BYTES", limit_bytes=self._limit_bytes)
         self._later(stock, sending, pieces, 0.0)
         return True
 
@@ -217,12 +226,8 @@ class Sender:
             stock.changes.closes_window = True
         if outcome.verdict in (Verdict.WINDOW_OVER, Verdict.QUOTA_USED):
             stock.changes.person = quota.used_up(stock.changes.person)
-        if outcome.verdict is Verdict.NOT_PERMITTED:
-            self._permission.deny(outcome.detail)
         stock.put(replace(piece.reply, state="waiting", in_flight=0) for piece in pieces)
-        waiting = stock.in_state("waiting")
-        stock.park(waiting, outcome.detail)
-        self._metrics.parked.inc(len(waiting))
+        stock.park(stock.in_state("waiting"), outcome.detail)
         stock.changes.person = replace(stock.changes.person, failures=0)
         stock.changes.due = Due(None)
 
@@ -253,7 +258,6 @@ def _said(stock: Stock, pieces: list[Piece], outcome: Outcome) -> None:
 
 
 def _refused(stock: Stock, pieces: list[Piece], outcome: Outcome) -> bool:
-    log.warning("the platform refused a message", reason=outcome.detail)
     stock.put(replace(piece.reply, state="refused", in_flight=0) for piece in pieces)
     stock.report([piece.reply for piece in pieces], "refused", outcome.detail)
     return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
@@ -15,22 +16,34 @@ from uniassist.contracts import codec
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.timeline import InteractionPayload
 from uniassist.errors import InvalidRequest
-from uniassist.store.wechat import MAX_EVENTS, Changes, Locked, NewEvent, NewReport, Reply, Result, State
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool
+from uniassist.store.wechat import MAX_EVENTS, Changes, Look, NewEvent, NewReport, Reply, Result, State
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BUILTIN = "builtin_chat"
 
 
 class Stock:
-    """Replies by their position, and the changes to write. A reply that is put replaces what it was."""
+    """Replies by their position, and the changes to write. A reply that is put replaces what it was.
 
-    def __init__(self, locked: Locked, changes: Changes, replies: Iterable[Reply], *, is_all: bool) -> None:
+    `found`: as it was before; `is_all`: nothing is on the timelines beyond that.
+    """
+
+    def __init__(self, found: Look, changes: Changes) -> None:
+        self.found = found
         self.changes = changes
-        self.is_all = is_all
-        self._locked = locked
-        self._replies = {reply.event_id: reply for reply in replies}
+        self.is_all = len(found.new_events) < MAX_EVENTS
+        self.is_left = False
+        self._replies = {reply.event_id: reply for reply in found.open_replies}
         self._changed: dict[str, Reply] = {}
+
+    def leave(self) -> None:
+        """Write nothing."""
+        self.is_left = True
 
     def in_state(self, *states: State) -> list[Reply]:
         found = (reply for reply in self._replies.values() if reply.state in states)
@@ -75,18 +88,30 @@ class Stock:
         if menu is not None:
             self.changes.person = replace(self.changes.person, menu=menus.dump(menu))
 
-    async def write(self) -> None:
+    def written(self) -> Changes:
         self.changes.replies = list(self._changed.values())
-        await self._locked.write(self.changes)
+        return self.changes
 
 
-async def take_stock(locked: Locked) -> Stock:
-    events = await locked.new_events()
-    open_replies = await locked.open_replies()
-    replies, cursors = _replies_of(events, open_replies, locked.person.replies)
-    last = replies[-1].position if replies else locked.person.replies
-    changes = Changes(replace(locked.person, replies=last), cursors=cursors)
-    stock = Stock(locked, changes, open_replies, is_all=len(events) < MAX_EVENTS)
+async def revise(pool: Pool, openid: str, decide: Callable[[Stock], T], push_key: str | None = None) -> T | None:
+    """What `decide` makes of the person as they are, with its changes written. None: nobody we know.
+
+    Decided anew when somebody else wrote meanwhile, so `decide` may change the stock only.
+    """
+    while True:  # ends: of those who write at the same time, one succeeds in each round
+        found = await store.look(pool, openid, push_key)
+        if found is None:
+            return None
+        stock = take_stock(found)
+        answer = decide(stock)
+        if stock.is_left or await store.write(pool, found, stock.written()):
+            return answer
+
+
+def take_stock(found: Look) -> Stock:
+    replies, cursors = _replies_of(found.new_events, found.open_replies, found.person.replies)
+    last = replies[-1].position if replies else found.person.replies
+    stock = Stock(found, Changes(replace(found.person, replies=last), cursors=cursors))
     stock.put(replies)
     return stock
 

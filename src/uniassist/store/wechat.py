@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from uniassist.store.pool import Connection, Pool
+import msgspec
+
+from uniassist.store.pool import Pool
 from uniassist.store.queries import load
 
 MAX_EVENTS = 500
@@ -135,33 +136,56 @@ class Medium:
     attempts: int
 
 
-class Locked:
-    """A person under the lock of their row: nobody else changes anything of theirs until the transaction ends."""
+@dataclass(frozen=True)
+class Look:
+    """A person as they were found. `new_events`: in the order in which they are to be said, at most MAX_EVENTS.
 
-    def __init__(self, connection: Connection, person: Person, push_key: str | None, push: Push | None) -> None:
-        self._connection = connection
-        self._push_key = push_key
-        self.person = person
-        self.push = push
+    `push`: the one that was asked for. `held_seconds`: for how long a push of theirs may still be answered, looked
+    up when none was asked for.
+    """
 
-    async def new_events(self) -> list[NewEvent]:
-        """In the order in which they are to be said; at most MAX_EVENTS."""
-        rows = await self._connection.fetch(load("wechat")["new_events"], self.person.openid, MAX_EVENTS)
-        return [NewEvent(*row.values()) for row in rows]
+    version: str
+    person: Person
+    push_key: str | None
+    push: Push | None
+    held_seconds: float
+    new_events: list[NewEvent]
+    open_replies: list[Reply]
 
-    async def open_replies(self) -> list[Reply]:
-        rows = await self._connection.fetch(load("wechat")["open_replies"], self.person.openid, MAX_OPEN)
-        return [Reply(*row.values()) for row in rows]
 
-    async def held_seconds(self) -> float:
-        """For how long a push of theirs may still be answered."""
-        found = await self._connection.fetchval(load("wechat")["held_seconds"], self.person.openid)
-        return float(found or 0.0)
+_PERSON, _PUSH = len(fields(Person)), len(fields(Push))
+_EVENT_ROWS = msgspec.json.Decoder(list[tuple[str, str, str, str | None, str | None, int, str | None]])
+_REPLY_ROWS = msgspec.json.Decoder(list[tuple[str, int, str, str, str | None, str, int, int, str | None, State]])
 
-    async def write(self, changes: Changes) -> None:
-        person, replies, reports = changes.person, changes.replies, changes.reports
-        owner, lease_seconds = changes.lease or (None, 0.0)
-        await self._connection.execute(
+
+async def look(pool: Pool, openid: str, push_key: str | None = None) -> Look | None:
+    """None: nobody we know."""
+    row = await pool.fetchrow(load("wechat")["look"], openid, push_key, MAX_EVENTS, MAX_OPEN, timeout=10)
+    if row is None:
+        return None
+    version, *found = row.values()
+    person, push, (held, events, replies) = (
+        found[:_PERSON],
+        found[_PERSON : _PERSON + _PUSH],
+        found[_PERSON + _PUSH :],
+    )
+    return Look(
+        version,
+        Person(*person),
+        push_key,
+        Push(*push) if push[0] is not None else None,
+        float(held or 0.0),
+        [NewEvent(*each) for each in _EVENT_ROWS.decode(events)] if events else [],
+        [Reply(*each) for each in _REPLY_ROWS.decode(replies)] if replies else [],
+    )
+
+
+async def write(pool: Pool, found: Look, changes: Changes) -> bool:
+    """False, and nothing is written, when anything of the person changed since they were looked at."""
+    person, replies, reports = changes.person, changes.replies, changes.reports
+    owner, lease_seconds = changes.lease or (None, 0.0)
+    return bool(
+        await pool.fetchval(
             load("wechat")["write"],
             person.openid,
             person.message_sends,
@@ -189,33 +213,17 @@ class Locked:
             ["\n".join(report.event_ids) for report in reports],
             [report.outcome for report in reports],
             [report.detail for report in reports],
-            self._push_key,
+            found.push_key,
             changes.decision,
             changes.reply,
             changes.closes_window,
             changes.ends_lease,
             owner,
             lease_seconds,
+            found.version,
+            timeout=10,
         )
-
-
-_PERSON_FIELDS = len(fields(Person))
-
-
-@asynccontextmanager
-async def locked(pool: Pool, openid: str, push_key: str | None = None) -> AsyncIterator[Locked | None]:
-    """The person, locked; with `push_key`, that push as well. None: nobody we know. No network call inside."""
-    async with pool.acquire(timeout=5) as connection, connection.transaction():
-        if push_key is None:
-            row = await connection.fetchrow(load("wechat")["lock_person"], openid, timeout=10)
-        else:
-            row = await connection.fetchrow(load("wechat")["lock_person_and_push"], openid, push_key, timeout=10)
-        if row is None:
-            yield None
-            return
-        found = tuple(row.values())
-        push = Push(*found[_PERSON_FIELDS:]) if push_key is not None else None
-        yield Locked(connection, Person(*found[:_PERSON_FIELDS]), push_key, push)
+    )
 
 
 async def receive(

@@ -1,4 +1,4 @@
--- adapter-wechat's own tables. Whatever is done for a person is done under the lock of their row.
+-- adapter-wechat's own tables. What is done for a person is written only while their row is as it was when looked at.
 
 -- name: receive
 -- $1 push, $2 openid, $3 seconds to hold, $4 when the person acted, $5 'message', 'event' or null: what it opens.
@@ -37,44 +37,38 @@ WITH pushed AS (
 )
 SELECT pushes, decision, reply, age_seconds FROM pushed;
 
--- name: lock_person
-SELECT openid, extract(epoch FROM now() - message_at)::float8 AS message_age, message_sends,
-       extract(epoch FROM now() - event_at)::float8 AS event_age, event_sends, menu, replies, failures, lease_owner,
-       lease_expires_at > now() IS TRUE AS is_leased
-FROM wechat_people WHERE openid = $1 FOR UPDATE;
-
--- name: lock_person_and_push
--- Both locked, so that both are seen as whoever had them before left them.
-SELECT p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age, p.message_sends,
-       extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies, p.failures,
-       p.lease_owner, p.lease_expires_at > now() IS TRUE AS is_leased, h.pushes, h.decision, h.reply,
-       extract(epoch FROM now() - h.created_at)::float8 AS age_seconds
-FROM wechat_people p JOIN wechat_pushes h ON h.push_key = $2 WHERE p.openid = $1 FOR UPDATE;
-
--- name: held_seconds
-SELECT extract(epoch FROM max(held_until) - now())::float8 FROM wechat_pushes
-WHERE openid = $1 AND held_until > now();
-
--- name: new_events
-SELECT e.event_id, e.trace_id, e.session_id, e.run_id, e.provider_id, e.seq, e.payload
-FROM sessions s
-LEFT JOIN wechat_cursors c ON c.session_id = s.session_id
-JOIN LATERAL (
-    SELECT t.event_id, t.trace_id, t.session_id, t.run_id, t.provider_id, t.seq,
-           CASE WHEN t.kind = 'interaction' THEN t.payload END AS payload
-    FROM timeline_events t WHERE t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0) ORDER BY t.seq LIMIT $2
-) e ON true
-WHERE s.user_id = 'wx:' || $1 AND s.signed AND starts_with(s.session_id, 'wx-session:')
-  AND s.seq > coalesce(c.seq, 0)
-ORDER BY s.created_at, s.session_id, e.seq LIMIT $2;
-
--- name: open_replies
-SELECT event_id, position, session_id, trace_id, run_id, text, pieces, in_flight, choices, state
-FROM wechat_replies WHERE openid = $1 AND state IN ('waiting', 'sending', 'parked') ORDER BY position LIMIT $2;
+-- name: look
+-- A person, one of their pushes ($2, or null), what is new on their timelines (at most $3) and what is open (at most
+-- $4), as one look finds them. `version` changes with every change of the person's row, by anyone.
+SELECT p.xmin::text AS version, p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age,
+       p.message_sends, extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies,
+       p.failures, p.lease_owner, p.lease_expires_at > now() IS TRUE AS is_leased,
+       h.pushes, h.decision, h.reply, extract(epoch FROM now() - h.created_at)::float8 AS age_seconds,
+       CASE WHEN $2::text IS NULL THEN (
+           SELECT extract(epoch FROM max(held_until) - now())::float8 FROM wechat_pushes
+           WHERE openid = $1 AND held_until > now()) END AS held_seconds,
+       (SELECT json_agg(json_build_array(event_id, trace_id, session_id, run_id, provider_id, seq, payload)
+                        ORDER BY created_at, session_id, seq) FROM (
+           SELECT e.*, s.created_at FROM sessions s
+           LEFT JOIN wechat_cursors c ON c.session_id = s.session_id
+           JOIN LATERAL (
+               SELECT t.event_id, t.trace_id, t.session_id, t.run_id, t.provider_id, t.seq,
+                      CASE WHEN t.kind = 'interaction' THEN t.payload::text END AS payload
+               FROM timeline_events t WHERE t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0)
+               ORDER BY t.seq LIMIT $3
+           ) e ON true
+           WHERE s.user_id = 'wx:' || $1 AND s.signed AND starts_with(s.session_id, 'wx-session:')
+             AND s.seq > coalesce(c.seq, 0)
+           ORDER BY s.created_at, s.session_id, e.seq LIMIT $3) new) AS new_events,
+       (SELECT json_agg(json_build_array(event_id, position, session_id, trace_id, run_id, text, pieces, in_flight,
+                                         choices::text, state) ORDER BY position) FROM (
+           SELECT * FROM wechat_replies WHERE openid = $1 AND state IN ('waiting', 'sending', 'parked')
+           ORDER BY position LIMIT $4) r) AS open_replies
+FROM wechat_people p LEFT JOIN wechat_pushes h ON h.push_key = $2 WHERE p.openid = $1;
 
 -- name: write
 -- $1 openid; $2..$8 the person; $9..$18 replies, new or changed; $19, $20 cursors; $21..$26 reports;
--- $27..$29 the push.
+-- $27..$29 the push; $34 the version that all this was decided on. Whether it still was that: else nothing is written.
 WITH person AS (
     UPDATE wechat_people SET message_sends = $2, event_sends = $3, menu = $4::jsonb, replies = $5, failures = $6,
         message_at = CASE WHEN $30 THEN NULL ELSE message_at END,
@@ -82,26 +76,31 @@ WITH person AS (
         lease_owner = CASE WHEN $31 THEN NULL ELSE lease_owner END,
         lease_expires_at = CASE WHEN $31 THEN NULL WHEN lease_owner = $32 THEN now() + make_interval(secs => $33)
                                 ELSE lease_expires_at END
-    WHERE openid = $1
+    WHERE openid = $1 AND xmin = $34::text::xid RETURNING openid
 ), reply AS (
     INSERT INTO wechat_replies AS r (openid, event_id, position, session_id, trace_id, run_id, text, pieces, in_flight,
                                      choices, state)
     SELECT $1, * FROM unnest($9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[],
                              $15::integer[], $16::integer[], $17::jsonb[], $18::text[])
+    WHERE EXISTS (SELECT FROM person)
     ON CONFLICT (event_id) DO UPDATE SET text = EXCLUDED.text, pieces = EXCLUDED.pieces,
         in_flight = EXCLUDED.in_flight, state = EXCLUDED.state, updated_at = now()
 ), cursor AS (
     INSERT INTO wechat_cursors AS c (session_id, seq) SELECT * FROM unnest($19::text[], $20::bigint[])
+    WHERE EXISTS (SELECT FROM person)
     ON CONFLICT (session_id) DO UPDATE SET seq = greatest(c.seq, EXCLUDED.seq)
 ), report AS (
     INSERT INTO wechat_reports (openid, session_id, trace_id, run_id, event_ids, outcome, detail)
     SELECT $1, session_id, trace_id, run_id, string_to_array(event_ids, E'\n'), outcome, detail
     FROM unnest($21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[])
         AS r (session_id, trace_id, run_id, event_ids, outcome, detail)
+    WHERE EXISTS (SELECT FROM person)
+), push AS (
+    UPDATE wechat_pushes SET decision = coalesce($28::jsonb, decision), reply = coalesce($29, reply),
+        held_until = CASE WHEN $29 IS NULL THEN held_until WHEN $29 <> '' THEN now() + interval '1 second' END
+    WHERE push_key = $27 AND EXISTS (SELECT FROM person)
 )
-UPDATE wechat_pushes SET decision = coalesce($28::jsonb, decision), reply = coalesce($29, reply),
-    held_until = CASE WHEN $29 IS NULL THEN held_until WHEN $29 <> '' THEN now() + interval '1 second' END
-WHERE push_key = $27;
+SELECT count(*) = 1 FROM person;
 
 -- name: let_go
 -- A push that ends in silence: nothing more will be shown through it, the sender may go on.

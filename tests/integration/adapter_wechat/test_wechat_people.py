@@ -1,0 +1,103 @@
+"""What is decided on a look at a person is written only while they are as they were."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from uniassist.adapter_wechat.stock import Stock, revise
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool, create_pool
+from uniassist.store.wechat import Changes, Due, NewReport
+
+OPENID = "o-1"
+EVENT = """
+WITH session AS (
+    INSERT INTO sessions AS s (session_id, user_id, signed, seq) VALUES ('wx-session:o-1', 'wx:o-1', true, 1)
+    ON CONFLICT (session_id) DO UPDATE SET seq = s.seq + 1 RETURNING seq
+)
+INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)
+SELECT $1, 't', 'wx-session:o-1', 'wx:o-1', seq, 0, 'interaction',
+       '{"event": {"type": "assistant_message", "text": "好"}, "source": "provider"}' FROM session
+"""
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    opened = await create_pool(database_url, application_name="test")
+    await pushed(opened, "p-1")
+    await opened.execute(EVENT, "e-1")
+    yield opened
+    await opened.close()
+
+
+async def pushed(pool: Pool, key: str) -> None:
+    acted_at = dt.datetime.now(dt.UTC)
+    await store.receive(pool, key, OPENID, hold_seconds=6.0, acted_at=acted_at, opens="message")
+
+
+CHANGES: dict[str, Callable[[Pool], Awaitable[object]]] = {
+    "a push": lambda pool: pushed(pool, "p-2"),
+    "an event on the stream": lambda pool: store.mark_due(pool, ["e-1"]),
+    "a look for what the stream never told": store.sweep,
+    "a push that was let go": lambda pool: store.let_go(pool, "p-1"),
+    "a sender": lambda pool: store.claim_due(pool, "other", lease_seconds=10.0, limit=1),
+    "a person who left": lambda pool: store.erase(pool, OPENID),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_nothing_is_written_over_what_somebody_else_changed(pool: Pool, change: str) -> None:
+    if change == "a sender":
+        await store.let_go(pool, "p-1")
+    found = await store.look(pool, OPENID, "p-1")
+    assert found is not None
+    await CHANGES[change](pool)
+    report = NewReport("wx-session:o-1", "t", None, ("e-1",), "sent", "d")
+    changes = Changes(replace(found.person, menu='{"a": 1}'), reports=[report], due=Due(None), reply="好")
+    before = await everything(pool)
+    assert await store.write(pool, found, changes) is False
+    assert await everything(pool) == before
+
+
+async def everything(pool: Pool) -> list[list[str]]:
+    tables = ("wechat_people", "wechat_pushes", "wechat_replies", "wechat_reports", "wechat_cursors")
+    return [[str(row) for row in await pool.fetch(f"SELECT * FROM {table}")] for table in tables]
+
+
+async def test_the_same_is_written_when_nobody_did(pool: Pool) -> None:
+    found = await store.look(pool, OPENID, "p-1")
+    assert found is not None
+    assert [event.event_id for event in found.new_events] == ["e-1"]
+    assert await store.write(pool, found, Changes(replace(found.person, menu='{"a": 1}'), reply="好"))
+    again = await store.look(pool, OPENID, "p-1")
+    assert again is not None
+    assert (again.person.menu, again.push and again.push.reply) == ('{"a": 1}', "好")
+    assert again.version != found.version
+
+
+async def test_of_many_who_decide_at_once_each_sees_what_those_before_it_did(pool: Pool) -> None:
+    def count(stock: Stock) -> int:
+        stock.changes.person = replace(stock.changes.person, failures=stock.changes.person.failures + 1)
+        return stock.changes.person.failures
+
+    counted = await asyncio.gather(*(revise(pool, OPENID, count) for _ in range(30)))
+    assert sorted(each for each in counted if each is not None) == list(range(1, 31))
+
+
+async def test_a_push_is_taken_up_once_by_those_who_answer_it_at_once(pool: Pool) -> None:
+    def answer(stock: Stock) -> list[str]:
+        waiting = stock.in_state("waiting")
+        stock.put(replace(reply, state="sent") for reply in waiting)
+        return [reply.event_id for reply in waiting]
+
+    taken = await asyncio.gather(*(revise(pool, OPENID, answer, "p-1") for _ in range(10)))
+    assert sorted(each for each in taken if each is not None) == [*([[]] * 9), ["e-1"]]
+
+
+async def test_nobody_we_know_is_none(pool: Pool) -> None:
+    assert await revise(pool, "o-2", lambda _: "decided") is None
