@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 HAND_OVER_SECONDS = 4.0
 ANSWER_SECONDS = 15.0  # the platform pushes three times in fifteen seconds; nobody asks after that
-_KEPT_SECONDS = 60.0
+_KEPT_SECONDS = 30.0
 _MAX_KEPT = 20_000
 
 
@@ -78,7 +78,10 @@ def _log_bug(task: asyncio.Task[None]) -> None:
 
 
 class Deliveries:
-    """The deliveries of the last minute, by push. Across restarts the gateway recognises them."""
+    """The deliveries whose push may still be repeated, by push. Across restarts the gateway recognises them.
+
+    Many at a time, so none is kept for nothing: each is a hundred objects, and a full collection looks at all.
+    """
 
     def __init__(self) -> None:
         self._by_key: OrderedDict[str, Delivery] = OrderedDict()
@@ -94,6 +97,12 @@ class Deliveries:
         self._by_key.pop(key, None)
         delivery = self._by_key[key] = Delivery(errand)
         return delivery
+
+    def answered(self, key: str) -> None:
+        """Its push has its answer, and so has every repetition."""
+        known = self._by_key.get(key)
+        if known is not None and known.done:
+            del self._by_key[key]
 
     async def stop(self) -> None:
         """Cancel what is still on its way; the platform's next push starts it again, elsewhere or later."""

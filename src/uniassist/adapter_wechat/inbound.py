@@ -140,7 +140,7 @@ class Inbound:
         message_id = message.message_id or f"test-{uuid.uuid4().hex}"
         made = text_input(message.openid, message.text, message_id, int(time.time() * 1000))
         try:
-            taken = await self._take(made, message_id)
+            taken = await self._take(made, message_id, asks_anew=True)
         except OUTAGE as error:
             log.error("a message could not be taken", reason=repr(error))
             return None
@@ -177,8 +177,11 @@ class Inbound:
             await self._let_go(key)
         return text
 
-    async def _take(self, message: UnifiedUserInput, message_id: str) -> Taken:
-        """Note the push and see to it that its errand is under way. OUTAGE errors."""
+    async def _take(self, message: UnifiedUserInput, message_id: str, *, asks_anew: bool = False) -> Taken:
+        """Note the push and see to it that its errand is under way. OUTAGE errors.
+
+        `asks_anew`: what was answered is asked for again at the gateway, which knows it, for its acknowledgement.
+        """
         assert message.channel is not None
         openid = message.channel.id
         key = push_key(openid, message_id)
@@ -187,6 +190,8 @@ class Inbound:
             self._pool, key, openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens="message"
         )
         comes_again = push.pushes < LAST_PUSH and push.age_seconds < LAST_PUSH_AGE_SECONDS
+        if push.reply is not None and not asks_anew:
+            return Taken(key, openid, trace_id(openid, message_id), comes_again, None, replied=push.reply)
         answer = await self._read_answer(key, openid, message.text or "")
         if isinstance(answer, Told):
             return Taken(key, openid, trace_id(openid, message_id), comes_again, None, answer.text)
@@ -196,7 +201,7 @@ class Inbound:
             else Message(self._gateway, self._media, message)
         )
         delivery = self._deliveries.join(key, errand)
-        return Taken(key, openid, errand.trace_id, comes_again, delivery, replied=push.reply)
+        return Taken(key, openid, errand.trace_id, comes_again, delivery)
 
     async def _read_answer(self, key: str, openid: str, text: str) -> menus.Answer:
         """What a number stands for, decided at its first push and the same at each repetition."""
@@ -249,6 +254,7 @@ class Inbound:
         )
         if text is None:
             await self._let_go(taken.key)
+        self._deliveries.answered(taken.key)
         return text
 
     async def _claim(
