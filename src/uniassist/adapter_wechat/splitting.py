@@ -21,6 +21,7 @@ _ENDS = (
 )
 _JOINERS = "\u200d\ufe0e\ufe0f"
 _LABEL_BYTES = 24
+_LOOK_AHEAD = 200
 
 
 def size(text: str) -> int:
@@ -33,7 +34,8 @@ def first_piece(text: str, limit_bytes: int) -> tuple[str, int]:
     window = text[: limit_bytes + 1]  # a character has at least a byte: what comes behind can't fit
     if len(text) == len(window) and size(text) <= limit_bytes:
         return text.rstrip(), len(text)
-    end = _place(window, _fitting(window, limit_bytes))
+    # what begins at the cut is known for a URL or a block by what comes behind it
+    end = _place(text[: limit_bytes + _LOOK_AHEAD], _fitting(window, limit_bytes))
     taken = end
     while taken < len(text) and text[taken].isspace():
         taken += 1
@@ -78,7 +80,8 @@ def _place(text: str, most: int) -> int:
         if start < most < end:
             # all of it to the next piece, unless it is what this one begins with
             return start if text[:start].strip() else _inside(text, most)
-    return _inside(text, most)
+    cut = _inside(text, most)
+    return next((end for start, end in kept_whole if start < cut < end), cut)
 
 
 def _inside(text: str, most: int) -> int:

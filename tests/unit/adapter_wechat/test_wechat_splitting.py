@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from uniassist.adapter_wechat.splitting import first_piece, numbered_piece, pieces, size
@@ -27,6 +27,7 @@ def test_every_piece_fits_and_together_they_are_the_text(text: str, limit: int) 
     assert squeezed("".join(found)) == squeezed(text)
 
 
+@example(words=["https://a.example/path?q=1&r=2.3,4 "] * 7, limit=216)
 @given(words=st.lists(WORDS, max_size=120), limit=st.integers(60, 300))
 def test_no_url_is_ever_cut(words: list[str], limit: int) -> None:
     text = "".join(words)
@@ -34,6 +35,7 @@ def test_no_url_is_ever_cut(words: list[str], limit: int) -> None:
     assert [url for piece in pieces(text, limit) for url in re.findall(r"https://[\x21-\x7e]+", piece)] == whole
 
 
+@example(before=8, lines=5, limit=131)
 @given(before=st.integers(0, 40), lines=st.integers(1, 5), limit=st.integers(100, 160))
 def test_a_code_block_that_fits_a_message_stays_in_one(before: int, lines: int, limit: int) -> None:
     block = "```python\n" + "x = 1. y\n" * lines + "```"
