@@ -27,7 +27,12 @@ _POSTGRES = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGR
 _REDIS: Flavour = "redis-6.2" if os.environ.get("TEST_REDIS") == "6.2" else "valkey"
 
 # The machine is shared with the services under test: no test says anything of speed.
-settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared-machine",
+    deadline=None,
+    max_examples=int(os.environ.get("TEST_EXAMPLES", "100")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("shared-machine")
 
 

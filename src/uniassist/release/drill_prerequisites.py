@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import asyncpg
 from redis.asyncio import Redis
 
@@ -10,6 +13,9 @@ from uniassist.release.entries import consumers, groups
 from uniassist.release.exit_codes import ExitCode, Refused, UsageRefused
 from uniassist.store import delivery
 from uniassist.store import release as store
+
+_LONGEST_READ_SECONDS = 6.0  # above STREAM_CONSUMER_BLOCK_MS, and what else a turn of the worker takes
+_LOOK_SECONDS = 0.1
 
 
 async def check(target: Target, connection: asyncpg.Connection, redis: Redis) -> None:
@@ -51,6 +57,27 @@ async def _check_group(target: Target, connection: asyncpg.Connection, redis: Re
 
 
 async def _groups_of_workers(key: str, there: list[str], connection: asyncpg.Connection, redis: Redis) -> list[str]:
-    """The groups that hold a consumer of a worker that is alive in this database."""
+    """The groups that a living worker of this database reads.
+
+    A worker that was given another group leaves a consumer of its name in the old one: only who asks again counts.
+    A server that doesn't tell (before Redis 7.2 the wait for entries doesn't count as asking) leaves the names.
+    """
     alive = {worker.rsplit(":", 2)[0] for worker in await store.live_workers(connection)}
-    return [group for group in there if await consumers(redis, key, group) & alive]
+    before = {group: await _idle_ms(redis, key, group, alive) for group in there}
+    named = [group for group in there if before[group]]
+    ends = time.monotonic() + _LONGEST_READ_SECONDS
+    while named and time.monotonic() < ends:
+        await asyncio.sleep(_LOOK_SECONDS)
+        read = []
+        for group in named:
+            now = await _idle_ms(redis, key, group, alive)
+            if any(now.get(name, was) < was for name, was in before[group].items()):
+                read.append(group)
+            before[group] = now
+        if read:
+            return read
+    return named
+
+
+async def _idle_ms(redis: Redis, key: str, group: str, alive: set[str]) -> dict[str, int]:
+    return {name: idle for name, idle in (await consumers(redis, key, group)).items() if name in alive}

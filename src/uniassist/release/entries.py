@@ -38,9 +38,10 @@ async def groups(redis: Redis, key: str) -> list[str]:
     return [group["name"].decode("utf-8", "replace") for group in found]
 
 
-async def consumers(redis: Redis, key: str, group: str) -> set[str]:
+async def consumers(redis: Redis, key: str, group: str) -> dict[str, int]:
+    """The group's consumers: for how many ms each has not asked for anything."""
     found = await redis.xinfo_consumers(key, group)
-    return {consumer["name"].decode("utf-8", "replace") for consumer in found}
+    return {consumer["name"].decode("utf-8", "replace"): int(consumer["idle"]) for consumer in found}
 
 
 async def clock_ms(redis: Redis) -> int:

@@ -94,6 +94,25 @@ async def test_a_group_that_is_not_the_workers_is_refused(
     assert not Path(live["WORKER_DRILL_OUTPUT_PATH"]).exists()
 
 
+async def test_the_group_that_the_worker_read_before_it_was_given_another_is_refused(
+    command: Command,
+    live: dict[str, str],
+    worker: ServiceProcess,
+    service: Callable[..., ServiceProcess],
+    connection: asyncpg.Connection,
+) -> None:
+    worker.stop()
+    names = ("DATABASE_URL", "REDIS_URL")
+    service("worker", **{name: live[name] for name in names}, UNIASSIST_STREAM_GROUP="next")
+    await outbox.inject(connection, event_id="next", session_id="next")
+    await eventually(lambda: consumed(connection, "next"), "the worker reads its new group")
+
+    ended = command("drill", "worker", **live)
+    assert (ended.code, "set UNIASSIST_STREAM_GROUP=next" in ended.err) == (2, True), ended.said
+    ended = command("drill", "worker", **{**live, "UNIASSIST_STREAM_GROUP": "next"})
+    assert ended.code == 0, ended.said
+
+
 async def test_a_stream_that_nobody_reads_is_refused(command: Command, live: dict[str, str]) -> None:
     ended = command("drill", "worker", **live)
     assert (ended.code, "UNIASSIST_STREAM_GLOBAL_KEY" in ended.err) == (2, True), ended.said
