@@ -21,7 +21,7 @@ KEY = "k" * 32
 
 
 def token(key: str | bytes = KEY, algorithm: str = "HS256", **changed: Any) -> str:
-    claims = {"sub": "anna", "exp": time.time() + 60} | changed
+    claims = {"sub": "anna", "exp": time.time() + 86_400} | changed
     given = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(given, key, algorithm=algorithm)
 
@@ -34,7 +34,7 @@ def unsigned() -> str:
     def part(value: dict[str, object]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part({'sub': 'anna', 'exp': time.time() + 60})}."
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part({'sub': 'anna', 'exp': time.time() + 86_400})}."
 
 
 @pytest.mark.parametrize(
