@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -32,6 +33,7 @@ from uniassist.cli.release_environment import (
 from uniassist.cli.release_watch_order import Options, order_of
 from uniassist.release.exit_codes import ExitCode, Refused
 from uniassist.release.records import DEFAULT_DIRECTORY
+from uniassist.release.watch import credentials
 from uniassist.release.watch.directory import WatchDirectory, WatchState
 from uniassist.release.watch.samples import Cadence
 from uniassist.release.watch.session import Order
@@ -85,6 +87,7 @@ def run(
         if dry_run:
             _say_plan(screen, order)
             return
+        asyncio.run(credentials.check(order.checks.subject))
         code = start_and_follow(options, screen)
         state = WatchDirectory(home, env).look().state
         screen.document(msgspec.to_builtins(state) if state is not None else {})

@@ -45,6 +45,15 @@ def test_a_good_release_is_watched_to_a_quiet_end(
     assert [json.loads(record.read_text())["exitCode"] for record in records] == [0]
 
 
+def test_a_token_that_the_system_does_not_take_is_named_and_nothing_is_watched(
+    command: Command, staging: dict[str, str], running: dict[str, ServiceProcess], tmp_path: Path
+) -> None:
+    wrong = staging | {"STAGING_CONTEXT_TOKEN": "not-of-this-system-0123456789"}
+    ended = command("release", "watch", "--for", "3s", "--rev", "v42", "--thresholds", THRESHOLDS, **wrong)
+    assert (ended.code, "STAGING_CONTEXT_TOKEN" in ended.err) == (2, True), ended.said
+    assert not list((tmp_path / ".uniassist/release").glob("runs/*-watch-*.json"))
+
+
 async def test_rows_of_a_drill_are_not_counted_where_the_database_is_at_hand(
     running: dict[str, ServiceProcess], database: str
 ) -> None:
