@@ -23,6 +23,7 @@ class Draft:
     now_ms: int
     traceparent: str | None = None
     rows: Rows = field(default_factory=Rows)
+    _memory: Memory | None = None
 
     def __post_init__(self) -> None:
         self.session = replace(self.session)  # the locked one stays as it was until `keep`
@@ -30,10 +31,13 @@ class Draft:
 
     @property
     def memory(self) -> Memory:
-        return msgspec.json.decode(self.session.state, type=Memory)
+        if self._memory is None:
+            self._memory = msgspec.json.decode(self.session.state, type=Memory)
+        return self._memory
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
+        self._memory = memory
         self.session.state = codec.encode(memory).decode()
 
     def continue_in(self, session_id: str, at_ms: int) -> None:
@@ -42,6 +46,7 @@ class Draft:
         old.successor_id = session_id
         self.session = Session(session_id, old.user_id, 0, at_ms, old.signed, None, "{}", True, old.subject)
         self.rows.sessions.append(self.session)
+        self._memory = None
 
     def append(
         self,

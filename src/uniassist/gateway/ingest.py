@@ -33,7 +33,7 @@ from uniassist.gateway.draft import Draft
 from uniassist.gateway.ids import new_id
 from uniassist.gateway.phrases import say
 from uniassist.gateway.providers import Catalogue
-from uniassist.gateway.similarity import similarity, tells_enough
+from uniassist.gateway.similarity import similarity, topic
 from uniassist.store.ledger import RunFacts, RunRow
 
 # What a session keeps of the last text; of both texts the same length is compared, or a long one is unlike itself.
@@ -210,8 +210,7 @@ class Ingest:
                     ],
                 )
             )
-        text = (self.message.text or "")[:TOPIC_CHARACTERS]
-        told = text if tells_enough(text) else ""
+        told = topic((self.message.text or "")[:TOPIC_CHARACTERS])
         before = memory.last_text
         alike = similarity(before, told) if before and told else None
         memory, drifted = routing.after_text(memory, alike=alike, text=told)

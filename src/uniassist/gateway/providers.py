@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -95,7 +96,7 @@ class Catalogue:
         provider = self.get(provider_id)
         return provider.name(locale) if provider is not None else provider_id
 
-    @property
+    @cached_property
     def rules(self) -> tuple[routing.Provider, ...]:
         return tuple(routing.Provider(each.provider_id, each.keywords) for each in self.providers)
 

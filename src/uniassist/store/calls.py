@@ -22,7 +22,7 @@ async def take_over(pool: Pool, *, owner: str, lease_seconds: float, limit: int)
     """Calls whose gateway died, with the attempt that is now to be made."""
     lease = dt.timedelta(seconds=lease_seconds)
     rows = await pool.fetch(load("gateway")["take_over_calls"], owner, lease, limit, timeout=5)
-    names = CallRow.__dataclass_fields__
+    names = CallRow.__struct_fields__
     return [(CallRow(**{name: row[name] for name in names}), row["attempt"]) for row in rows]
 
 

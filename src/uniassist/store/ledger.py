@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from uniassist.store.pool import Connection
 from uniassist.store.queries import load
 
@@ -39,8 +41,7 @@ class Opening:
     subject: str | None = None
 
 
-@dataclass(frozen=True)
-class EventRow:
+class EventRow(msgspec.Struct, frozen=True):
     event_id: str
     trace_id: str
     session_id: str
@@ -56,8 +57,7 @@ class EventRow:
     traceparent: str | None
 
 
-@dataclass(frozen=True)
-class RunRow:
+class RunRow(msgspec.Struct, frozen=True):
     run_id: str
     trace_id: str
     session_id: str
@@ -70,8 +70,7 @@ class RunRow:
     score: float | None
 
 
-@dataclass(frozen=True)
-class CallRow:
+class CallRow(msgspec.Struct, frozen=True):
     """A call owed to a provider; `request` is the body to send, `kind` invoke or interact."""
 
     call_id: str
@@ -83,8 +82,7 @@ class CallRow:
     traceparent: str | None
 
 
-@dataclass(frozen=True)
-class KeyRow:
+class KeyRow(msgspec.Struct, frozen=True):
     scope: str
     key: str
     body_hash: bytes
@@ -222,9 +220,8 @@ async def write(
     await connection.execute(load("ledger")["write"], *arguments)
 
 
-def _columns(rows: Sequence[object], shape: type) -> list[list[object]]:
-    names: Iterable[str] = shape.__dataclass_fields__  # type: ignore[attr-defined]
-    return [[getattr(row, name) for row in rows] for name in names]
+def _columns(rows: Sequence[msgspec.Struct], shape: type[msgspec.Struct]) -> Sequence[Sequence[object]]:
+    return list(zip(*map(msgspec.structs.astuple, rows), strict=True)) or [()] * len(shape.__struct_fields__)
 
 
 def _time(at_ms: int) -> dt.datetime:

@@ -13,6 +13,7 @@ from uniassist.errors import InvalidSignature
 SIGNATURE_HEADER = "x-uniassist-signature"
 TIMESTAMP_HEADER = "x-uniassist-timestamp"
 NONCE_HEADER = "x-uniassist-nonce"
+_HEADERS = frozenset(name.encode() for name in (SIGNATURE_HEADER, TIMESTAMP_HEADER, NONCE_HEADER))
 MAX_SKEW_MS = 5 * 60 * 1000
 
 _SIGNATURE = re.compile(rb"[0-9a-fA-F]{64}")
@@ -37,8 +38,7 @@ def sign(secret: str, body: bytes, *, now_ms: int, nonce: str) -> dict[str, str]
 
 def is_signed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the request claims to be signed, by any of the three headers."""
-    names = {SIGNATURE_HEADER.encode(), TIMESTAMP_HEADER.encode(), NONCE_HEADER.encode()}
-    return any(name.lower() in names for name, _ in headers)
+    return any(name.lower() in _HEADERS for name, _ in headers)
 
 
 def verify(headers: Iterable[tuple[bytes, bytes]], body: bytes, secrets: Sequence[str], now_ms: int) -> str:

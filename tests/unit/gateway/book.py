@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import UnifiedUserInput, UserInteraction
 from uniassist.errors import UniAssistError
@@ -53,7 +55,7 @@ class Book:
         self.events += rows.events
         self.runs |= {run.run_id: run for run in rows.runs}
         for run_id, status in rows.run_status:
-            self.runs[run_id] = replace(self.runs[run_id], status=status)
+            self.runs[run_id] = msgspec.structs.replace(self.runs[run_id], status=status)
         self.nonces |= set(rows.nonces)
         self.keys |= {(key.scope, key.key): (key.body_hash, key.answer) for key in rows.keys}
         self.owed = (self.owed | {call.call_id for call in rows.calls}) - set(rows.settled_calls)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -10,24 +12,43 @@ from hypothesis import strategies as st
 
 from uniassist.gateway import routing
 from uniassist.gateway.routing import Memory
-from uniassist.gateway.similarity import similarity, tells_enough
+from uniassist.gateway.similarity import normalize, similarity, topic
+
+
+def alike(one: str, other: str) -> float:
+    return similarity(normalize(one), normalize(other))
+
 
 texts = st.text(max_size=60) | st.text(alphabet="我你他想要去北京上海旅游计划明天", max_size=30)
 
 
 @given(texts, texts)
 def test_likeness_is_symmetric_and_between_0_and_1(one: str, other: str) -> None:
-    assert 0.0 <= similarity(one, other) == similarity(other, one) <= 1.0
+    assert 0.0 <= alike(one, other) == alike(other, one) <= 1.0
+
+
+@given(texts, texts)
+def test_likeness_is_the_share_of_common_pairs(one: str, other: str) -> None:
+    one, other = normalize(one), normalize(other)
+    pairs = [Counter(text[at : at + 2] for at in range(len(text) - 1)) for text in (one, other)]
+    total = pairs[0].total() + pairs[1].total()
+    assert similarity(one, other) == (2 * (pairs[0] & pairs[1]).total() / total if total else one == other)
+
+
+@given(st.text())
+def test_only_letters_and_digits_are_kept(text: str) -> None:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    assert normalize(text) == "".join(character for character in folded if character.isalnum())
 
 
 @given(texts)
 def test_a_text_is_like_itself(text: str) -> None:
-    assert similarity(text, text) == 1.0
+    assert alike(text, text) == 1.0
 
 
 @given(texts)
 def test_case_width_and_punctuation_make_no_difference(text: str) -> None:
-    assert similarity(f"{text}!", f" {text}。") == 1.0
+    assert alike(f"{text}!", f" {text}。") == 1.0
 
 
 @pytest.mark.parametrize(
@@ -40,7 +61,7 @@ def test_case_width_and_punctuation_make_no_difference(text: str) -> None:
     ],
 )
 def test_the_same_topic_is_alike(one: str, other: str) -> None:
-    assert similarity(one, other) >= routing.DRIFT_BELOW
+    assert alike(one, other) >= routing.DRIFT_BELOW
 
 
 @pytest.mark.parametrize(
@@ -52,7 +73,7 @@ def test_the_same_topic_is_alike(one: str, other: str) -> None:
     ],
 )
 def test_another_topic_is_not(one: str, other: str) -> None:
-    assert similarity(one, other) < routing.DRIFT_BELOW
+    assert alike(one, other) < routing.DRIFT_BELOW
 
 
 @pytest.mark.parametrize(
@@ -60,7 +81,7 @@ def test_another_topic_is_not(one: str, other: str) -> None:
     [("", False), ("好的", False), ("好的，谢谢！", False), ("......!!!!", False), ("一二三四五六", True)],
 )
 def test_only_letters_and_digits_count_as_length(text: str, enough: bool) -> None:
-    assert tells_enough(text) is enough
+    assert bool(topic(text)) is enough
 
 
 def count(likenesses: list[float | None]) -> list[int]:
