@@ -25,7 +25,7 @@ _FAULTS = {
     "accepted, then dropped": Fault("accepted_then_dropped"),
     "dropped": Fault("dropped"),
     "busy": Fault("code", -1),
-    "busy, said late": Fault("code", -1, seconds=1.5),
+    "busy, said late": Fault("code", -1, seconds=2.5),
     "502": Fault("status", 502),
 }
 _OPEN = "SELECT count(*) FROM wechat_replies WHERE state IN ('waiting', 'sending')"
@@ -115,6 +115,8 @@ async def _live(
                 continue
             await asyncio.gather(*under_way)
             under_way.clear()
+            if chance.random() < 0.3:  # and writes again while an answer may be on its way as a message
+                await asyncio.sleep(chance.uniform(0.5, 3.0))
         await asyncio.gather(*under_way)
 
 
