@@ -14,11 +14,15 @@ from uniassist.errors import InvalidRequest, PayloadTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_NESTING = 64
+# Postgres writes numbers out, 1e308 with 309 digits: so many may the exponents of a body stand for.
+MAX_WRITTEN_DIGITS = 64 * 1024
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and at the end of the text as well: an unterminated string is passed over once, not from each quote.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_EXPONENT = re.compile(rb"[0-9.][eE][+-]?([0-9]+)")
 _BRACKET = re.compile(rb"[\[\]{}]")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
@@ -59,6 +63,8 @@ def check_text(raw: bytes) -> None:
         _check_escapes(raw)
     if raw.count(b"{") + raw.count(b"[") > MAX_NESTING:
         _check_nesting(raw)
+    if _written_digits(raw) > MAX_WRITTEN_DIGITS and _written_digits(_STRING.sub(b"", raw)) > MAX_WRITTEN_DIGITS:
+        raise InvalidRequest(f"body: numbers of more than {MAX_WRITTEN_DIGITS} digits in all, written out")
 
 
 def describe(error: Exception) -> str:
@@ -107,6 +113,10 @@ def _has_nul(parsed: Any) -> bool:
         elif isinstance(value, list):
             waiting.extend(value)
     return False
+
+
+def _written_digits(raw: bytes) -> int:
+    return sum(min(int(exponent[:9]), MAX_WRITTEN_DIGITS) for exponent in _EXPONENT.findall(raw))
 
 
 def _check_nesting(raw: bytes) -> None:

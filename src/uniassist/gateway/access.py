@@ -16,6 +16,16 @@ class Caller:
     subject: str | None = None
 
 
+# A channel's names can be guessed: nobody without its signature may take them before it does.
+CHANNEL_SESSIONS, CHANNEL_USERS = ("wx-session:",), ("wx:",)
+
+
+def check_names(session_id: str, user_id: str, caller: Caller) -> None:
+    """InvalidSignature when a session or user of a channel's is named without its signature."""
+    if not caller.signed and (session_id.startswith(CHANNEL_SESSIONS) or user_id.startswith(CHANNEL_USERS)):
+        raise InvalidSignature("x-uniassist-signature: required for a session or user of a signed source")
+
+
 def check(session: Session, *, user_id: str, caller: Caller) -> None:
     """SessionNotFound for another's session; InvalidSignature where only signed calls are taken."""
     if session.user_id != user_id:

@@ -108,6 +108,9 @@ class Batch:
         self._rows.events += draft.rows.events
         self._rows.runs += draft.rows.runs
         self._rows.run_status += draft.rows.run_status
+        for run_id, status in draft.rows.run_status:
+            if (run := self._facts.runs.get(run_id)) is not None:  # the next turn of the batch sees it
+                self._facts.runs[run_id] = replace(run, status=status)
         self._rows.calls += draft.rows.calls
 
     def _shorten(self, named: Session, newest: Session) -> None:

@@ -27,6 +27,8 @@ from uniassist.tracing import NO_SPANS, Spans
 log = structlog.get_logger()
 
 MAX_BATCH = 256
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_QUEUED_BYTES = 64 * 1024 * 1024
 MAX_TRIES = 4
 MAX_LOOKS = 8
 ANSWER_SECONDS = 15.0
@@ -96,6 +98,7 @@ class Ledger:
         self._writer_count = writers
         self._writers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._queued_bytes = 0
         self.errors = 0
 
     def start(self) -> None:
@@ -121,10 +124,10 @@ class Ledger:
         if self._stopping:
             raise Unavailable("the gateway is stopping; try again")
         waiting = _Waiting(turn, asyncio.get_running_loop().create_future())
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise Unavailable("too many inputs wait for their commit; try again") from None
+        if self._queued_bytes + turn.size_bytes > MAX_QUEUED_BYTES or self._queue.full():
+            raise Unavailable("too many inputs wait for their commit; try again")
+        self._queue.put_nowait(waiting)
+        self._queued_bytes += turn.size_bytes
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await waiting.answer
@@ -134,8 +137,11 @@ class Ledger:
     async def _write_batches(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            while len(batch) < MAX_BATCH and not self._queue.empty():
+            size_bytes = batch[0].turn.size_bytes
+            while len(batch) < MAX_BATCH and size_bytes < MAX_BATCH_BYTES and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
+                size_bytes += batch[-1].turn.size_bytes
+            self._queued_bytes -= size_bytes
             # Whoever gave up waiting (a dropped connection, the deadline) wants nothing written any more.
             live = [waiting for waiting in batch if not waiting.answer.done()]
             try:
@@ -182,8 +188,7 @@ class Ledger:
     async def _commit_after(self, error: Exception, batch: list[_Waiting], tries: int) -> None:
         """The batch failed for something in it: each turn by itself; a lone one again, where that may help."""
         if len(batch) > 1:
-            for waiting in batch:
-                await self._commit([waiting])
+            await self._commit_each(batch)
         elif tries < MAX_TRIES and isinstance(error, _TRY_AGAIN):
             await self._commit(batch, tries + 1)
         elif isinstance(error, _NOT_STORABLE):
@@ -193,18 +198,39 @@ class Ledger:
             log.error("a turn can't be committed", error=repr(error), session=batch[0].turn.session_id)
             _fail(batch[0], error)
 
+    async def _commit_each(self, batch: Sequence[_Waiting], tries: int = 1) -> None:
+        for waiting in batch:
+            if not waiting.answer.done():  # whoever gave up meanwhile wants nothing written
+                await self._commit([waiting], tries)
+
     async def _commit_around_locks(self, batch: list[_Waiting], tries: int) -> None:
-        """Someone (an operator's open transaction, say) holds a session for long: only its own turns suffer."""
-        async with self._pool.acquire(timeout=5.0) as connection:
-            free = await store.unlocked_sessions(connection, {waiting.turn.session_id for waiting in batch})
+        """Someone (an operator's open transaction, say) holds a session for long: only its own turns suffer.
+
+        A lock that can't be seen (a session that another gateway is opening) is found by trying each turn alone.
+        """
+        try:
+            free = await self._free_sessions({waiting.turn.session_id for waiting in batch})
+        except (*OUTAGE, asyncpg.PostgresError) as error:
+            log.warning("not committed: Postgres is away", error=repr(error), turns=len(batch))
+            _refuse(batch, Unavailable("the database is away; try again, with the same key if there is one"))
+            return
         busy = [waiting for waiting in batch if waiting.turn.session_id not in free]
         rest = [waiting for waiting in batch if waiting.turn.session_id in free]
         log.warning("not committed: sessions are locked", turns=len(busy) or len(batch))
-        if tries >= MAX_TRIES:
-            busy, rest = batch, []
+        if not busy and len(rest) == 1 and tries >= MAX_TRIES:
+            busy, rest = rest, []
         _refuse(busy, Unavailable("the session is locked by someone else; try again"))
-        if rest:
+        if not busy and rest:
+            await self._commit_each(rest, MAX_TRIES)
+        elif rest:
             await self._commit(rest, tries + 1)
+
+    async def _free_sessions(self, session_ids: set[str]) -> set[str]:
+        """Of the sessions those that nobody holds a lock on, nor on the newest one of their line."""
+        async with self._pool.acquire(timeout=5.0) as connection:
+            newest = await store.newest_sessions(connection, session_ids)
+            free = await store.unlocked_sessions(connection, session_ids | set(newest.values()))
+        return {each for each in session_ids if each in free and newest.get(each, each) in free}
 
     async def _transaction(self, waiting: Sequence[_Waiting]) -> _Outcome:
         async with self._pool.acquire(timeout=5.0) as connection, connection.transaction():

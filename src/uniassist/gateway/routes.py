@@ -26,7 +26,7 @@ from uniassist.errors import (
     RateLimited,
     Unavailable,
 )
-from uniassist.gateway import late_events, routing
+from uniassist.gateway import access, late_events, routing
 from uniassist.gateway.access import Caller
 from uniassist.gateway.callers import Callers
 from uniassist.gateway.cancel import Cancel
@@ -92,6 +92,7 @@ class Routes:
         message = codec.decode(body, UnifiedUserInput)
         set_trace_id(request, message.trace_id)
         caller, nonce = self._callers.writer(request, body, must_sign=message.source != "app")
+        access.check_names(message.session_id, message.user_id, caller)
         self._limit(caller, message.user_id)
         at_ms = activity_ms(message.timestamp_ms, now_ms())
         turn = Turn(
@@ -101,6 +102,7 @@ class Routes:
             nonce=nonce,
             idempotency=_idempotency(request, message, body, caller),
             traceparent=traceparent(request),
+            size_bytes=len(body),
         )
         return await self._ledger.submit(turn)
 
@@ -115,9 +117,11 @@ class Routes:
             session_id=interaction.session_id,
             decide=Interact(interaction, self._directory.catalogue, caller),
             nonce=nonce,
+            idempotency=_keyed(request, f"interact:{caller.subject or interaction.user_id}", body),
             run_id=None if of_session else interaction.run_id,
             traceparent=traceparent(request),
             follows_successor=of_session,
+            size_bytes=len(body),
         )
         return Response(await self._ledger.submit(turn), media_type="application/json")
 
@@ -211,7 +215,9 @@ class Routes:
         )
 
     def _limit(self, caller: Caller, user_id: str) -> None:
-        wait_seconds = self._rate_limit.take(caller.subject or user_id, time.monotonic())
+        # of a kind each: what an unsigned caller says of a channel's user costs that user nothing
+        key = f"{'signed' if caller.signed else 'app'}:{caller.subject or user_id}"
+        wait_seconds = self._rate_limit.take(key, time.monotonic())
         if wait_seconds:
             raise RateLimited("userId: too many inputs of this user; try again", retry_after_seconds=wait_seconds)
 
@@ -225,11 +231,17 @@ class Routes:
 def _idempotency(request: Request, message: UnifiedUserInput, body: bytes, caller: Caller) -> Idempotency | None:
     """By the client's key, else by the channel's message id: a channel pushes the same message again."""
     scope = f"ingest:{message.user_id}" if caller.subject is None else f"ingest-as:{caller.subject}"
-    key = requests.header(request, "idempotency-key", max_length=MAX_KEY_LENGTH)
-    if key is not None:
-        if not key.strip():
-            raise InvalidRequest(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
-        return Idempotency(scope, f"key:{key}", hashlib.sha256(body).digest())
+    if (keyed := _keyed(request, scope, body)) is not None:
+        return keyed
     if message.channel is not None and message.channel.message_id is not None:
         return Idempotency(scope, f"message:{message.source}:{message.channel.message_id}")
     return None
+
+
+def _keyed(request: Request, scope: str, body: bytes) -> Idempotency | None:
+    key = requests.header(request, "idempotency-key", max_length=MAX_KEY_LENGTH)
+    if key is None:
+        return None
+    if not key.strip():
+        raise InvalidRequest(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
+    return Idempotency(scope, f"key:{key}", hashlib.sha256(body).digest())

@@ -26,7 +26,8 @@ class Turn:
     """`decide` returns the answer as bytes, or raises: then nothing of the turn is written, nor of its nonce.
 
     `opening` None: the session must exist (`unknown` is called otherwise and raises). `run_id` asks for the
-    facts of a run, `call_id` for the fence: the lease of that provider call must still be ours.
+    facts of a run, `call_id` for the fence: the lease of that provider call must still be ours. `size_bytes`: of
+    the body, for the bounds on what waits.
     """
 
     session_id: str
@@ -38,3 +39,4 @@ class Turn:
     call_id: str | None = None
     traceparent: str | None = None
     follows_successor: bool = True
+    size_bytes: int = 0

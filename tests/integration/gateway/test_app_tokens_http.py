@@ -112,6 +112,40 @@ async def test_a_channel_writes_and_reads_with_its_signature(guarded: GatewayCli
     assert decoded(await guarded.get(target, bearer("anna")))["events"] == []
 
 
+async def test_nobody_takes_a_channels_session_before_the_channel_does(guarded: GatewayClient) -> None:
+    for squatted in (
+        message(sessionId="wx-session:o1", userId="wx:o1"),
+        message(sessionId="wx-session:o1"),
+        message(userId="wx:o1"),
+    ):
+        refused(await guarded.post("/v0/ingest", squatted, bearer("mallory")), 401, "INVALID_SIGNATURE", "signed")
+    theirs = message("我的秘密", sessionId="wx-session:o1", userId="wx:o1", source="wechat")
+    await guarded.ingest_signed(theirs)
+    path = "/v0/timeline?sessionId=wx-session:o1"
+    assert decoded(await guarded.get(path, bearer("mallory")))["events"] == []
+
+
+async def test_what_is_meant_for_a_user_does_not_go_to_who_names_them_later(guarded: GatewayClient) -> None:
+    user = unique("victim")
+    mine, theirs = message(userId=user), message(userId=user)
+    await guarded.ingest(mine, bearer("anna"))
+    await guarded.ingest(theirs, bearer("mallory"))
+    event = {
+        "schemaVersion": "v0",
+        "userId": user,
+        "providerId": "work",
+        "eventType": "reminder",
+        "title": "秘密",
+        "timestampMs": 1,
+    }
+    assert decoded(await guarded.report({"kind": "domain_event", "event": event}))["accepted"] == 1
+    seen = {
+        who: str(decoded(await guarded.get(f"/v0/timeline?sessionId={sent['sessionId']}", bearer(who))))
+        for who, sent in (("anna", mine), ("mallory", theirs))
+    }
+    assert ("秘密" in seen["anna"], "秘密" in seen["mallory"]) == (True, False)
+
+
 async def test_a_user_who_writes_too_often_is_told_when_to_come_back(
     service: Callable[..., ServiceProcess],
     connect: Callable[[ServiceProcess], GatewayClient],

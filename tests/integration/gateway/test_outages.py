@@ -150,6 +150,33 @@ async def test_a_session_that_someone_locks_holds_up_no_other(
     await gateway.ingest(message("好了", sessionId=locked["sessionId"]))
 
 
+async def test_a_locked_successor_holds_up_only_those_who_go_on_in_it(
+    gateway: GatewayClient, shared_database_url: str
+) -> None:
+    old, free = message("你好"), [message("你好") for _ in range(20)]
+    await gateway.ingest(old)
+    action = interaction(old["sessionId"], "new_session:auto")
+    successor = decoded(await gateway.post("/v0/interact", action))["newSessionId"]
+    with psycopg.connect(shared_database_url) as operator:
+        operator.execute("UPDATE sessions SET user_id = user_id WHERE session_id = %s", (successor,))
+        held = [message("等等", sessionId=old["sessionId"]) for _ in range(4)]
+        answers = await asyncio.gather(*(gateway.post("/v0/ingest", each) for each in [*held, *free]))
+        assert [answer.status for answer in answers] == [503] * 4 + [200] * 20
+    await gateway.ingest(message("好了", sessionId=old["sessionId"]))
+
+
+async def test_a_session_that_somebody_is_opening_holds_up_only_itself(
+    gateway: GatewayClient, shared_database_url: str
+) -> None:
+    opened, free = message("你好"), [message("你好") for _ in range(10)]
+    with psycopg.connect(shared_database_url) as other:
+        other.execute("INSERT INTO sessions (session_id, user_id) VALUES (%s, 'u')", (opened["sessionId"],))
+        answers = await asyncio.gather(*(gateway.post("/v0/ingest", each) for each in [opened, *free]))
+        assert [answer.status for answer in answers] == [503] + [200] * 10
+        other.rollback()
+    await gateway.ingest(opened)
+
+
 async def test_a_full_queue_is_said_and_what_was_taken_is_there(
     service: Start, connect: Connect, database_url: str, shared_redis_url: str
 ) -> None:

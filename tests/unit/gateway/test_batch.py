@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from tests.unit.gateway.book import CATALOGUE, NOW_MS, PLAN_URL, Book, decoded, ingest, interact
 
 from uniassist.contracts import codec
-from uniassist.contracts.inputs import UnifiedUserInput
+from uniassist.contracts.inputs import RunCancellation, UnifiedUserInput
 from uniassist.contracts.interaction import AssistantMessage
 from uniassist.contracts.provider import InvokeRequest
 from uniassist.errors import IdempotencyMismatch, InvalidSignature, SessionNotFound, UniAssistError
+from uniassist.gateway.access import Caller
 from uniassist.gateway.answers import Answer, request_of
 from uniassist.gateway.batch import Batch, CallLost, Facts
+from uniassist.gateway.cancel import Cancel
 from uniassist.gateway.draft import Draft
 from uniassist.gateway.turns import Turn
 from uniassist.store.ledger import CallRow, Opening, RunFacts, Session
@@ -310,3 +312,36 @@ def test_an_opening_is_only_for_the_session_it_names() -> None:
     successor = book.sessions[decoded(answer)["sessionId"]]
     assert (successor.user_id, successor.signed) == ("u", True)
     assert Opening("s", "u", True, 0).session_id == "s"
+
+
+def cancel(run_id: str) -> Turn:
+    asked = RunCancellation(schema_version="v0", trace_id="t2", session_id="s", user_id="u", timestamp_ms=NOW_MS)
+    return Turn("s", Cancel(asked, run_id, Caller(signed=False)), run_id=run_id, follows_successor=False)
+
+
+def run_states(book: Book) -> list[str]:
+    payloads = [event.payload for event in book.timeline("s") if event.kind == "provider_run"]
+    return [str(codec.decode(payload.encode(), dict)["status"]) for payload in payloads]
+
+
+def test_an_answer_in_the_batch_of_its_runs_cancellation_is_dropped() -> None:
+    book = Book()
+    call, run = call_of(book)
+    book.commit(cancel(run.run_id), settle(call, "做好了"))
+    assert run_states(book) == ["pending", "cancelled"]
+    assert "做好了" not in "".join(event.payload for event in book.timeline("s"))
+
+
+def test_a_cancellation_in_the_batch_of_the_answer_comes_too_late() -> None:
+    book = Book()
+    call, run = call_of(book)
+    _, late = book.commit(settle(call, "做好了"), cancel(run.run_id))
+    assert isinstance(late, UniAssistError)
+    assert run_states(book) == ["pending", "completed"]
+
+
+def test_two_cancellations_in_one_batch_are_one() -> None:
+    book = Book()
+    _, run = call_of(book)
+    book.commit(cancel(run.run_id), cancel(run.run_id))
+    assert run_states(book) == ["pending", "cancelled"]

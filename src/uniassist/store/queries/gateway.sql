@@ -7,7 +7,11 @@ WHERE session_id = $1 AND seq > $2
 ORDER BY seq LIMIT $3;
 
 -- name: latest_session
-SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, session_id DESC LIMIT 1;
+-- Of whoever used this userId first: another token's subject that names it later gets nothing that is meant for them.
+SELECT session_id FROM sessions
+WHERE user_id = $1 AND subject IS NOT DISTINCT FROM (
+    SELECT subject FROM sessions WHERE user_id = $1 ORDER BY created_at, session_id LIMIT 1)
+ORDER BY created_at DESC, session_id DESC LIMIT 1;
 
 -- name: renew_calls
 UPDATE provider_calls SET lease_expires_at = now() + $3::interval
@@ -26,8 +30,11 @@ FROM user_context_cache WHERE profile_ref = $1 AND ttl_expires_at > now();
 -- name: last_input
 SELECT payload #>> '{input,locale}' AS locale, payload #>> '{input,timezone}' AS timezone
 FROM timeline_events
-WHERE kind = 'inbound' AND session_id = (SELECT session_id FROM sessions WHERE user_id = $1
-                                         ORDER BY created_at DESC, session_id DESC LIMIT 1)
+WHERE kind = 'inbound' AND session_id = (
+    SELECT session_id FROM sessions
+    WHERE user_id = $1 AND subject IS NOT DISTINCT FROM (
+        SELECT subject FROM sessions WHERE user_id = $1 ORDER BY created_at, session_id LIMIT 1)
+    ORDER BY created_at DESC, session_id DESC LIMIT 1)
 ORDER BY seq DESC LIMIT 1;
 
 -- name: keep_context
