@@ -25,9 +25,9 @@ from uniassist.store.pool import Connection
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-EventId = Annotated[str | None, typer.Option("--event-id")]
-SessionId = Annotated[str | None, typer.Option("--session-id")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000)]
+EventId = Annotated[str | None, typer.Option("--event-id", help="Only this event.")]
+SessionId = Annotated[str | None, typer.Option("--session-id", help="Only events of this session.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many, oldest first.")]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -121,12 +121,14 @@ def _watch(
 def _replay(
     event_id: EventId = None,
     session_id: SessionId = None,
-    every: Annotated[bool, typer.Option("--all")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Of all sessions, up to --limit.")] = False,
     limit: Limit = 20,
     token: Annotated[str | None, typer.Option("--replay-token", help="Repeat with the same to be safe.")] = None,
-    note: Annotated[str | None, typer.Option("--note")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
-    keep_attempts: Annotated[bool, typer.Option("--no-reset-attempts")] = False,
+    note: Annotated[str | None, typer.Option("--note", help="Why, kept with each replayed event.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be moved.")] = False,
+    keep_attempts: Annotated[
+        bool, typer.Option("--no-reset-attempts", help="Let them keep the attempts they had.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     if not (event_id or session_id or every):
@@ -143,6 +145,10 @@ def _replay(
         return
     print(f"replay token: {token}")
     print(f"selected: {done.selected}  inserted: {done.inserted}  updated: {done.updated}")
+    if dry_run:
+        print("dry run: nothing was moved")
+    elif done.updated == limit:
+        print(f"there may be more: this was the limit of {limit}; repeat it, or give a higher --limit")
 
 
 def _pause(
@@ -190,6 +196,10 @@ def _query(ask: Callable[[Connection], Awaitable[T]]) -> T:
     url = database_url()
     try:
         return asyncio.run(run())
+    except TimeoutError:
+        raise StartError("DATABASE_URL: no answer in time; is Postgres overloaded, or a lock held?") from None
+    except asyncpg.UndefinedTableError:
+        raise StartError("DATABASE_URL: no UniAssist schema there; next: uniassist db migrate") from None
     except (OSError, asyncpg.PostgresConnectionError) as error:
         raise _unreachable(error) from None
 

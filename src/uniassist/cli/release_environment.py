@@ -22,7 +22,7 @@ from uniassist.release.interrupts import Interrupted
 from uniassist.release.masking import Masker
 from uniassist.release.records import DEFAULT_DIRECTORY, Records
 from uniassist.settings import Reader
-from uniassist.settings.variables import VARIABLES
+from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES
 
 Env = Annotated[str, typer.Option("--env", help="Which environment: staging or prod.")]
 EnvFile = Annotated[
@@ -59,11 +59,15 @@ class Environment:
         values.setdefault("UNIASSIST_ENV", name)
         secret = [variable for variable in VARIABLES.values() if variable.secret]
         mask = Masker(
-            [values.get(variable.name, "") for variable in secret if variable.kind != "url"],
+            [
+                *(values.get(variable.name, "") for variable in secret if variable.kind != "url"),
+                *(value for name, value in values.items() if name.startswith(PROVIDER_TOKEN_PREFIX)),
+            ],
             [values.get(variable.name, "") for variable in secret if variable.kind == "url"],
         )
         own = read_env_file(file) if file is not None else {}
-        return cls(name, values, file, mask, frozenset({*VARIABLES, *own}))
+        tokens = {name for name in values if name.startswith(PROVIDER_TOKEN_PREFIX)}
+        return cls(name, values, file, mask, frozenset({*VARIABLES, *own, *tokens}))
 
     def reader(self) -> Reader:
         return Reader(self.values)

@@ -88,7 +88,8 @@ def run(
             "toolVersion": VERSION,
             **known,
         }
-        screen.say("gate green" if steps.ok else f"gate RED: {steps.failed[0].name}")
+        counts = "" if source.commit is not None else ", but it counts for no release: it was of no tagged commit"
+        screen.say(f"gate green{counts}" if steps.ok else f"gate RED: {steps.failed[0].name}")
         screen.lines += ["", *map(environment.mask, gate.output)]
         keep(screen, records, document, source.commit, **known)
         screen.document(document)

@@ -63,6 +63,7 @@ def run(
         environment = Environment.load(env, env_file)
     with ending(environment.mask):
         context = Context.of(environment, as_json, state_dir, driver, driver_file, because, healthy_within)
+        _refuse_another_driver(context)
         if dry_run:
             unfinished.stopped(context.home)
             _tell(context, target_of(context.home, to))
@@ -101,6 +102,17 @@ def conduct(context: Context, ran: Run, target: Release, first_failed: float | N
     if code is not ExitCode.ROLLED_BACK:
         context.screen.say("next: uniassist release resume")
     return code
+
+
+def _refuse_another_driver(context: Context) -> None:
+    """The default would start services on this machine, while those to roll back run elsewhere."""
+    last = context.home.runs.last(context.environment.name)
+    if last is not None and last.driver != context.driver.name:
+        file = " and its --driver-file" if last.driver == "exec" else ""
+        raise UsageRefused(
+            f"--driver: {context.environment.name} was last released with {last.driver} ({last.id}), "
+            f"not with {context.driver.name}: give --driver {last.driver}{file}"
+        )
 
 
 def _noted(context: Context, write: Callable[[], Incident]) -> None:

@@ -26,11 +26,11 @@ from uniassist.gateway.live import Hub
 from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.operations import operations
 from uniassist.gateway.overview import Overview
-from uniassist.gateway.providers import TOKEN_PREFIX
 from uniassist.gateway.rate_limit import RateLimit
 from uniassist.gateway.routes import Routes
 from uniassist.lifecycle import Loop
 from uniassist.settings import GatewaySettings
+from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX
 from uniassist.store import calls as stored_calls
 from uniassist.store.pool import Pool, create_pool
 from uniassist.telemetry import configure_logging
@@ -143,7 +143,7 @@ def _directory(settings: GatewaySettings, client: JsonClient, metrics: Metrics) 
     return Directory(
         settings.providers_file,
         base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url},
-        tokens={name: value for name, value in os.environ.items() if name.startswith(TOKEN_PREFIX)},
+        tokens={name: value for name, value in os.environ.items() if name.startswith(PROVIDER_TOKEN_PREFIX)},
         timeout_ms=settings.provider_timeout_ms,
         client=client,
         metrics=metrics,

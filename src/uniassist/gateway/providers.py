@@ -14,8 +14,8 @@ import msgspec
 from uniassist.contracts.language import language
 from uniassist.errors import SettingsError
 from uniassist.gateway import routing
+from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX
 
-TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
 _SHORTEST_TOKEN = 16
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -143,8 +143,10 @@ def _token(name: str, entry: _Entry, member: str, variable: str | None, tokens: 
     """A secret is named in the file, and kept in the environment."""
     if variable is None:
         return None
-    if not variable.startswith(TOKEN_PREFIX):
-        raise SettingsError(f"{name}: {entry.id}.{member}: expected a variable that starts with {TOKEN_PREFIX}")
+    if not variable.startswith(PROVIDER_TOKEN_PREFIX):
+        raise SettingsError(
+            f"{name}: {entry.id}.{member}: expected a variable that starts with {PROVIDER_TOKEN_PREFIX}"
+        )
     token = tokens.get(variable, "")
     if len(token) < _SHORTEST_TOKEN:
         raise SettingsError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from uniassist.errors import SettingsError
 from uniassist.release.checklist import CheckFailed
 from uniassist.settings import Reader, is_placeholder
-from uniassist.settings.variables import VARIABLES, Variable
+from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES, Variable
 
 _PREFIXES = ("UNIASSIST_", "OUTBOX_", "STREAM_CONSUMER_", "WECHAT_", "STAGING_", "WORKER_DRILL_")
 
@@ -24,9 +24,13 @@ def check_env(values: Mapping[str, str], environment: str, *, is_file: bool) -> 
     if wrong:
         raise CheckFailed("\n".join(wrong))
     required = sum(variable.need == "required" for variable in VARIABLES.values())
-    doubtful = sorted(name for name in values if name.startswith(_PREFIXES) and name not in VARIABLES)
+    doubtful = sorted(name for name in values if name.startswith(_PREFIXES) and not _is_known(name))
     note = f"; unknown to this release: {', '.join(doubtful)}" if doubtful else ""
     return f"all {required} required variables are set, no placeholder is left{note}"
+
+
+def _is_known(name: str) -> bool:
+    return name in VARIABLES or name.startswith(PROVIDER_TOKEN_PREFIX)
 
 
 def _problem(variable: Variable, values: Mapping[str, str]) -> str | None:

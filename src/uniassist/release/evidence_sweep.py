@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from uniassist.release.masking import MASK, Masker, forms_of, passwords_of
-from uniassist.settings.variables import VARIABLES
+from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES
 
 # What wrapping, quoting and indenting put between the parts of a text: all but letters and digits.
 _BETWEEN = re.compile(r"(?:\\[nrt]|\\u000[aAdD]|%0[aAdD]|[\W_])+")
@@ -31,8 +31,8 @@ class Sweep:
         known = {
             (name, value)
             for env in env_sets
-            for name, variable in VARIABLES.items()
-            if variable.secret and (value := env.get(name, "").strip())
+            for name, given in env.items()
+            if _is_secret(name) and (value := given.strip())
         }
         self._secrets = [_secret(name, value) for name, value in sorted(known)]
 
@@ -61,8 +61,13 @@ class Sweep:
         return self.redact(text)[1]
 
 
+def _is_secret(name: str) -> bool:
+    known = VARIABLES.get(name)
+    return known.secret if known is not None else name.startswith(PROVIDER_TOKEN_PREFIX)
+
+
 def _secret(name: str, value: str) -> _Secret:
-    is_url = VARIABLES[name].kind == "url"
+    is_url = name in VARIABLES and VARIABLES[name].kind == "url"
     values = passwords_of(value) if is_url else [value]
     squeezed = {_squeeze(form)[0] for each in values for form in forms_of(each)}
     mask = Masker(urls=[value]) if is_url else Masker([value])

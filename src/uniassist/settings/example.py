@@ -15,6 +15,10 @@ _HEAD = """\
 """
 
 
+# As the runbook's own commands name them: a drill compares its group with the worker's.
+_STAGING = {"UNIASSIST_ENV": "staging", "UNIASSIST_STREAM_GROUP": "ua-delivery-staging"}
+
+
 def render() -> str:
     """The file as text; a shell can source it."""
     parts = [_HEAD]
@@ -28,8 +32,8 @@ def _entry(variable: Variable) -> str:
     marks = variable.need + (", secret" if variable.secret else "")
     hint = "" if variable.kind in ("text", "list", "url") else f" Expected: {variable.expected()}."
     lines = f"# {variable.meaning}{hint} [{marks}]\n"
-    if variable.name == "UNIASSIST_ENV":
-        return f"{lines}UNIASSIST_ENV=staging\n"
+    if variable.name in _STAGING:
+        return f"{lines}{variable.name}={_STAGING[variable.name]}\n"
     if variable.need == "required":
         value = variable.example or variable.default or "change-me"
         return f"{lines}{variable.name}='{value}'\n"

@@ -308,4 +308,7 @@ GROUPS: tuple[Group, ...] = (
     ),
 )
 
+# Secrets that a providers file names: `token_env`, `access_token_env`.
+PROVIDER_TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
+
 VARIABLES: dict[str, Variable] = {variable.name: variable for group in GROUPS for variable in group.variables}

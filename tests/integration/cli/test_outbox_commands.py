@@ -189,6 +189,19 @@ async def test_replay_takes_a_selector_a_limit_and_a_token(database_url: str, da
     assert await database.fetchval("SELECT max(attempts) FROM outbox_events") == 0
 
 
+async def test_replay_says_when_there_may_be_more_and_when_nothing_was_moved(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    assert "nothing was moved" in (await outbox(database_url, "replay", "--all", "--dry-run")).out
+    assert "may be more" in (await outbox(database_url, "replay", "--all", "--limit", "2")).out
+    assert "may be more" not in (await outbox(database_url, "replay", "--all", "--limit", "2")).out
+
+
+async def test_a_database_without_the_schema_is_named(empty_database_url: str) -> None:
+    said = await outbox(empty_database_url, "stats")
+    assert (said.code, "uniassist db migrate" in said.err) == (1, True)
+
+
 async def test_replay_can_keep_the_attempts(database_url: str, database: asyncpg.Connection) -> None:
     await outbox(database_url, "replay", "--event-id", "dead_letter-2", "--no-reset-attempts")
     row = await database.fetchrow("SELECT * FROM outbox_events WHERE event_id = 'dead_letter-2'")

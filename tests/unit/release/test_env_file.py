@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from uniassist.cli.release_environment import Environment
 from uniassist.errors import SettingsError
 from uniassist.release.env_file import digest, read_env_file
+from uniassist.release.evidence_sweep import Sweep
 from uniassist.settings import example
 
 letters = st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="'")
@@ -67,6 +69,21 @@ def test_our_own_example_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "env.example"
     path.write_text(example.render())
     assert read_env_file(path)["UNIASSIST_ENV"] == "staging"
+    assert read_env_file(path)["UNIASSIST_STREAM_GROUP"] == "ua-delivery-staging", "as the runbook's drill names it"
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_tokens_that_the_providers_file_names_are_deployed_and_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_file: bool
+) -> None:
+    path = tmp_path / "e"
+    path.write_text("UNIASSIST_PROVIDER_TOKEN_WORK='very-secret-work-token'\n")
+    if not from_file:
+        monkeypatch.setenv("UNIASSIST_PROVIDER_TOKEN_WORK", "very-secret-work-token")
+    environment = Environment.load("staging", path if from_file else None)
+    assert environment.env_set.deployed["UNIASSIST_PROVIDER_TOKEN_WORK"] == "very-secret-work-token"
+    assert "very-secret" not in environment.mask("with very-secret-work-token")
+    assert Sweep([environment.values]).redact("with very-secret-work-token")[1] == ["UNIASSIST_PROVIDER_TOKEN_WORK"]
 
 
 def test_a_digest_tells_deployed_values_apart_and_ignores_the_tools_own() -> None:
