@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from uniassist.cli.copyable import copyable
 from uniassist.errors import SettingsError, StartError
 from uniassist.release.candidate import EnvSet
 from uniassist.release.env_file import digest, is_deployed, read_env_file
@@ -100,7 +101,7 @@ class Screen:
     out: Any = None
 
     def say(self, line: str) -> None:
-        masked = self.mask(line)
+        masked = self.mask(copyable(line))
         self.lines.append(masked)
         self._clear()
         print(masked, file=self._out, flush=True)
@@ -176,5 +177,5 @@ def ended_with(code: int) -> typer.Exit:
 
 
 def _ended(message: str, code: ExitCode) -> typer.Exit:
-    print(f"uniassist: {message}", file=sys.stderr, flush=True)
+    print(f"uniassist: {copyable(message)}", file=sys.stderr, flush=True)
     return ended_with(code)
