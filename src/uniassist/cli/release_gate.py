@@ -90,6 +90,8 @@ def run(
         }
         counts = "" if source.commit is not None else ", but it counts for no release: it was of no tagged commit"
         screen.say(f"gate green{counts}" if steps.ok else f"gate RED: {steps.failed[0].name}")
+        if steps.ok and rev is not None:
+            screen.say(f"next: uniassist release plan --rev {rev}")
         screen.lines += ["", *map(environment.mask, gate.output)]
         keep(screen, records, document, source.commit, **known)
         screen.document(document)

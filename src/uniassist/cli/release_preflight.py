@@ -78,6 +78,8 @@ def run(
         }
         wrong = ", ".join(step.name for step in steps.failed)
         screen.say("ready for the gate" if steps.ok else f"NOT ready: {wrong}")
+        if steps.ok and rev is not None:
+            screen.say(f"next: uniassist release gate --rev {rev}")
         keep(screen, records, document, preflight.commit, **known)
         screen.document(document)
     raise ended_with(code)
