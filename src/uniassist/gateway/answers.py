@@ -9,7 +9,7 @@ import msgspec
 
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.provider import InteractRequest, InvokeRequest
-from uniassist.contracts.timeline import ProviderRunPayload
+from uniassist.contracts.timeline import ProviderRunPayload, RunStatus
 from uniassist.gateway import builtin
 from uniassist.gateway.draft import Draft
 from uniassist.store.ledger import CallRow, RunFacts
@@ -53,14 +53,14 @@ class Answer:
 
     @staticmethod
     def _close_run(draft: Draft, run: RunFacts, request: InvokeRequest, *, failed: bool) -> None:
-        status = "failed" if failed else "completed"
+        status: RunStatus = "failed" if failed else "completed"
         draft.rows.run_status.append((run.run_id, status))
         payload = ProviderRunPayload(
             providerId=run.provider_id,
-            mode="async",
-            status="failed" if failed else "completed",
-            routing_mode="normal",
-            idempotency_key=request.run.idempotency_key,
+            mode=run.mode,
+            status=status,
+            routing_mode=run.routing_mode,
+            idempotency_key=run.idempotency_key,
             context=request.context,
         )
         draft.append(

@@ -166,10 +166,10 @@ class Ingest:
     def _show_run(self, draft: Draft, run: RunRow) -> None:
         payload = ProviderRunPayload(
             providerId=run.provider_id,
-            mode="sync" if run.mode == "sync" else "async",
+            mode=run.mode,
             score=run.score,
-            status="completed" if run.status == "completed" else "failed" if run.status == "failed" else "pending",
-            routing_mode="fallback" if run.routing_mode == "fallback" else "normal",
+            status=run.status,
+            routing_mode=run.routing_mode,
             idempotency_key=run.idempotency_key,
             context=self._context(draft),
         )
@@ -246,7 +246,7 @@ class Ingest:
                 RunRef(
                     provider_id=run.provider_id,
                     run_id=run.run_id,
-                    mode="sync" if run.mode == "sync" else "async",
+                    mode=run.mode,
                 )
                 for run in runs
             ],

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.gateway.book import CATALOGUE, NOW_MS, PLAN_URL, Book, decoded, ingest, interact
+from tests.unit.gateway.book import CATALOGUE, NOW_MS, PLAN_URL, Book, decoded, facts_of, ingest, interact
 
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import UnifiedUserInput
@@ -193,7 +193,7 @@ def call_of(book: Book) -> tuple[CallRow, RunFacts]:
     book.runs = {run.run_id: run for run in rows.runs}
     book.owed = {call.call_id for call in rows.calls}
     [call], [run] = rows.calls, rows.runs
-    return call, RunFacts(run.run_id, "s", "u", "plan", "pending")
+    return call, facts_of(run)
 
 
 def settle(call: CallRow, text: str | None) -> Turn:
