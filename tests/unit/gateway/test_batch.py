@@ -41,6 +41,17 @@ def test_an_input_becomes_its_events_in_the_contracts_order() -> None:
     assert len(book.owed) == 1, "who isn't connected isn't called"
 
 
+def test_what_is_said_of_a_run_carries_the_run() -> None:
+    """That a provider isn't connected, as well as the builtin answer; advice is nobody's."""
+    book = Book()
+    book.commit(ingest("计划 工作"), ingest("你好", session="b"))
+    work, chat = (next(run for run in book.runs.values() if run.provider_id == it) for it in ("work", "builtin_chat"))
+    said = [(event.provider_id, event.run_id) for event in book.timeline("s") if event.kind == "interaction"]
+    assert said == [("work", work.run_id), (None, None)]
+    [answer] = [event for event in book.timeline("b") if event.kind == "interaction"]
+    assert (answer.provider_id, answer.run_id) == ("builtin_chat", chat.run_id)
+
+
 def test_inputs_of_one_batch_see_each_other() -> None:
     book = Book()
     acks = [decoded(answer) for answer in book.commit(ingest("计划"), ingest("你好"), ingest("计划", session="b"))]
