@@ -32,7 +32,7 @@ from uniassist.store import calls as store
 from uniassist.store.ledger import CallRow
 from uniassist.store.pool import Pool
 from uniassist.tracing import NO_SPANS, Spans
-from uniassist.web.client import BadAnswer, CallFailed, JsonClient
+from uniassist.web.client import BadAnswer, BadStatus, CallFailed, JsonClient
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ RENEW_SECONDS = 2.0
 MAX_UNDER_WAY = 5000
 MAX_EVENTS = 100
 MAX_ATTEMPTS = 5
+_PROVIDERS_OWN_4XX = (408, 429)  # too slow, too many: those are of the provider's state, not of the request
 
 
 @dataclass
@@ -164,7 +165,10 @@ class Calls:
                 return None
             events = await self._ask(provider, base_url, call, request, attempt)
         except CallFailed as error:
-            lane.breaker.failed(time.monotonic())
+            if _is_refusal(error):
+                lane.breaker.refused(time.monotonic())
+            else:
+                lane.breaker.failed(time.monotonic())
             self._failed(call, str(error))
             return None
         finally:
@@ -274,6 +278,11 @@ class Calls:
             if call.call_id not in self._under_way:
                 self.dispatch([call], attempt)
         return 0.0 if len(found) == room else 1.0
+
+
+def _is_refusal(error: CallFailed) -> bool:
+    """The fault is the request's: nothing that other people's calls should suffer for."""
+    return isinstance(error, BadStatus) and 400 <= error.status < 500 and error.status not in _PROVIDERS_OWN_4XX
 
 
 def _bounded(events: list[InteractionEvent]) -> list[InteractionEvent]:

@@ -45,7 +45,9 @@ def test_what_is_said_of_a_run_carries_the_run() -> None:
     """That a provider isn't connected, as well as the builtin answer; advice is nobody's."""
     book = Book()
     book.commit(ingest("计划 工作"), ingest("你好", session="b"))
-    work, chat = (next(run for run in book.runs.values() if run.provider_id == it) for it in ("work", "builtin_chat"))
+    work, chat = (
+        next(run for run in book.runs.values() if run.provider_id == it) for it in ("work", "builtin_chat")
+    )
     said = [(event.provider_id, event.run_id) for event in book.timeline("s") if event.kind == "interaction"]
     assert said == [("work", work.run_id), (None, None)]
     [answer] = [event for event in book.timeline("b") if event.kind == "interaction"]
