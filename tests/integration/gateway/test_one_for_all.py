@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
-from functools import reduce
 from typing import Any
 
 import psycopg
@@ -22,12 +20,11 @@ Start = Callable[..., ServiceProcess]
 Connect = Callable[[ServiceProcess], GatewayClient]
 
 
-def nested(levels: int) -> Any:
-    return reduce(lambda inner, _: [inner], range(levels - 1), [1])
-
-
 def deepest(text: str) -> Json:
-    return message(text, raw={"deep": nested(codec.MAX_NESTING - 2)})
+    deep: Any = 1
+    for _ in range(codec.MAX_NESTING - 2):
+        deep = [deep]
+    return message(text, raw={"deep": deep})
 
 
 def largest(text: str) -> Json:
@@ -77,8 +74,9 @@ async def test_what_the_gateway_takes_its_provider_takes(
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         def status() -> str | None:
-            [found] = connection.execute("SELECT status FROM provider_runs WHERE run_id = %s", (run_id,)).fetchone()
-            return found if found != "pending" else None
+            asked = "SELECT status FROM provider_runs WHERE run_id = %s AND status <> 'pending'"
+            found = connection.execute(asked, (run_id,)).fetchone()
+            return str(found[0]) if found is not None else None
 
         assert await eventually(status, "the run is over") == "completed"
 
@@ -87,6 +85,6 @@ async def test_what_the_gateway_takes_its_provider_takes(
 async def test_what_the_gateway_takes_can_be_followed(gateway: GatewayClient, make: Callable[[str], Json]) -> None:
     sent = make("你好")
     await gateway.ingest(sent)
-    async with asyncio.timeout(20), aclosing(sse.follow(gateway.url, sent["sessionId"])) as events:
-        first = await anext(events)
+    async with asyncio.timeout(20):
+        first = await anext(sse.follow(gateway.url, sent["sessionId"]))
     assert first.payload["input"] == sent
