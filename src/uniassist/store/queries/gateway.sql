@@ -10,8 +10,10 @@ ORDER BY seq LIMIT $3;
 SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, session_id DESC LIMIT 1;
 
 -- name: renew_calls
+-- A row that is locked is being settled or taken over: it needs no renewal, and waiting for it could be a deadlock.
 UPDATE provider_calls SET lease_expires_at = now() + $3::interval
-WHERE call_id = ANY ($1::text[]) AND lease_owner = $2;
+WHERE call_id IN (SELECT call_id FROM provider_calls WHERE call_id = ANY ($1::text[]) AND lease_owner = $2
+                  ORDER BY call_id FOR UPDATE SKIP LOCKED);
 
 -- name: take_over_calls
 UPDATE provider_calls SET lease_owner = $1, lease_expires_at = now() + $2::interval, attempt = attempt + 1
