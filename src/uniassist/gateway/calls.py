@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncpg
 import msgspec
@@ -38,7 +40,8 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
-MAX_UNDER_WAY = 5000
+MAX_WAITING = 2000
+TAKEN_OVER_AT_ONCE = 100
 MAX_EVENTS = 100
 MAX_ATTEMPTS = 5
 _PROVIDERS_OWN_4XX = (408, 429)  # too slow, too many: those are of the provider's state, not of the request
@@ -53,7 +56,10 @@ class _Lane:
 
 
 class Calls:
-    """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left."""
+    """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left.
+
+    `max_waiting`: of each provider, beside those that it is busy with; one that hangs leaves the others their room.
+    """
 
     def __init__(
         self,
@@ -64,6 +70,7 @@ class Calls:
         owner: str,
         metrics: Metrics,
         spans: Spans = NO_SPANS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._pool = pool
         self._client = client
@@ -71,9 +78,11 @@ class Calls:
         self._owner = owner
         self._metrics = metrics
         self._spans = spans
+        self._max_waiting = max_waiting
         self._ledger: Ledger | None = None
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._by_provider = Counter[str]()
         self._loops = (Loop("renew-calls", self._renew), Loop("take-over-calls", self._take_over))
 
     def start(self, ledger: Ledger) -> None:
@@ -98,17 +107,28 @@ class Calls:
                 log.warning("calls are left to their leases", calls=len(left), error=repr(error))
 
     def dispatch(self, calls: Sequence[CallRow], attempt: int = 1) -> None:
-        """Start the calls. Beyond the bound they are left to their lease's expiry: durable, only later."""
+        """Start the calls. Beyond a provider's bound they are left to their lease's expiry: durable, only later."""
         for call in calls:
-            if len(self._under_way) >= MAX_UNDER_WAY:
-                log.warning("too many provider calls under way", waiting=call.call_id)
+            if self._room(call.provider_id) <= 0:
+                log.warning(
+                    "too many calls of this provider under way", provider=call.provider_id, waiting=call.call_id
+                )
                 continue
             task = asyncio.create_task(self._settle(call, attempt), name=call.call_id)
             self._under_way[call.call_id] = task
-            task.add_done_callback(self._ended)
+            self._by_provider[call.provider_id] += 1
+            task.add_done_callback(partial(self._ended, call.provider_id))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _room(self, provider_id: str) -> int:
+        provider = self._directory.catalogue.get(provider_id)
+        at_once = provider.concurrency if provider is not None else 0
+        return at_once + self._max_waiting - self._by_provider[provider_id]
+
+    def _ended(self, provider_id: str, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task.get_name(), None)
+        self._by_provider[provider_id] -= 1
+        if self._by_provider[provider_id] == 0:
+            del self._by_provider[provider_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("provider call broke", call=task.get_name(), error=repr(error))
 
@@ -270,14 +290,19 @@ class Calls:
         return RENEW_SECONDS
 
     async def _take_over(self) -> float:
-        room = min(100, MAX_UNDER_WAY - len(self._under_way))
-        if room <= 0:
-            return 1.0
-        found = await store.take_over(self._pool, owner=self._owner, lease_seconds=LEASE_SECONDS, limit=room)
+        """Only what there is room for, should it all be one provider's: each taking over counts as an attempt."""
+        limit = min(TAKEN_OVER_AT_ONCE, self._max_waiting)
+        found = await store.take_over(
+            self._pool,
+            owner=self._owner,
+            lease_seconds=LEASE_SECONDS,
+            limit=limit,
+            but_of=[provider_id for provider_id in self._by_provider if self._room(provider_id) < limit],
+        )
         for call, attempt in found:
             if call.call_id not in self._under_way:
                 self.dispatch([call], attempt)
-        return 0.0 if len(found) == room else 1.0
+        return 0.0 if len(found) == limit else 1.0
 
 
 def _is_refusal(error: CallFailed) -> bool:

@@ -18,6 +18,7 @@ WHERE call_id IN (SELECT call_id FROM provider_calls WHERE call_id = ANY ($1::te
 -- name: take_over_calls
 UPDATE provider_calls SET lease_owner = $1, lease_expires_at = now() + $2::interval, attempt = attempt + 1
 WHERE call_id IN (SELECT call_id FROM provider_calls WHERE lease_expires_at < now()
+                    AND provider_id <> ALL ($4::text[])
                   ORDER BY lease_expires_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING call_id, run_id, session_id, provider_id, kind, request, traceparent, attempt;
 
