@@ -10,6 +10,7 @@ import msgspec
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.provider import InteractRequest, InvokeRequest
 from uniassist.contracts.timeline import ProviderRunPayload, RunStatus
+from uniassist.errors import SessionNotFound
 from uniassist.gateway import builtin
 from uniassist.gateway.draft import Draft
 from uniassist.store.ledger import CallRow, RunFacts
@@ -29,12 +30,14 @@ class Answer:
 
     def __call__(self, draft: Draft, run: RunFacts | None) -> bytes:
         assert run is not None, "a call belongs to a run"
+        if draft.session.user_id != run.user_id:  # deleted, and its id taken by someone else since
+            raise SessionNotFound("sessionId: no such session of this user")
         trace_id = (
             self.request.input.trace_id
             if isinstance(self.request, InvokeRequest)
             else self.request.interaction.trace_id
         )
-        if run.status == "cancelled":
+        if run.status == "cancelled":  # its person ended it: this answer was asked for before
             return b""
         locale = self.request.context.user.locale
         failed = self.events is None

@@ -20,7 +20,7 @@ import structlog
 
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.provider import InteractRequest, InteractResponse, InvokeRequest, InvokeResponse
-from uniassist.errors import Unavailable
+from uniassist.errors import SessionNotFound, Unavailable
 from uniassist.gateway.answers import Answer, request_of
 from uniassist.gateway.batch import CallLost
 from uniassist.gateway.breaker import Breaker
@@ -147,9 +147,9 @@ class Calls:
             traceparent=call.traceparent,
             follows_successor=False,
         )
-        await self._submit(turn)
+        await self._submit(turn, call)
 
-    async def _submit(self, turn: Turn) -> None:
+    async def _submit(self, turn: Turn, call: CallRow) -> None:
         """Until it is committed, or lost to another gateway: an outage of Postgres loses no answer."""
         assert self._ledger is not None
         while True:  # ends: with the commit, with the lease, or with `stop`
@@ -159,6 +159,10 @@ class Calls:
                 await asyncio.sleep(0.5)
             except CallLost:
                 self._metrics.calls_lost.inc()
+                return
+            except SessionNotFound:
+                log.warning("a call's session is gone, its answer with it", call=call.call_id, run=call.run_id)
+                await store.forget(self._pool, call.call_id, owner=self._owner)
                 return
             else:
                 return

@@ -33,6 +33,11 @@ async def release(pool: Pool, call_ids: Sequence[str], *, owner: str) -> None:
     await pool.execute(load("gateway")["renew_calls"], call_ids, owner, dt.timedelta(0), timeout=2)
 
 
+async def forget(pool: Pool, call_id: str, *, owner: str) -> None:
+    """Settle a call whose answer has nowhere to go; its run is over. Nothing when another gateway has its lease."""
+    await pool.execute(load("gateway")["forget_call"], call_id, owner, timeout=5)
+
+
 async def prune(pool: Pool, *, keys_older_than: dt.timedelta) -> bool:
     """Forget expired nonces and old idempotency keys, some thousands at a time; True when there may be more."""
     nonces = await pool.fetchval(load("gateway")["prune_nonces"], PRUNED_AT_ONCE, timeout=10)

@@ -22,6 +22,13 @@ WHERE call_id IN (SELECT call_id FROM provider_calls WHERE lease_expires_at < no
                   ORDER BY lease_expires_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING call_id, run_id, session_id, provider_id, kind, request, traceparent, attempt;
 
+-- name: forget_call
+WITH forgotten AS (
+    DELETE FROM provider_calls WHERE call_id = $1 AND lease_owner = $2 RETURNING run_id
+)
+UPDATE provider_runs r SET status = 'failed', updated_at = now()
+FROM forgotten WHERE r.run_id = forgotten.run_id AND r.status IN ('pending', 'running');
+
 -- name: cached_context
 SELECT snapshot, (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms
 FROM user_context_cache WHERE profile_ref = $1 AND ttl_expires_at > now();
