@@ -217,6 +217,7 @@ async def test_hundreds_of_calls_of_one_provider_leave_connections_for_another(
             REDIS_URL=shared_redis_url,
             UNIASSIST_PROVIDERS_FILE=str(file),
             GATEWAY_PROVIDER_TIMEOUT_MS="60000",
+            GATEWAY_RATE_LIMIT_PER_USER="0",
         )
     )
     try:
