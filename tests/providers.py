@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, cast
 
-Behaviour = Literal["up", "slow", "broken", "nonsense", "impostor", "bulky", "hung"]
+Behaviour = Literal["up", "slow", "broken", "nonsense", "impostor", "bulky", "hung", "picky"]
 
 SLOW_SECONDS = 1.5
 BULKY_BYTES = 3 * 1024 * 1024
+REFUSED = "refuse this"  # in a text, for the picky one
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
 def _answer(call: Call) -> tuple[int, bytes]:
     if call.behaviour == "broken":
         return 500, b'{"oops": true}'
+    if call.behaviour == "picky" and REFUSED in _asked(call):
+        return 400, b'{"code": "INVALID_INVOKE_REQUEST"}'
     if call.behaviour == "nonsense":
         return 200, b"<html>maintenance</html>"
     said = "x" * BULKY_BYTES if call.behaviour == "bulky" else f"来自服务：{_asked(call)}"

@@ -32,9 +32,12 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def decode(raw: bytes, shape: type[T]) -> T:
-    """Read `raw` as `shape` or raise InvalidRequest that names the field and what was expected."""
-    check_text(raw)
+def decode(raw: bytes, shape: type[T], *, nesting: int = MAX_NESTING, limit_bytes: int = MAX_BODY_BYTES) -> T:
+    """Read `raw` as `shape` or raise InvalidRequest that names the field and what was expected.
+
+    More `nesting` and bytes are for who gets a body of the contract's wrapped in another.
+    """
+    check_text(raw, nesting=nesting, limit_bytes=limit_bytes)
     try:
         return cast(T, _decoder(cast(Hashable, shape)).decode(raw))
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
@@ -49,10 +52,10 @@ def convert(value: object, shape: type[T]) -> T:
         raise InvalidRequest(describe(error)) from None
 
 
-def check_text(raw: bytes) -> None:
+def check_text(raw: bytes, *, nesting: int = MAX_NESTING, limit_bytes: int = MAX_BODY_BYTES) -> None:
     """Refuse what a JSON parser lets through and Postgres, or a reader in another language, does not."""
-    if len(raw) > MAX_BODY_BYTES:
-        raise PayloadTooLarge(f"body: at most {MAX_BODY_BYTES} bytes, got {len(raw)}")
+    if len(raw) > limit_bytes:
+        raise PayloadTooLarge(f"body: at most {limit_bytes} bytes, got {len(raw)}")
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -61,8 +64,8 @@ def check_text(raw: bytes) -> None:
         raise InvalidRequest("body: U+0000 is not allowed")
     if b"\\u" in raw:
         _check_escapes(raw)
-    if raw.count(b"{") + raw.count(b"[") > MAX_NESTING:
-        _check_nesting(raw)
+    if raw.count(b"{") + raw.count(b"[") > nesting:
+        _check_nesting(raw, nesting)
     if _written_digits(raw) > MAX_WRITTEN_DIGITS and _written_digits(_STRING.sub(b"", raw)) > MAX_WRITTEN_DIGITS:
         raise InvalidRequest(f"body: numbers of more than {MAX_WRITTEN_DIGITS} digits in all, written out")
 
@@ -119,12 +122,12 @@ def _written_digits(raw: bytes) -> int:
     return sum(min(int(exponent[:9]), MAX_WRITTEN_DIGITS) for exponent in _EXPONENT.findall(raw))
 
 
-def _check_nesting(raw: bytes) -> None:
+def _check_nesting(raw: bytes, nesting: int) -> None:
     depth = 0
     for bracket in _BRACKET.findall(_STRING.sub(b"", raw)):
         if bracket in b"[{":
             depth += 1
-            if depth > MAX_NESTING:
-                raise InvalidRequest(f"body: at most {MAX_NESTING} levels of nesting")
+            if depth > nesting:
+                raise InvalidRequest(f"body: at most {nesting} levels of nesting")
         else:
             depth -= 1

@@ -9,7 +9,8 @@ import msgspec
 
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.provider import InteractRequest, InvokeRequest
-from uniassist.contracts.timeline import ProviderRunPayload
+from uniassist.contracts.timeline import ProviderRunPayload, RunStatus
+from uniassist.errors import SessionNotFound
 from uniassist.gateway import builtin
 from uniassist.gateway.draft import Draft
 from uniassist.store.ledger import CallRow, RunFacts
@@ -29,12 +30,14 @@ class Answer:
 
     def __call__(self, draft: Draft, run: RunFacts | None) -> bytes:
         assert run is not None, "a call belongs to a run"
+        if draft.session.user_id != run.user_id:  # deleted, and its id taken by someone else since
+            raise SessionNotFound("sessionId: no such session of this user")
         trace_id = (
             self.request.input.trace_id
             if isinstance(self.request, InvokeRequest)
             else self.request.interaction.trace_id
         )
-        if run.status == "cancelled":
+        if run.status == "cancelled":  # its person ended it: this answer was asked for before
             return b""
         locale = self.request.context.user.locale
         failed = self.events is None
@@ -53,14 +56,14 @@ class Answer:
 
     @staticmethod
     def _close_run(draft: Draft, run: RunFacts, request: InvokeRequest, *, failed: bool) -> None:
-        status = "failed" if failed else "completed"
+        status: RunStatus = "failed" if failed else "completed"
         draft.rows.run_status.append((run.run_id, status))
         payload = ProviderRunPayload(
             providerId=run.provider_id,
-            mode="async",
-            status="failed" if failed else "completed",
-            routing_mode="normal",
-            idempotency_key=request.run.idempotency_key,
+            mode=run.mode,
+            status=status,
+            routing_mode=run.routing_mode,
+            idempotency_key=run.idempotency_key,
             context=request.context,
         )
         draft.append(

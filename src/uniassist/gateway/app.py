@@ -84,7 +84,8 @@ async def run() -> None:
             retry=Retry(NoBackoff(), 1),
         )
         stack.push_async_callback(redis.aclose)
-        client = await stack.enter_async_context(JsonClient(connection_limit=500))
+        # 0, no bound in common: one provider's calls would wait for another's. Each has its own `concurrency`.
+        client = await stack.enter_async_context(JsonClient(connection_limit=0))
         metrics = Metrics()
         hub = Hub(pool, redis, prefix=settings.streams.prefix, global_key=settings.streams.global_key)
         directory = _directory(settings, client, metrics)

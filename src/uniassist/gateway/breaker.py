@@ -24,6 +24,13 @@ class Breaker:
     def succeeded(self) -> None:
         self._failures = 0
 
+    def refused(self, now: float) -> None:
+        """It found fault with this request, so it neither failed nor showed that it can answer others.
+
+        An open breaker gets its trial back: or else one person's bad requests keep it open for all.
+        """
+        self._closed_again_at = min(self._closed_again_at, now)
+
     def failed(self, now: float) -> None:
         self._failures += 1
         if self._failures >= self._failures_to_open:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncpg
 import msgspec
@@ -18,7 +20,7 @@ import structlog
 
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.contracts.provider import InteractRequest, InteractResponse, InvokeRequest, InvokeResponse
-from uniassist.errors import Unavailable
+from uniassist.errors import SessionNotFound, Unavailable
 from uniassist.gateway.answers import Answer, request_of
 from uniassist.gateway.batch import CallLost
 from uniassist.gateway.breaker import Breaker
@@ -32,15 +34,17 @@ from uniassist.store import calls as store
 from uniassist.store.ledger import CallRow
 from uniassist.store.pool import Pool
 from uniassist.tracing import NO_SPANS, Spans
-from uniassist.web.client import BadAnswer, CallFailed, JsonClient
+from uniassist.web.client import BadAnswer, BadStatus, CallFailed, JsonClient
 
 log = structlog.get_logger()
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
-MAX_UNDER_WAY = 5000
+MAX_WAITING = 2000
+TAKEN_OVER_AT_ONCE = 100
 MAX_EVENTS = 100
 MAX_ATTEMPTS = 5
+_PROVIDERS_OWN_4XX = (408, 429)  # too slow, too many: those are of the provider's state, not of the request
 
 
 @dataclass
@@ -52,7 +56,10 @@ class _Lane:
 
 
 class Calls:
-    """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left."""
+    """Makes the calls; `dispatch` right after a commit, and by itself for what other gateways left.
+
+    `max_waiting`: of each provider, beside those that it is busy with; one that hangs leaves the others their room.
+    """
 
     def __init__(
         self,
@@ -63,6 +70,7 @@ class Calls:
         owner: str,
         metrics: Metrics,
         spans: Spans = NO_SPANS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._pool = pool
         self._client = client
@@ -70,9 +78,11 @@ class Calls:
         self._owner = owner
         self._metrics = metrics
         self._spans = spans
+        self._max_waiting = max_waiting
         self._ledger: Ledger | None = None
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._by_provider = Counter[str]()
         self._loops = (Loop("renew-calls", self._renew), Loop("take-over-calls", self._take_over))
 
     def start(self, ledger: Ledger) -> None:
@@ -97,17 +107,28 @@ class Calls:
                 log.warning("calls are left to their leases", calls=len(left), error=repr(error))
 
     def dispatch(self, calls: Sequence[CallRow], attempt: int = 1) -> None:
-        """Start the calls. Beyond the bound they are left to their lease's expiry: durable, only later."""
+        """Start the calls. Beyond a provider's bound they are left to their lease's expiry: durable, only later."""
         for call in calls:
-            if len(self._under_way) >= MAX_UNDER_WAY:
-                log.warning("too many provider calls under way", waiting=call.call_id)
+            if self._room(call.provider_id) <= 0:
+                log.warning(
+                    "too many calls of this provider under way", provider=call.provider_id, waiting=call.call_id
+                )
                 continue
             task = asyncio.create_task(self._settle(call, attempt), name=call.call_id)
             self._under_way[call.call_id] = task
-            task.add_done_callback(self._ended)
+            self._by_provider[call.provider_id] += 1
+            task.add_done_callback(partial(self._ended, call.provider_id))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _room(self, provider_id: str) -> int:
+        provider = self._directory.catalogue.get(provider_id)
+        at_once = provider.concurrency if provider is not None else 0
+        return at_once + self._max_waiting - self._by_provider[provider_id]
+
+    def _ended(self, provider_id: str, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task.get_name(), None)
+        self._by_provider[provider_id] -= 1
+        if self._by_provider[provider_id] == 0:
+            del self._by_provider[provider_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("provider call broke", call=task.get_name(), error=repr(error))
 
@@ -126,9 +147,9 @@ class Calls:
             traceparent=call.traceparent,
             follows_successor=False,
         )
-        await self._submit(turn)
+        await self._submit(turn, call)
 
-    async def _submit(self, turn: Turn) -> None:
+    async def _submit(self, turn: Turn, call: CallRow) -> None:
         """Until it is committed, or lost to another gateway: an outage of Postgres loses no answer."""
         assert self._ledger is not None
         while True:  # ends: with the commit, with the lease, or with `stop`
@@ -138,6 +159,10 @@ class Calls:
                 await asyncio.sleep(0.5)
             except CallLost:
                 self._metrics.calls_lost.inc()
+                return
+            except SessionNotFound:
+                log.warning("a call's session is gone, its answer with it", call=call.call_id, run=call.run_id)
+                await store.forget(self._pool, call.call_id, owner=self._owner)
                 return
             else:
                 return
@@ -164,7 +189,10 @@ class Calls:
                 return None
             events = await self._ask(provider, base_url, call, request, attempt)
         except CallFailed as error:
-            lane.breaker.failed(time.monotonic())
+            if _is_refusal(error):
+                lane.breaker.refused(time.monotonic())
+            else:
+                lane.breaker.failed(time.monotonic())
             self._failed(call, str(error))
             return None
         finally:
@@ -266,14 +294,24 @@ class Calls:
         return RENEW_SECONDS
 
     async def _take_over(self) -> float:
-        room = min(100, MAX_UNDER_WAY - len(self._under_way))
-        if room <= 0:
-            return 1.0
-        found = await store.take_over(self._pool, owner=self._owner, lease_seconds=LEASE_SECONDS, limit=room)
+        """Only what there is room for, should it all be one provider's: each taking over counts as an attempt."""
+        limit = min(TAKEN_OVER_AT_ONCE, self._max_waiting)
+        found = await store.take_over(
+            self._pool,
+            owner=self._owner,
+            lease_seconds=LEASE_SECONDS,
+            limit=limit,
+            but_of=[provider_id for provider_id in self._by_provider if self._room(provider_id) < limit],
+        )
         for call, attempt in found:
             if call.call_id not in self._under_way:
                 self.dispatch([call], attempt)
-        return 0.0 if len(found) == room else 1.0
+        return 0.0 if len(found) == limit else 1.0
+
+
+def _is_refusal(error: CallFailed) -> bool:
+    """The fault is the request's: nothing that other people's calls should suffer for."""
+    return isinstance(error, BadStatus) and 400 <= error.status < 500 and error.status not in _PROVIDERS_OWN_4XX
 
 
 def _bounded(events: list[InteractionEvent]) -> list[InteractionEvent]:

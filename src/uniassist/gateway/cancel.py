@@ -34,10 +34,10 @@ class Cancel:
                 "provider_run",
                 ProviderRunPayload(
                     providerId=run.provider_id,
-                    mode="async",
+                    mode=run.mode,
                     status="cancelled",
-                    routing_mode="normal",
-                    idempotency_key=f"{self.asked.trace_id}:{run.provider_id}",
+                    routing_mode=run.routing_mode,
+                    idempotency_key=run.idempotency_key,
                     context=context.package(
                         user_id=draft.session.user_id,
                         session_id=draft.session.session_id,

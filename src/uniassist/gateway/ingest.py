@@ -26,7 +26,7 @@ from uniassist.contracts.interaction import (
     RequestClarification,
 )
 from uniassist.contracts.provider import ContextPackage, InvokeRequest, InvokeRun
-from uniassist.contracts.timeline import InboundPayload, ProviderRunPayload
+from uniassist.contracts.timeline import InboundPayload, InteractionSource, ProviderRunPayload
 from uniassist.gateway import access, builtin, context, idle, routing
 from uniassist.gateway.access import Caller
 from uniassist.gateway.draft import Draft
@@ -41,6 +41,15 @@ TOPIC_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
+class _Said:
+    """Something to tell the person; `run`: the one that it is said of."""
+
+    event: InteractionEvent
+    run: RunRow | None = None
+    source: InteractionSource = "system"
+
+
+@dataclass(frozen=True)
 class Ingest:
     """One accepted input on its way to the timeline."""
 
@@ -51,29 +60,28 @@ class Ingest:
     def __call__(self, draft: Draft, _run: RunFacts | None) -> bytes:
         message = self.message
         access.check(draft.session, user_id=message.user_id, caller=self.caller)
-        said: list[InteractionEvent] = []
+        said: list[_Said] = []
         if self._goes_on_elsewhere(draft):
-            said.append(Ack(message=say("new_session", message.locale)))
+            said.append(_Said(Ack(message=say("new_session", message.locale))))
         cursor = draft.session.seq
         draft.append("inbound", InboundPayload(input=message), trace_id=message.trace_id)
         decision = routing.decide(message.text or "", self.catalogue.rules, draft.memory)
         shown = self._shown(draft, decision)
         draft.append("routing_decision", shown, trace_id=message.trace_id)
         runs = self._open_runs(draft, decision, said)
-        said += self._advice(draft, decision)
-        for event in said:
-            self._say(draft, event, None if decision.selected else runs[0])
-        return codec.encode(self._ack(draft, shown, runs, [*self._handed_over(runs), *said], cursor))
+        said += [_Said(event) for event in self._advice(draft, decision)]
+        for each in said:
+            self._say(draft, each)
+        told = [*self._handed_over(runs), *(each.event for each in said)]
+        return codec.encode(self._ack(draft, shown, runs, told, cursor))
 
-    def _say(self, draft: Draft, event: InteractionEvent, builtin_run: RunRow | None) -> None:
-        answers = builtin_run is not None and isinstance(event, AssistantMessage)
-        run = builtin_run if answers else None
+    def _say(self, draft: Draft, said: _Said) -> None:
         draft.interaction(
-            event,
-            "fallback" if answers else "system",
+            said.event,
+            said.source,
             trace_id=self.message.trace_id,
-            provider_id=run.provider_id if run else None,
-            run_id=run.run_id if run else None,
+            provider_id=said.run.provider_id if said.run else None,
+            run_id=said.run.run_id if said.run else None,
         )
 
     def _handed_over(self, runs: list[RunRow]) -> list[InteractionEvent]:
@@ -114,7 +122,7 @@ class Ingest:
             timestamp_ms=draft.now_ms,
         )
 
-    def _open_runs(self, draft: Draft, decision: routing.Decision, said: list[InteractionEvent]) -> list[RunRow]:
+    def _open_runs(self, draft: Draft, decision: routing.Decision, said: list[_Said]) -> list[RunRow]:
         message = self.message
         if not decision.selected:
             run = draft.open_run(
@@ -126,12 +134,13 @@ class Ingest:
                 score=None,
             )
             self._show_run(draft, run)
-            said.append(builtin.chat(message, self.catalogue, is_introduced=draft.memory.is_introduced))
+            answer = builtin.chat(message, self.catalogue, is_introduced=draft.memory.is_introduced)
+            said.append(_Said(answer, run, "fallback"))
             draft.memory = msgspec.structs.replace(draft.memory, is_introduced=True)
             return [run]
         return [self._open_run(draft, each, said) for each in decision.selected]
 
-    def _open_run(self, draft: Draft, each: routing.Scored, said: list[InteractionEvent]) -> RunRow:
+    def _open_run(self, draft: Draft, each: routing.Scored, said: list[_Said]) -> RunRow:
         message, provider = self.message, self.catalogue.get(each.provider_id)
         connected = provider is not None and provider.base_url is not None
         run = draft.open_run(
@@ -147,7 +156,7 @@ class Ingest:
             draft.owe_call(run.run_id, run.provider_id, "invoke", self._request(draft, run))
         else:
             name = self.catalogue.name(run.provider_id, message.locale)
-            said.append(AssistantMessage(text=say("not_connected", message.locale, provider=name)))
+            said.append(_Said(AssistantMessage(text=say("not_connected", message.locale, provider=name)), run))
         return run
 
     def _request(self, draft: Draft, run: RunRow) -> InvokeRequest:
@@ -166,10 +175,10 @@ class Ingest:
     def _show_run(self, draft: Draft, run: RunRow) -> None:
         payload = ProviderRunPayload(
             providerId=run.provider_id,
-            mode="sync" if run.mode == "sync" else "async",
+            mode=run.mode,
             score=run.score,
-            status="completed" if run.status == "completed" else "failed" if run.status == "failed" else "pending",
-            routing_mode="fallback" if run.routing_mode == "fallback" else "normal",
+            status=run.status,
+            routing_mode=run.routing_mode,
             idempotency_key=run.idempotency_key,
             context=self._context(draft),
         )
@@ -246,7 +255,7 @@ class Ingest:
                 RunRef(
                     provider_id=run.provider_id,
                     run_id=run.run_id,
-                    mode="sync" if run.mode == "sync" else "async",
+                    mode=run.mode,
                 )
                 for run in runs
             ],

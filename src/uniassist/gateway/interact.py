@@ -70,6 +70,8 @@ class Interact:
         asked = self.interaction
         if run is None or run.session_id != draft.session.session_id or run.provider_id != asked.provider_id:
             raise InvalidRequest("runId: expected a run of this provider in this session")
+        if run.status == "cancelled":
+            raise InvalidRequest("runId: the run is cancelled; expected one that still takes answers")
         self._record(draft, run.run_id)
         provider = self.catalogue.get(run.provider_id)
         if provider is not None and provider.base_url is not None:

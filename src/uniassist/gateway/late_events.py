@@ -32,6 +32,7 @@ async def accept(
     *,
     submit: Callable[[Turn], Awaitable[bytes]],
     latest_session: Callable[[str], Awaitable[str | None]],
+    traceparent: str | None,
 ) -> ProviderEventsResponse:
     """Items in their order, one after the other, so that a session gets them in that order too.
 
@@ -43,7 +44,7 @@ async def accept(
     for index, item in enumerate(request.events):
         try:
             late: LateEvent = codec.convert(item, LateEvent)  # type: ignore[arg-type]
-            await submit(await _turn(request.provider_id, late, item, latest_session))
+            await submit(await _turn(request.provider_id, late, item, latest_session, traceparent))
         except Unavailable:
             raise
         except UniAssistError as error:
@@ -57,7 +58,11 @@ async def accept(
 
 
 async def _turn(
-    provider_id: str, late: LateEvent, item: object, latest_session: Callable[[str], Awaitable[str | None]]
+    provider_id: str,
+    late: LateEvent,
+    item: object,
+    latest_session: Callable[[str], Awaitable[str | None]],
+    traceparent: str | None,
 ) -> Turn:
     if isinstance(late, LateDomainEvent):
         session_id = late.event.session_id or await latest_session(late.event.user_id)
@@ -72,6 +77,7 @@ async def _turn(
         decide=_Late(provider_id, late),
         idempotency=Idempotency(scope=f"events:{provider_id}", key=late.event_id or f"content:{content}"),
         run_id=run_id if isinstance(late, LateInteraction) else None,
+        traceparent=traceparent,
         follows_successor=False,
     )
 

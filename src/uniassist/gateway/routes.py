@@ -185,7 +185,12 @@ class Routes:
         if whose is not None and asked.provider_id != whose:
             raise MissingScope(f"providerId: expected {whose}, whose token this is")
         return json_response(
-            await late_events.accept(asked, submit=self._ledger.submit, latest_session=self._latest_session)
+            await late_events.accept(
+                asked,
+                submit=self._ledger.submit,
+                latest_session=self._latest_session,
+                traceparent=traceparent(request),
+            )
         )
 
     async def user_context(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from uniassist.contracts.base import SCHEMA_VERSION
+from uniassist.contracts.codec import MAX_BODY_BYTES, MAX_NESTING
 from uniassist.contracts.provider import (
     Capabilities,
     InteractRequest,
@@ -27,6 +28,10 @@ from uniassist.web.problems import set_trace_id
 from uniassist.web.requests import read_shape
 
 T = TypeVar("T")
+
+# A call carries a person's body, which may itself be as large and as deep as the contract allows.
+MAX_CALL_BYTES = MAX_BODY_BYTES + 64 * 1024
+MAX_CALL_NESTING = MAX_NESTING + 1
 
 INVALID_INVOKE = "INVALID_INVOKE_REQUEST"
 INVALID_INTERACT = "INVALID_INTERACT_REQUEST"
@@ -109,7 +114,7 @@ class Routes:
 
     async def _read(self, request: Request, shape: type[T], code: str, call: str) -> T:
         try:
-            return await read_shape(request, shape)
+            return await read_shape(request, shape, MAX_CALL_BYTES, MAX_CALL_NESTING)
         except InvalidRequest as error:
             raise self._refusal(error.detail, code, call) from None
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from uniassist.contracts.inputs import Mode
+from uniassist.contracts.timeline import RoutingMode, RunStatus
 from uniassist.store.pool import Connection
 from uniassist.store.queries import load
 
@@ -63,10 +65,10 @@ class RunRow(msgspec.Struct, frozen=True):
     session_id: str
     user_id: str
     provider_id: str
-    mode: str
-    routing_mode: str
+    mode: Mode
+    routing_mode: RoutingMode
     idempotency_key: str
-    status: str
+    status: RunStatus
     score: float | None
 
 
@@ -91,11 +93,16 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class RunFacts:
+    """What a later turn needs of a run, as it was opened; `status` is the present one."""
+
     run_id: str
     session_id: str
     user_id: str
     provider_id: str
-    status: str
+    mode: Mode
+    routing_mode: RoutingMode
+    idempotency_key: str
+    status: RunStatus
 
 
 @dataclass
@@ -105,7 +112,7 @@ class Rows:
     sessions: list[Session] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     runs: list[RunRow] = field(default_factory=list)
-    run_status: list[tuple[str, str]] = field(default_factory=list)
+    run_status: list[tuple[str, RunStatus]] = field(default_factory=list)
     calls: list[CallRow] = field(default_factory=list)
     settled_calls: list[str] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 from starlette.requests import ClientDisconnect, Request
 
 from uniassist.contracts.base import MAX_ID_LENGTH
-from uniassist.contracts.codec import MAX_BODY_BYTES, decode
+from uniassist.contracts.codec import MAX_BODY_BYTES, MAX_NESTING, decode
 from uniassist.errors import InvalidRequest, PayloadTooLarge
 
 T = TypeVar("T")
@@ -49,9 +49,11 @@ async def read_body(request: Request, limit_bytes: int = MAX_BODY_BYTES) -> byte
     raise ClientDisconnect
 
 
-async def read_shape(request: Request, shape: type[T], limit_bytes: int = MAX_BODY_BYTES) -> T:
+async def read_shape(
+    request: Request, shape: type[T], limit_bytes: int = MAX_BODY_BYTES, nesting: int = MAX_NESTING
+) -> T:
     """The JSON body as `shape`, by the contract's one decode function."""
-    return decode(await read_body(request, limit_bytes), shape)
+    return decode(await read_body(request, limit_bytes), shape, nesting=nesting, limit_bytes=limit_bytes)
 
 
 def query(request: Request) -> dict[str, str]:

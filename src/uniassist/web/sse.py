@@ -16,6 +16,8 @@ RECONNECT_SECONDS = 1.0
 # The gateway sends a comment at least this often; a silent connection is dead.
 SILENT_SECONDS = 40.0
 _MAX_LINE_BYTES = 8 * 1024 * 1024
+# A body within the frame, the event and its payload.
+_MAX_NESTING = codec.MAX_NESTING + 3
 
 
 async def follow(
@@ -53,6 +55,6 @@ def _event_of(line: bytes, url: str) -> TimelineEvent | None:
     if not line.startswith(b"data:"):
         return None
     try:
-        return codec.decode(line[5:].strip(), SseFrame).event
+        return codec.decode(line[5:].strip(), SseFrame, nesting=_MAX_NESTING, limit_bytes=_MAX_LINE_BYTES).event
     except Exception as error:
         raise BadAnswer(f"{url}: {error}") from error

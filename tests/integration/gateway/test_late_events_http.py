@@ -322,3 +322,16 @@ async def test_the_manifest_is_the_builtin_chats(gateway: GatewayClient) -> None
         "interactionEvents": ["assistant_message"],
         "streaming": False,
     }
+
+
+async def test_what_a_provider_reports_is_of_the_trace_it_names(
+    gateway: GatewayClient, database: psycopg.Connection
+) -> None:
+    sent, run_id = await open_run(gateway)
+    traceparent = f"00-{'c' * 32}-{'d' * 16}-01"
+    items = (late_interaction(sent, run_id), domain_event(sent["userId"], sessionId=sent["sessionId"]))
+    assert decoded(await gateway.report(*items, traceparent=traceparent))["accepted"] == 2
+    traces = database.execute(
+        "SELECT traceparent FROM outbox_events WHERE session_id = %s ORDER BY id DESC LIMIT 2", (sent["sessionId"],)
+    ).fetchall()
+    assert traces == [(traceparent,), (traceparent,)]

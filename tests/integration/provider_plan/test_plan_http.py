@@ -106,6 +106,24 @@ async def test_what_is_refused_is_named(plan: ServiceProcess, client: JsonClient
         assert problem(answer)["detail"].startswith(named)
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_call_may_hold_the_largest_and_deepest_body_of_a_person(
+    plan: ServiceProcess, client: JsonClient
+) -> None:
+    deep: Any = 1
+    for _ in range(codec.MAX_NESTING - 2):
+        deep = [deep]
+    large = "x" * codec.MAX_BODY_BYTES
+    for path, body in (
+        ("/v0/invoke", invoke_body(input={"raw": {"deep": deep}})),
+        ("/v0/invoke", invoke_body(input={"raw": {"large": large}})),
+        ("/v0/interact", interact_body({"deep": deep})),
+        ("/v0/interact", interact_body({"large": large})),
+    ):
+        assert (await post(client, plan, path, body)).status == 200
+    assert (await post(client, plan, "/v0/invoke", invoke_body(input={"raw": {"deep": [deep]}}))).status == 400
+
+
 def test_a_body_too_large_is_413(plan: ServiceProcess) -> None:
     body = codec.encode(invoke_body("x" * 2_000_000))
     with pytest.raises(urllib.error.HTTPError) as refused:

@@ -17,8 +17,8 @@ GIVEN = ["release", "rollout", "--rev", "v2", "--env-file", "my env", "--driver=
             "      next: uniassist release rollback --env-file 'my env' --driver exec --driver-file d.toml",
         ),
         (
-            "next: uniassist release gate --rev v2\n      safe: nothing was deployed; all stays",
-            "next: uniassist release gate --rev v2 --env-file 'my env'\n      safe: nothing was deployed; all stays",
+            "next: uniassist release gate --rev v2\n      safe: nothing deployed; all stays",
+            "next: uniassist release gate --rev v2 --env-file 'my env'\n      safe: nothing deployed; all stays",
         ),
         (
             "safe: uniassist release abort, then: wait",

@@ -70,10 +70,7 @@ class Book:
                 locked[turn.session_id] = Session(
                     opening.session_id, opening.user_id, 0, opening.at_ms, opening.signed, None, "{}", True
                 )
-        runs = {
-            run.run_id: RunFacts(run.run_id, run.session_id, run.user_id, run.provider_id, run.status)
-            for run in self.runs.values()
-        }
+        runs = {run_id: facts_of(run) for run_id, run in self.runs.items()}
         return Facts(locked, set(self.nonces), dict(self.keys), runs, set(self.owed))
 
     def timeline(self, session_id: str) -> list[EventRow]:
@@ -89,6 +86,19 @@ class Book:
             for event in self.timeline(session_id)
             if event.kind == "interaction"
         ]
+
+
+def facts_of(run: RunRow) -> RunFacts:
+    return RunFacts(
+        run.run_id,
+        run.session_id,
+        run.user_id,
+        run.provider_id,
+        run.mode,
+        run.routing_mode,
+        run.idempotency_key,
+        run.status,
+    )
 
 
 def ingest(

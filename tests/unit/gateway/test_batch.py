@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.gateway.book import CATALOGUE, NOW_MS, PLAN_URL, Book, decoded, ingest, interact
+from tests.unit.gateway.book import CATALOGUE, NOW_MS, PLAN_URL, Book, decoded, facts_of, ingest, interact
 
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import RunCancellation, UnifiedUserInput
@@ -41,6 +41,19 @@ def test_an_input_becomes_its_events_in_the_contracts_order() -> None:
     assert {run["providerId"]: run["mode"] for run in ack["runs"]} == {"plan": "async", "work": "async"}
     assert {run.provider_id: run.status for run in book.runs.values()} == {"plan": "pending", "work": "failed"}
     assert len(book.owed) == 1, "who isn't connected isn't called"
+
+
+def test_what_is_said_of_a_run_carries_the_run() -> None:
+    """That a provider isn't connected, as well as the builtin answer; advice is nobody's."""
+    book = Book()
+    book.commit(ingest("计划 工作"), ingest("你好", session="b"))
+    work, chat = (
+        next(run for run in book.runs.values() if run.provider_id == it) for it in ("work", "builtin_chat")
+    )
+    said = [(event.provider_id, event.run_id) for event in book.timeline("s") if event.kind == "interaction"]
+    assert said == [("work", work.run_id), (None, None)]
+    [answer] = [event for event in book.timeline("b") if event.kind == "interaction"]
+    assert (answer.provider_id, answer.run_id) == ("builtin_chat", chat.run_id)
 
 
 def test_inputs_of_one_batch_see_each_other() -> None:
@@ -195,7 +208,7 @@ def call_of(book: Book) -> tuple[CallRow, RunFacts]:
     book.runs = {run.run_id: run for run in rows.runs}
     book.owed = {call.call_id for call in rows.calls}
     [call], [run] = rows.calls, rows.runs
-    return call, RunFacts(run.run_id, "s", "u", "plan", "pending")
+    return call, facts_of(run)
 
 
 def settle(call: CallRow, text: str | None) -> Turn:

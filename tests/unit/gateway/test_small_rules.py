@@ -81,7 +81,28 @@ def test_an_open_breaker_lets_one_trial_through_at_a_time() -> None:
     assert [breaker.allows(30.0), breaker.allows(30.0)] == [True, True]
 
 
-@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["ok", "fail", "silent"])), max_size=40))
+def test_a_refusal_neither_opens_nor_closes_a_breaker() -> None:
+    breaker = Breaker(failures_to_open=2, open_seconds=10)
+    for now in (0.0, 1.0, 2.0):
+        breaker.refused(now)
+    assert breaker.allows(2.0)
+    breaker.failed(3.0)
+    breaker.refused(3.0)
+    breaker.failed(4.0)
+    assert not breaker.allows(13.9), "a refusal between two failures is no success"
+
+
+def test_a_refused_trial_leaves_the_trial_to_the_next_call() -> None:
+    breaker = Breaker(failures_to_open=1, open_seconds=10)
+    breaker.failed(0.0)
+    assert [breaker.allows(10.0), breaker.allows(10.0)] == [True, False]
+    breaker.refused(10.5)
+    assert [breaker.allows(10.5), breaker.allows(10.5)] == [True, False]
+    breaker.failed(11.0)
+    assert not breaker.allows(20.9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["ok", "fail", "refused", "silent"])), max_size=40))
 def test_a_provider_that_is_well_again_is_always_tried_again(steps: list[tuple[float, str]]) -> None:
     breaker, now = Breaker(failures_to_open=3, open_seconds=10), 0.0
     for pause, outcome in steps:
@@ -90,6 +111,8 @@ def test_a_provider_that_is_well_again_is_always_tried_again(steps: list[tuple[f
             breaker.succeeded()
         elif outcome == "fail":
             breaker.failed(now)
+        elif outcome == "refused":
+            breaker.refused(now)
     assert breaker.allows(now + 10.0)
 
 

@@ -14,14 +14,24 @@ WHERE user_id = $1 AND subject IS NOT DISTINCT FROM (
 ORDER BY created_at DESC, session_id DESC LIMIT 1;
 
 -- name: renew_calls
+-- A row that is locked is being settled or taken over: it needs no renewal, and waiting for it could be a deadlock.
 UPDATE provider_calls SET lease_expires_at = now() + $3::interval
-WHERE call_id = ANY ($1::text[]) AND lease_owner = $2;
+WHERE call_id IN (SELECT call_id FROM provider_calls WHERE call_id = ANY ($1::text[]) AND lease_owner = $2
+                  ORDER BY call_id FOR UPDATE SKIP LOCKED);
 
 -- name: take_over_calls
 UPDATE provider_calls SET lease_owner = $1, lease_expires_at = now() + $2::interval, attempt = attempt + 1
 WHERE call_id IN (SELECT call_id FROM provider_calls WHERE lease_expires_at < now()
+                    AND provider_id <> ALL ($4::text[])
                   ORDER BY lease_expires_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING call_id, run_id, session_id, provider_id, kind, request, traceparent, attempt;
+
+-- name: forget_call
+WITH forgotten AS (
+    DELETE FROM provider_calls WHERE call_id = $1 AND lease_owner = $2 RETURNING run_id
+)
+UPDATE provider_runs r SET status = 'failed', updated_at = now()
+FROM forgotten WHERE r.run_id = forgotten.run_id AND r.status IN ('pending', 'running');
 
 -- name: cached_context
 SELECT snapshot, (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms

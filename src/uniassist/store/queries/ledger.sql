@@ -46,7 +46,8 @@ SELECT call_id FROM provider_calls
 WHERE call_id = ANY ($1::text[]) AND lease_owner = $2 ORDER BY call_id FOR UPDATE;
 
 -- name: known_runs
-SELECT run_id, session_id, user_id, provider_id, status FROM provider_runs WHERE run_id = ANY ($1::text[]);
+SELECT run_id, session_id, user_id, provider_id, mode, routing_mode, idempotency_key, status
+FROM provider_runs WHERE run_id = ANY ($1::text[]);
 
 -- name: write
 WITH touched AS (
