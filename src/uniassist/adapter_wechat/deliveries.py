@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from uniassist.adapter_wechat.gateway import is_final
 from uniassist.contracts.inputs import IngestAck
 from uniassist.errors import Unavailable
 from uniassist.web.client import BadStatus, CallFailed
@@ -34,13 +35,17 @@ class Errand(Protocol):
 
 
 class Delivery:
-    """One errand. `taken`: the gateway has it. `finished`: it is answered."""
+    """One errand. `taken`: the gateway has it. `finished`: it is answered.
+
+    `refused`: what it is about isn't there any more; `is_final`: the gateway would refuse it each time.
+    """
 
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
         self.ack: IngestAck | None = None
         self.taken = False
         self.refused = False
+        self.is_final = False
         self.finished = False
         self.began = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=errand.trace_id)
@@ -67,6 +72,7 @@ class Delivery:
             self.ack = await self.errand.hand_over(self.began + HAND_OVER_SECONDS)
         except CallFailed as error:  # logged where it happened
             self.refused = isinstance(error, BadStatus) and error.status in (400, 404)
+            self.is_final = is_final(error)
             return
         self.taken = True
         self.finished = await self.errand.finish(self.ack, self.began + ANSWER_SECONDS)

@@ -65,6 +65,9 @@ class Routes:
             return await self._answer_entrance(request, body, began)
         try:
             return await self._answer(request, query, body, began)
+        except Unavailable:
+            self._pushes.labels("unanswered").inc()  # the platform's next push is answered
+            raise
         except UniAssistError:
             self._pushes.labels("refused").inc()
             raise
