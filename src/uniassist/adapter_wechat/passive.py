@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 from uniassist.adapter_wechat.packing import BETWEEN, after, pack
 from uniassist.adapter_wechat.plain_text import Origin, render
-from uniassist.adapter_wechat.splitting import size
+from uniassist.adapter_wechat.splitting import first_piece, size
 from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.store.pool import Pool
 from uniassist.store.wechat import Due, Reply
 
 DETAIL = "passive reply"
+LEAST_ROOM_BYTES = 200  # for replies beside words of the channel's own; in less they would be cut to shreds
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ async def claim(pool: Pool, asked: Asked, limit_bytes: int, *, is_last: bool) ->
 
     StillUnderWay unless `is_last`; then the replies are left to who sends that message.
     """
+    asked = replace(asked, words=_clipped(asked.words, limit_bytes))
 
     def decide(stock: Stock) -> _Decided:
         person, push = stock.found.person, stock.found.push
@@ -83,11 +85,25 @@ def _say(stock: Stock, asked: Asked, limit_bytes: int) -> str | None:
     if not wanted:
         return asked.words or asked.otherwise
     room = limit_bytes - (size(BETWEEN + asked.words) if asked.words else 0)
+    if room < LEAST_ROOM_BYTES:
+        return _with_ending(asked.words, asked.ending, limit_bytes)
     packed = pack(wanted, room, ending=asked.ending)
     stock.put(after(piece, "sent") for piece in packed.pieces)
     stock.show_menus(packed.pieces, int(time.time() * 1000))
     stock.report([piece.reply for piece in packed.pieces], "sent", DETAIL)
     return BETWEEN.join(part for part in (packed.text, asked.words) if part)
+
+
+def _clipped(words: str, limit_bytes: int) -> str:
+    if size(words) <= limit_bytes:
+        return words
+    return f"{first_piece(words, limit_bytes - size('…'))[0]}…"
+
+
+def _with_ending(words: str, ending: str, limit_bytes: int) -> str:
+    if not ending:
+        return words
+    return f"{_clipped(words, limit_bytes - size(BETWEEN + ending))}{BETWEEN}{ending}"
 
 
 def _wanted(stock: Stock, asked: Asked) -> list[Reply]:

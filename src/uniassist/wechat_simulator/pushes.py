@@ -14,7 +14,7 @@ from typing import Any, Literal
 import aiohttp
 from defusedxml.ElementTree import fromstring
 
-from uniassist.wechat_simulator.account import Account, Shown
+from uniassist.wechat_simulator.account import MAX_TEXT_BYTES, Account, Shown
 from uniassist.wechat_simulator.sealing import Seal, sign
 
 Mode = Literal["plain", "compatible", "safe"]
@@ -144,7 +144,7 @@ class Pusher:
                 and reply["FromUserName"] == ACCOUNT
                 and int(reply["CreateTime"]) > 0
                 and reply["MsgType"] == "text"
-                and bool(reply["Content"])
+                and 0 < len(reply["Content"].encode()) <= MAX_TEXT_BYTES
             )
         except (ValueError, KeyError, ET.ParseError):
             good = False
