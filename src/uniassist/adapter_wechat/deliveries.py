@@ -27,6 +27,9 @@ class Errand(Protocol):
     @property
     def trace_id(self) -> str: ...
 
+    @property
+    def openid(self) -> str: ...
+
     async def hand_over(self, deadline: float) -> IngestAck | None:
         """CallFailed when it wasn't taken. None: taken, without an acknowledgement to speak of."""
 
@@ -109,6 +112,11 @@ class Deliveries:
         known = self._by_key.get(key)
         if known is not None and known.done:
             del self._by_key[key]
+
+    async def cancel(self, openid: str) -> None:
+        """What this person has on its way."""
+        theirs = [each for each in self._by_key.values() if not each.done and each.errand.openid == openid]
+        await asyncio.gather(*(delivery.cancel() for delivery in theirs))
 
     async def stop(self) -> None:
         """Cancel what is still on its way; the platform's next push starts it again, elsewhere or later."""

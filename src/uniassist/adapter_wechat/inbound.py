@@ -71,7 +71,8 @@ class Taken:
     """A message once it is noted: its errand, under way; or `told`, when it was answered right here.
 
     `comes_again`: should this push get no answer, there will be another, and it is left to that; when there won't,
-    `last_words` end the wait. `replied` not None: it was here before, and this is what it was answered with.
+    `last_words` end the wait. `replied` not None: it was here before, and this is what it was answered with;
+    nothing, when they left since.
     """
 
     key: str
@@ -167,19 +168,21 @@ class Inbound:
 
     async def _answer_event(self, push: Push, began: float) -> str | None:
         event = push.event or ""
+        acted_at = dt.datetime.fromtimestamp(push.created_seconds, dt.UTC)
         if event == "unsubscribe":
-            await self._erasure.erase(push.openid)
+            await self._erasure.erase(push.openid, acted_at)
             return None
         opens = _EVENT_OPENS.get(event)
         if opens is None:
             return None
         created = str(push.created_seconds)
         key = push_key(push.openid, created, event, push.fields.get("EventKey", ""))
-        acted_at = dt.datetime.fromtimestamp(push.created_seconds, dt.UTC)
         async with asyncio.timeout_at(began + REPLY_SECONDS):
-            await store.receive(
+            known = await store.receive(
                 self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens
             )
+        if known is None:
+            return None
         asked = Asked(key, push.openid, words=phrases.GREETING if event == "subscribe" else "")
         text = await self._claim_in_turn(asked, began)
         if text is None:
@@ -204,6 +207,8 @@ class Inbound:
         push = await store.receive(
             self._pool, key, openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens="message"
         )
+        if push is None:
+            return Taken(key, openid, trace_id(openid, message_id), False, None, replied="")
         seen.note(push.pushes, push.age_seconds)
         comes_again = seen.comes_again
         if push.reply is not None and not asks_anew:

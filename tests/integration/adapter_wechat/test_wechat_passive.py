@@ -25,9 +25,7 @@ VALUES ($1, 't', 'wx-session:o-1', 'wx:o-1', 'r', $2, 0, 'interaction',
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     opened = await create_pool(database_url, application_name="test")
-    await store.receive(
-        opened, "p-1", OPENID, hold_seconds=6.0, acted_at=dt.datetime.now(dt.UTC), opens="message"
-    )
+    await store.receive(opened, "p-1", OPENID, hold_seconds=6.0, acted_at=dt.datetime.now(dt.UTC), opens="message")
     yield opened
     await opened.close()
 

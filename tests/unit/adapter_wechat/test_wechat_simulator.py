@@ -155,7 +155,7 @@ async def test_a_reply_that_is_too_long_puts_the_account_out_of_service(size: in
     with WechatSimulator(token="AAAAA") as plain:
         plain.pusher.format = "json"
         async with _webhook(reply) as url:
-            plain.watch(url.removesuffix("/wechat/webhook"))
+            plain.pusher.webhook = url
             await plain.say("o", "在吗")
         assert plain.texts("o") == [seen]
 
