@@ -263,10 +263,12 @@ class Inbound:
         if not delivery.taken:
             # Unless it was refused for good, it may yet be taken, or is already and only the word of it got lost.
             return await _leave_to_the_next(began) if taken.comes_again and not delivery.is_final else phrases.BUSY
-        if not delivery.finished and not self._permission.may_send and taken.comes_again:
+        if not delivery.done and not self._permission.may_send and taken.comes_again:
             # The platform cuts this push and makes another: nothing but these can carry the answer.
             await delivery.wait(began + CUT_SECONDS)
-            return await self._claim(taken, began, instead=instead) if delivery.finished else None
+            if not delivery.finished:
+                return await _leave_to_the_next(began)
+            return await self._claim(taken, began, instead=instead)
         ack = delivery.ack
         by_nobody = ack is not None and ack.routing.fallback == "builtin_chat"
         text = await self._claim(

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
+from tests.integration.adapter_wechat.conftest import Servers
+from tests.integration.adapter_wechat.gateway_double import GatewayDouble
+from tests.integration.adapter_wechat.wechat_pushes import message
+from tests.processes import ADAPTER_SECRET, CONTEXT_TOKEN
 
 from uniassist.adapter_wechat import passive, phrases
+from uniassist.adapter_wechat.deliveries import Deliveries
+from uniassist.adapter_wechat.erasure import Erasure
+from uniassist.adapter_wechat.gateway import Gateway
+from uniassist.adapter_wechat.inbound import Inbound, now
+from uniassist.adapter_wechat.media_store import MediaStore
+from uniassist.adapter_wechat.messages import read_fields, read_push
 from uniassist.adapter_wechat.passive import Asked
+from uniassist.adapter_wechat.permission import Permission
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool, create_pool
+from uniassist.web.client import JsonClient
 
 OPENID = "o-1"
 SESSION = "INSERT INTO sessions (session_id, user_id, signed, seq) VALUES ('wx-session:o-1', 'wx:o-1', true, $1)"
@@ -44,6 +58,14 @@ async def test_words_of_the_channels_own_are_cut_to_the_limit(pool: Pool) -> Non
     assert len(text.encode()) <= 2000
 
 
+async def test_replies_for_which_other_words_stand_are_reported_with_the_one_that_says_them(pool: Pool) -> None:
+    await said(pool, "我看不懂图片。", "真的看不懂。")
+    asked = Asked("p-1", OPENID, trace_id="t", instead=phrases.not_text("image"))
+    assert await passive.claim(pool, asked, 2000, is_last=True) == phrases.not_text("image")
+    (report,) = await store.reports(pool, 10)
+    assert (sorted(report.event_ids), report.outcome) == (["e-1", "e-2"], "sent")
+
+
 @pytest.mark.parametrize("ending", ["", phrases.MORE])
 async def test_a_reply_for_which_there_is_no_room_waits_whole(pool: Pool, ending: str) -> None:
     await said(pool, "回答" * 200)
@@ -55,3 +77,27 @@ async def test_a_reply_for_which_there_is_no_room_waits_whole(pool: Pool, ending
     found = await store.look(pool, OPENID)
     assert found is not None
     assert [(reply.text, reply.state) for reply in found.open_replies] == [("回答" * 200, "waiting")]
+
+
+async def test_where_only_pushes_answer_one_whose_answer_nobody_waits_for_any_more_says_how_to_fetch_it(
+    pool: Pool, own_gateway: GatewayDouble, servers: Servers, client: JsonClient, tmp_path: Path
+) -> None:
+    class Unreadable(Gateway):
+        async def finished(self, *_: object) -> bool:
+            return False
+
+    own_gateway.provider_seconds = 60.0
+    deliveries, redis = Deliveries(), Redis.from_url(servers.redis_url)
+    inbound = Inbound(
+        pool,
+        Unreadable(client, own_gateway.url, adapter_secret=ADAPTER_SECRET, token=CONTEXT_TOKEN),
+        deliveries,
+        Permission(None),
+        None,
+        Erasure(pool, redis, servers.stream_prefix, MediaStore(str(tmp_path)), deliveries),
+        limit_bytes=2000,
+        wake=lambda: None,
+    )
+    push = read_push(read_fields(message(OPENID, "计划")))
+    assert await inbound.answer_push(push, now()) == phrases.STILL_WORKING
+    await redis.aclose()
