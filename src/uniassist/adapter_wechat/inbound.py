@@ -22,7 +22,7 @@ from uniassist.adapter_wechat.inputs import input_of, push_key, session_id, text
 from uniassist.adapter_wechat.media import Media
 from uniassist.adapter_wechat.menus import Chosen, Told
 from uniassist.adapter_wechat.messages import MAX_NAME_LENGTH, Push
-from uniassist.adapter_wechat.outage import OUTAGE
+from uniassist.adapter_wechat.outage import OUTAGE, within
 from uniassist.adapter_wechat.passive import Asked, StillUnderWay
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.repeats import Repeats, Seen
@@ -177,10 +177,10 @@ class Inbound:
             return None
         created = str(push.created_seconds)
         key = push_key(push.openid, created, event, push.fields.get("EventKey", ""))
-        async with asyncio.timeout_at(began + REPLY_SECONDS):
-            known = await store.receive(
-                self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens
-            )
+        receiving = store.receive(
+            self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens
+        )
+        known = await within(began + REPLY_SECONDS, receiving)
         if known is None:
             return None
         asked = Asked(key, push.openid, words=phrases.GREETING if event == "subscribe" else "")
@@ -196,8 +196,7 @@ class Inbound:
 
         `asks_anew`: what was answered is asked for again at the gateway, which knows it, for its acknowledgement.
         """
-        async with asyncio.timeout_at(began + REPLY_SECONDS):
-            return await self._take_up(message, message_id, seen, asks_anew)
+        return await within(began + REPLY_SECONDS, self._take_up(message, message_id, seen, asks_anew))
 
     async def _take_up(self, message: UnifiedUserInput, message_id: str, seen: Seen, asks_anew: bool) -> Taken:
         assert message.channel is not None
@@ -307,14 +306,13 @@ class Inbound:
         while True:  # ends: after REPLY_SECONDS nothing is waited for
             is_last = now() + _LOOK_AGAIN_SECONDS >= began + REPLY_SECONDS
             try:
-                async with asyncio.timeout_at(_write_by(began)):
-                    return await passive.claim(self._pool, asked, self._limit_bytes, is_last=is_last)
+                claiming = passive.claim(self._pool, asked, self._limit_bytes, is_last=is_last)
+                return await within(_write_by(began), claiming)
             except StillUnderWay:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _let_go(self, key: str, began: float) -> None:
-        async with asyncio.timeout_at(_write_by(began)):
-            await store.let_go(self._pool, key)
+        await within(_write_by(began), store.let_go(self._pool, key))
         self._wake()
 
 
