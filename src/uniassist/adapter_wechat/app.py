@@ -83,7 +83,7 @@ async def run() -> None:
             deliveries,
             permission,
             media,
-            Erasure(pool, redis, settings.streams.prefix, files),
+            Erasure(pool, redis, settings.streams.prefix, files, deliveries),
             limit_bytes=settings.text_bytes,
             wake=sender.loop.wake,
         )

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from uniassist.adapter_wechat.gateway import is_final
 from uniassist.contracts.inputs import IngestAck
 from uniassist.errors import Unavailable
 from uniassist.web.client import BadStatus, CallFailed
@@ -26,6 +27,9 @@ class Errand(Protocol):
     @property
     def trace_id(self) -> str: ...
 
+    @property
+    def openid(self) -> str: ...
+
     async def hand_over(self, deadline: float) -> IngestAck | None:
         """CallFailed when it wasn't taken. None: taken, without an acknowledgement to speak of."""
 
@@ -34,13 +38,17 @@ class Errand(Protocol):
 
 
 class Delivery:
-    """One errand. `taken`: the gateway has it. `finished`: it is answered."""
+    """One errand. `taken`: the gateway has it. `finished`: it is answered.
+
+    `refused`: what it is about isn't there any more; `is_final`: the gateway would refuse it each time.
+    """
 
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
         self.ack: IngestAck | None = None
         self.taken = False
         self.refused = False
+        self.is_final = False
         self.finished = False
         self.began = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=errand.trace_id)
@@ -67,6 +75,7 @@ class Delivery:
             self.ack = await self.errand.hand_over(self.began + HAND_OVER_SECONDS)
         except CallFailed as error:  # logged where it happened
             self.refused = isinstance(error, BadStatus) and error.status in (400, 404)
+            self.is_final = is_final(error)
             return
         self.taken = True
         self.finished = await self.errand.finish(self.ack, self.began + ANSWER_SECONDS)
@@ -103,6 +112,11 @@ class Deliveries:
         known = self._by_key.get(key)
         if known is not None and known.done:
             del self._by_key[key]
+
+    async def cancel(self, openid: str) -> None:
+        """What this person has on its way."""
+        theirs = [each for each in self._by_key.values() if not each.done and each.errand.openid == openid]
+        await asyncio.gather(*(delivery.cancel() for delivery in theirs))
 
     async def stop(self) -> None:
         """Cancel what is still on its way; the platform's next push starts it again, elsewhere or later."""

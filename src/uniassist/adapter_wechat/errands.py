@@ -35,6 +35,11 @@ class Message:
     def trace_id(self) -> str:
         return self.input.trace_id
 
+    @property
+    def openid(self) -> str:
+        assert self.input.channel is not None, "it came through one"
+        return self.input.channel.id
+
     async def hand_over(self, deadline: float) -> IngestAck | None:
         message = self.input
         if self.media is not None:

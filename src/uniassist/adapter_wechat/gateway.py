@@ -54,7 +54,7 @@ class Gateway:
             try:
                 return await self._ingest_once(body, deadline)
             except CallFailed as error:
-                if _is_final(error) or not await pauses.wait(deadline):
+                if is_final(error) or not await pauses.wait(deadline):
                     log.error("the gateway did not take an input", traceId=message.trace_id, reason=str(error))
                     raise
                 log.warning("ingest failed, trying again", traceId=message.trace_id, reason=str(error))
@@ -86,7 +86,7 @@ class Gateway:
             except CallFailed as error:
                 if isinstance(error, BadStatus) and error.status == 401 and await was_taken():
                     return
-                if _is_final(error) or not await pauses.wait(deadline):
+                if is_final(error) or not await pauses.wait(deadline):
                     reason = str(error)
                     log.error("the gateway did not take a choice", traceId=interaction.trace_id, reason=reason)
                     raise
@@ -178,7 +178,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _is_final(error: CallFailed) -> bool:
+def is_final(error: CallFailed) -> bool:
     """Whether the gateway will say the same the next time."""
     return isinstance(error, BadStatus) and 400 <= error.status < 500 and error.status not in (409, 429)
 

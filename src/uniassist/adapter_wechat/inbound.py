@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 import structlog
@@ -22,9 +22,10 @@ from uniassist.adapter_wechat.inputs import input_of, push_key, session_id, text
 from uniassist.adapter_wechat.media import Media
 from uniassist.adapter_wechat.menus import Chosen, Told
 from uniassist.adapter_wechat.messages import MAX_NAME_LENGTH, Push
-from uniassist.adapter_wechat.outage import OUTAGE
+from uniassist.adapter_wechat.outage import OUTAGE, within
 from uniassist.adapter_wechat.passive import Asked, StillUnderWay
 from uniassist.adapter_wechat.permission import Permission
+from uniassist.adapter_wechat.repeats import Repeats, Seen
 from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.adapter_wechat.typing_state import TypingState
 from uniassist.contracts.base import Id, Wire
@@ -37,10 +38,9 @@ from uniassist.store.wechat import Changes, Opens
 log = structlog.get_logger()
 
 REPLY_SECONDS = 4.5  # of the platform's five
+CLAIM_SECONDS = 0.3  # what writing the answer down may take after that
 HOLD_SECONDS = 6.0  # above the platform's five: the next push of the same message renews it
 CUT_SECONDS = 6.5
-LAST_PUSH = 3
-LAST_PUSH_AGE_SECONDS = 9.0  # should one of the pushes not have arrived here
 TYPING_AFTER_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 0.05
 
@@ -70,8 +70,9 @@ class EntranceAnswer(Wire, kw_only=True, frozen=True):
 class Taken:
     """A message once it is noted: its errand, under way; or `told`, when it was answered right here.
 
-    `comes_again`: should this push get no answer, there will be another; when there won't, `last_words` end the
-    wait. `replied` not None: it was here before, and this is what it was answered with.
+    `comes_again`: should this push get no answer, there will be another, and it is left to that; when there won't,
+    `last_words` end the wait. `replied` not None: it was here before, and this is what it was answered with;
+    nothing, when they left since.
     """
 
     key: str
@@ -111,6 +112,7 @@ class Inbound:
         self._media = media
         self._erasure = erasure
         self._typing = TypingState(permission)
+        self._repeats = Repeats()
         self._limit_bytes = limit_bytes
         self._wake = wake
 
@@ -118,16 +120,21 @@ class Inbound:
         await self._typing.stop()
 
     async def answer_push(self, push: Push, began: float) -> str | None:
-        """The text to show, None for none."""
-        try:
-            if push.kind == "event":
+        """The text to show, None for none. Unavailable when the answer is left to the platform's next push."""
+        if push.kind == "event":
+            try:
                 return await self._answer_event(push, began)
-            assert push.message_id is not None, "messages have one"
-            taken = await self._take(input_of(push), push.message_id)
-        except OUTAGE as error:
-            log.error("a push could not be taken", reason=repr(error))
-            if push.kind == "event":
+            except OUTAGE as error:
+                log.error("an event could not be taken", reason=repr(error))
                 raise Unavailable("the database is away; try again") from None
+        assert push.message_id is not None, "messages have one"
+        seen = self._repeats.count(push_key(push.openid, push.message_id))
+        try:
+            taken = await self._take(input_of(push), push.message_id, began, seen)
+        except OUTAGE as error:
+            log.error("a push could not be taken", pushes=seen.pushes, reason=repr(error))
+            if seen.comes_again:
+                return await _leave_to_the_next(began)
             # Nothing says that the message is safe; silence would look as if it were.
             return phrases.BUSY
         if taken.replied is not None:
@@ -140,7 +147,7 @@ class Inbound:
         message_id = message.message_id or f"test-{uuid.uuid4().hex}"
         made = text_input(message.openid, message.text, message_id, int(time.time() * 1000))
         try:
-            taken = await self._take(made, message_id, asks_anew=True)
+            taken = await self._take(made, message_id, began, Seen(), asks_anew=True)
         except OUTAGE as error:
             log.error("a message could not be taken", reason=repr(error))
             return None
@@ -161,27 +168,37 @@ class Inbound:
 
     async def _answer_event(self, push: Push, began: float) -> str | None:
         event = push.event or ""
+        acted_at = dt.datetime.fromtimestamp(push.created_seconds, dt.UTC)
         if event == "unsubscribe":
-            await self._erasure.erase(push.openid)
+            await self._erasure.erase(push.openid, acted_at)
             return None
         opens = _EVENT_OPENS.get(event)
         if opens is None:
             return None
         created = str(push.created_seconds)
         key = push_key(push.openid, created, event, push.fields.get("EventKey", ""))
-        acted_at = dt.datetime.fromtimestamp(push.created_seconds, dt.UTC)
-        await store.receive(self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens)
+        receiving = store.receive(
+            self._pool, key, push.openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens=opens
+        )
+        known = await within(began + REPLY_SECONDS, receiving)
+        if known is None:
+            return None
         asked = Asked(key, push.openid, words=phrases.GREETING if event == "subscribe" else "")
         text = await self._claim_in_turn(asked, began)
         if text is None:
-            await self._let_go(key)
+            await self._let_go(key, began)
         return text
 
-    async def _take(self, message: UnifiedUserInput, message_id: str, *, asks_anew: bool = False) -> Taken:
-        """Note the push and see to it that its errand is under way. OUTAGE errors.
+    async def _take(
+        self, message: UnifiedUserInput, message_id: str, began: float, seen: Seen, *, asks_anew: bool = False
+    ) -> Taken:
+        """Note the push and see to it that its errand is under way. OUTAGE errors, at the latest when time is up.
 
         `asks_anew`: what was answered is asked for again at the gateway, which knows it, for its acknowledgement.
         """
+        return await within(began + REPLY_SECONDS, self._take_up(message, message_id, seen, asks_anew))
+
+    async def _take_up(self, message: UnifiedUserInput, message_id: str, seen: Seen, asks_anew: bool) -> Taken:
         assert message.channel is not None
         openid = message.channel.id
         key = push_key(openid, message_id)
@@ -189,7 +206,10 @@ class Inbound:
         push = await store.receive(
             self._pool, key, openid, hold_seconds=HOLD_SECONDS, acted_at=acted_at, opens="message"
         )
-        comes_again = push.pushes < LAST_PUSH and push.age_seconds < LAST_PUSH_AGE_SECONDS
+        if push is None:
+            return Taken(key, openid, trace_id(openid, message_id), False, None, replied="")
+        seen.note(push.pushes, push.age_seconds)
+        comes_again = seen.comes_again
         if push.reply is not None and not asks_anew:
             return Taken(key, openid, trace_id(openid, message_id), comes_again, None, replied=push.reply)
         answer = await self._read_answer(key, openid, message.text or "")
@@ -227,9 +247,10 @@ class Inbound:
                 return await self._claim(taken, began, words=taken.told)
             return await self._answer_in_time(taken, taken.delivery, began, instead)
         except OUTAGE as error:
-            # The gateway may have it; what it answers is found when the database is back.
+            # It may be written down all the same: then the next push gets it. Else, and if the gateway has the
+            # message, what it answers is found when the database is back.
             log.error("a reply could not be claimed", traceId=taken.trace_id, reason=repr(error))
-            return None
+            return await _leave_to_the_next(began) if taken.comes_again else None
 
     async def _answer_in_time(
         self, taken: Taken, delivery: Delivery, began: float, instead: str | None
@@ -239,11 +260,14 @@ class Inbound:
         if taken.has_expired:
             return await self._claim(taken, began, otherwise=phrases.EXPIRED)
         if not delivery.taken:
-            return phrases.BUSY
-        if not delivery.finished and not self._permission.may_send and taken.comes_again:
+            # Unless it was refused for good, it may yet be taken, or is already and only the word of it got lost.
+            return await _leave_to_the_next(began) if taken.comes_again and not delivery.is_final else phrases.BUSY
+        if not delivery.done and not self._permission.may_send and taken.comes_again:
             # The platform cuts this push and makes another: nothing but these can carry the answer.
             await delivery.wait(began + CUT_SECONDS)
-            return await self._claim(taken, began, instead=instead) if delivery.finished else None
+            if not delivery.finished:
+                return await _leave_to_the_next(began)
+            return await self._claim(taken, began, instead=instead)
         ack = delivery.ack
         by_nobody = ack is not None and ack.routing.fallback == "builtin_chat"
         text = await self._claim(
@@ -253,7 +277,7 @@ class Inbound:
             otherwise=None if delivery.finished or self._permission.may_send else taken.last_words,
         )
         if text is None:
-            await self._let_go(taken.key)
+            await self._let_go(taken.key, began)
         self._deliveries.answered(taken.key)
         return text
 
@@ -282,13 +306,25 @@ class Inbound:
         while True:  # ends: after REPLY_SECONDS nothing is waited for
             is_last = now() + _LOOK_AGAIN_SECONDS >= began + REPLY_SECONDS
             try:
-                return await passive.claim(self._pool, asked, self._limit_bytes, is_last=is_last)
+                claiming = passive.claim(self._pool, asked, self._limit_bytes, is_last=is_last)
+                return await within(_write_by(began), claiming)
             except StillUnderWay:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    async def _let_go(self, key: str) -> None:
-        await store.let_go(self._pool, key)
+    async def _let_go(self, key: str, began: float) -> None:
+        await within(_write_by(began), store.let_go(self._pool, key))
         self._wake()
+
+
+def _write_by(began: float) -> float:
+    """Until when an answer may be written down: there is a little time for it however late it comes."""
+    return max(began + REPLY_SECONDS, now()) + CLAIM_SECONDS
+
+
+async def _leave_to_the_next(began: float) -> NoReturn:
+    """No answer until the platform has cut this push: it makes another, and not at once as after an error."""
+    await asyncio.sleep(began + CUT_SECONDS - now())
+    raise Unavailable("not answered in time; the platform pushes it again")
 
 
 def _note_decision(changes: Changes, menu: menus.Menu | None, answer: menus.Answer) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
-from uniassist.adapter_wechat.media_store import MediaStore
+from uniassist.adapter_wechat.media_store import MediaStore, remove_left
 from uniassist.adapter_wechat.metrics import Metrics
 from uniassist.adapter_wechat.platform.client import MediaUnavailable, Platform
 from uniassist.contracts.inputs import Attachment, UnifiedUserInput
@@ -102,7 +102,9 @@ class Media:
         digest = hashlib.sha256(fetched.content).hexdigest()
         size = len(fetched.content)
         if not await store.store_medium(self._pool, medium, mime=fetched.mime, size=size, sha256=digest):
-            await self._files.remove([medium.name])  # erased meanwhile
+            # erased meanwhile
+            await store.add_left_media(self._pool, [medium.name])
+            await remove_left(self._pool, self._files, [medium.name])
             return
         self._metrics.media.labels("stored").inc()
 

@@ -12,6 +12,8 @@ from typing import Any
 import fsspec
 
 from uniassist.errors import SettingsError
+from uniassist.store import wechat as store
+from uniassist.store.pool import Pool
 
 _CALL_SECONDS = 30.0
 
@@ -62,6 +64,12 @@ class MediaStore:
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 self._files.rm_file(self._path(name))
+
+
+async def remove_left(pool: Pool, files: MediaStore, names: Sequence[str]) -> None:
+    """Files of people who left, and then their names: what a killed adapter leaves is found again."""
+    await files.remove(names)
+    await store.forget_left_media(pool, names)
 
 
 def _protocols(files: Any) -> tuple[str, ...]:

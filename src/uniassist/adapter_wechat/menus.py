@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"(\d{1,3})[.、。)]?")
 _FILLED = re.compile(r"(\d{1,3})(?:\s+|\s*[、:：]\s*|[.)]\s+)(\S.*)")
 _DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?")
 _MAX_ANSWER = 4000
+_SHOWN_CHARACTERS = 60  # of what somebody filled in, when their form is shown again
 
 Kind = Literal["text", "date", "number", "integer"]
 
@@ -263,10 +264,14 @@ def _line(choice: Choice) -> str:
         return f"{choice.number}. {choice.label}"
     if choice.value is not None:
         named = dict(choice.options or [])
-        return f"{choice.number}. {choice.label}：{named.get(choice.value, choice.value)}"
+        return f"{choice.number}. {choice.label}：{_clipped(named.get(choice.value, choice.value))}"
     required = phrases.REQUIRED if choice.required else ""
     options = f"（{_options(choice)}）" if choice.options else ""
     return f"{choice.number}. {choice.label}{required}{options}"
+
+
+def _clipped(value: str) -> str:
+    return value if len(value) <= _SHOWN_CHARACTERS else f"{value[: _SHOWN_CHARACTERS - 1]}…"
 
 
 def _options(blank: Blank) -> str:

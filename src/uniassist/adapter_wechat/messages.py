@@ -80,7 +80,7 @@ def read_push(fields: Mapping[str, str]) -> Push:
     """`fields` as a message or an event."""
     kind = _name(fields, "MsgType")
     created = fields.get("CreateTime", "").strip()
-    if not created.isascii() or not created.isdigit() or len(created) > 12:
+    if not created.isascii() or not created.isdigit() or len(created) > 10:
         raise InvalidRequest("CreateTime: expected Unix seconds")
     return Push(
         account=_name(fields, "ToUserName"),

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 from uniassist.adapter_wechat.packing import BETWEEN, after, pack
 from uniassist.adapter_wechat.plain_text import Origin, render
-from uniassist.adapter_wechat.splitting import size
+from uniassist.adapter_wechat.splitting import first_piece, size
 from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.contracts.interaction import InteractionEvent
 from uniassist.store.pool import Pool
 from uniassist.store.wechat import Due, Reply
 
 DETAIL = "passive reply"
+LEAST_ROOM_BYTES = 200  # for replies beside words of the channel's own; in less they would be cut to shreds
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ async def claim(pool: Pool, asked: Asked, limit_bytes: int, *, is_last: bool) ->
 
     StillUnderWay unless `is_last`; then the replies are left to who sends that message.
     """
+    asked = replace(asked, words=_clipped(asked.words, limit_bytes))
 
     def decide(stock: Stock) -> _Decided:
         person, push = stock.found.person, stock.found.push
@@ -79,33 +81,50 @@ async def claim(pool: Pool, asked: Asked, limit_bytes: int, *, is_last: bool) ->
 
 
 def _say(stock: Stock, asked: Asked, limit_bytes: int) -> str | None:
-    wanted = _wanted(stock, asked)
+    wanted, replaced = _wanted(stock, asked)
     if not wanted:
         return asked.words or asked.otherwise
     room = limit_bytes - (size(BETWEEN + asked.words) if asked.words else 0)
+    if room < LEAST_ROOM_BYTES:
+        return _with_ending(asked.words, asked.ending, limit_bytes)
     packed = pack(wanted, room, ending=asked.ending)
     stock.put(after(piece, "sent") for piece in packed.pieces)
     stock.show_menus(packed.pieces, int(time.time() * 1000))
-    stock.report([piece.reply for piece in packed.pieces], "sent", DETAIL)
+    stock.report([*(piece.reply for piece in packed.pieces), *replaced], "sent", DETAIL)
     return BETWEEN.join(part for part in (packed.text, asked.words) if part)
 
 
-def _wanted(stock: Stock, asked: Asked) -> list[Reply]:
+def _clipped(words: str, limit_bytes: int) -> str:
+    if size(words) <= limit_bytes:
+        return words
+    return f"{first_piece(words, limit_bytes - size('…'))[0]}…"
+
+
+def _with_ending(words: str, ending: str, limit_bytes: int) -> str:
+    if not ending:
+        return words
+    return f"{_clipped(words, limit_bytes - size(BETWEEN + ending))}{BETWEEN}{ending}"
+
+
+def _wanted(stock: Stock, asked: Asked) -> tuple[list[Reply], Sequence[Reply]]:
+    """What is to be said, and the replies for which another of them stands."""
     replies = stock.in_state("waiting", "parked")
     own = [reply for reply in replies if reply.trace_id == asked.trace_id]
     if not own:
-        return replies
+        return replies, ()
     before = [reply for reply in replies if reply.position <= own[-1].position]
     if asked.instead is None:
-        return before
+        return before, ()
     return _replaced(stock, before, own, asked.instead)
 
 
-def _replaced(stock: Stock, replies: Sequence[Reply], own: Sequence[Reply], text: str) -> list[Reply]:
-    """`own` as one reply that says `text`."""
+def _replaced(
+    stock: Stock, replies: Sequence[Reply], own: Sequence[Reply], text: str
+) -> tuple[list[Reply], Sequence[Reply]]:
+    """`own` as one reply that says `text`, and the others of `own`."""
     first, *others = own
     stock.put(replace(reply, text="", state="sent") for reply in others)
     shown = replace(first, text=text, choices=None)
     stock.put([shown])
     gone = {reply.event_id for reply in own}
-    return [*(reply for reply in replies if reply.event_id not in gone), shown]
+    return [*(reply for reply in replies if reply.event_id not in gone), shown], others

@@ -60,11 +60,14 @@ class Routes:
     async def push(self, request: Request) -> Response:
         began = now()
         query = requests.query(request)
-        body = await requests.read_body(request, MAX_BYTES)
-        if self._entrance and _is_json(request) and not self._access.claims_platform(query):
-            return await self._answer_entrance(request, body, began)
         try:
+            body = await requests.read_body(request, MAX_BYTES)
+            if self._entrance and _is_json(request) and not self._access.claims_platform(query):
+                return await self._answer_entrance(request, body, began)
             return await self._answer(request, query, body, began)
+        except Unavailable:
+            self._pushes.labels("unanswered").inc()  # the platform's next push is answered
+            raise
         except UniAssistError:
             self._pushes.labels("refused").inc()
             raise

@@ -228,11 +228,10 @@ async def write(pool: Pool, found: Look, changes: Changes) -> bool:
 
 async def receive(
     pool: Pool, push_key: str, openid: str, *, hold_seconds: float, acted_at: dt.datetime, opens: Opens
-) -> Push:
-    """Note a push: who acted, what that lets us do, and whether it was here before."""
+) -> Push | None:
+    """Note a push: who acted, what that lets us do, and whether it was here before. None: they left after that."""
     row = await pool.fetchrow(load("wechat")["receive"], push_key, openid, hold_seconds, acted_at, opens, timeout=5)
-    assert row is not None, "an upsert returns its row"
-    return Push(**dict(row))
+    return Push(**dict(row)) if row is not None else None
 
 
 async def let_go(pool: Pool, push_key: str) -> None:
@@ -330,20 +329,38 @@ async def forget_media(pool: Pool, gone: Sequence[Medium]) -> None:
     await pool.execute(load("wechat")["forget_media"], openids, media_ids, timeout=10)
 
 
+async def add_left_media(pool: Pool, names: Sequence[str]) -> None:
+    """Files of people who left: still to be removed."""
+    await pool.execute(load("wechat")["add_left_media"], names, timeout=5)
+
+
+async def left_media(pool: Pool, limit: int) -> list[str]:
+    return [row["name"] for row in await pool.fetch(load("wechat")["left_media"], limit, timeout=10)]
+
+
+async def forget_left_media(pool: Pool, names: Sequence[str]) -> None:
+    """Their files are removed."""
+    await pool.execute(load("wechat")["forget_left_media"], names, timeout=10)
+
+
 @dataclass(frozen=True)
 class Erased:
-    """What is left to remove elsewhere: files by name, streams by session."""
+    """What is left to remove elsewhere: files by name, `left_media` until they are; streams by session."""
 
     media: list[str]
     session_ids: list[str]
 
 
-async def erase(pool: Pool, openid: str) -> Erased:
-    """Everything that `openid` said and was told, on the gateway's side too; timelines keep their numbering."""
+async def erase(pool: Pool, openid: str, left_at: dt.datetime) -> Erased | None:
+    """Everything that `openid` said and was told, on the gateway's side too; timelines keep their numbering.
+
+    None: this is known, or they have come back since. What they did until `left_at` isn't received any more.
+    """
     async with pool.acquire(timeout=5) as connection, connection.transaction():
         sessions = await connection.fetch(load("wechat")["erase_lock"], openid)
-        media = await connection.fetch(load("wechat")["media_of"], openid)
-        await connection.execute(load("wechat")["erase_person"], openid)
+        if await connection.fetchrow(load("wechat")["leave"], openid, left_at) is None:
+            return None
+        media = await connection.fetch(load("wechat")["erase_person"], openid)
         await connection.execute(load("wechat")["erase_runs"], openid)
         await connection.execute(load("wechat")["erase_timeline"], openid)
         await connection.execute(load("wechat")["erase_traces"], openid)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import aiohttp
 from defusedxml.ElementTree import fromstring
 
-from uniassist.wechat_simulator.account import Account, Shown
+from uniassist.wechat_simulator.account import MAX_TEXT_BYTES, Account, Shown
 from uniassist.wechat_simulator.sealing import Seal, sign
 
 Mode = Literal["plain", "compatible", "safe"]
@@ -50,6 +50,7 @@ class Pusher:
         self.cut_seconds = 5.0
         self.session: aiohttp.ClientSession | None = None
         self._account = account
+        self._left: dict[str, int] = {}
         self._token = token
         self._seal = Seal(aes_key, account.app_id) if aes_key is not None else None
 
@@ -57,7 +58,10 @@ class Pusher:
         return self._fields(openid, kind) | {"MsgId": next(_serial)} | fields
 
     def event(self, openid: str, event: str, **fields: Any) -> dict[str, Any]:
-        return self._fields(openid, "event") | {"Event": event} | fields
+        made = self._fields(openid, "event") | {"Event": event} | fields
+        if event == "unsubscribe":
+            self._left[openid] = made["CreateTime"]
+        return made
 
     async def push(self, fields: dict[str, Any], *, lose: int = 0) -> Pushed:
         """Push until there is an answer, at most three times; the first `lose` answers get lost on their way."""
@@ -89,7 +93,8 @@ class Pusher:
         return {
             "ToUserName": ACCOUNT,
             "FromUserName": openid,
-            "CreateTime": int(time.time()),
+            # nobody follows again within the second
+            "CreateTime": max(int(time.time()), self._left.get(openid, -1) + 1),
             "MsgType": kind,
         }
 
@@ -144,7 +149,7 @@ class Pusher:
                 and reply["FromUserName"] == ACCOUNT
                 and int(reply["CreateTime"]) > 0
                 and reply["MsgType"] == "text"
-                and bool(reply["Content"])
+                and 0 < len(reply["Content"].encode()) <= MAX_TEXT_BYTES
             )
         except (ValueError, KeyError, ET.ParseError):
             good = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -140,6 +141,46 @@ async def test_who_comes_back_is_told_nothing_of_before(live: Live) -> None:
     await live.wechat.act(openid, "subscribe")
     assert (await live.wechat.say(openid, "1")).text == "你说：1"
     assert (await live.wechat.say(openid, "还在吗")).text == "你说：还在吗"
+
+
+async def test_what_was_said_before_leaving_is_not_new_when_it_is_pushed_again(live: Live) -> None:
+    openid = fresh("openid")
+    said = await live.wechat.say(openid, "我的秘密")
+    followed = await live.wechat.act(openid, "subscribe")
+    await live.wechat.act(openid, "unsubscribe")
+    assert (await live.wechat.again(said)).text is None
+    assert (await live.wechat.again(followed)).text is None
+    assert live.execute("SELECT FROM wechat_people WHERE openid = %s", openid) == []
+    assert live.execute("SELECT FROM wechat_pushes WHERE openid = %s", openid) == []
+
+
+@pytest.mark.parametrize("seconds_ago", [0, 60])
+async def test_a_leave_that_is_told_late_takes_nothing_of_the_new_conversation(
+    live: Live, seconds_ago: int
+) -> None:
+    openid = fresh("openid")
+    left = await live.wechat.act(openid, "unsubscribe", CreateTime=int(time.time()) - seconds_ago)
+    if seconds_ago:  # nobody here knows of it
+        live.execute("DELETE FROM wechat_left")
+    await live.wechat.act(openid, "subscribe")
+    assert (await live.wechat.say(openid, "计划")).text is not None
+    assert (await live.wechat.again(left)).tries == ["answered"]
+    assert (await live.wechat.say(openid, "1")).text == "你选了：go", "the menu is open"
+    assert "计划" in str(
+        live.execute("SELECT payload::text FROM timeline_events WHERE user_id = %s", f"wx:{openid}")
+    )
+
+
+async def test_what_is_on_its_way_when_its_writer_leaves_goes_no_further(live: Live) -> None:
+    openid = fresh("openid")
+    live.gateway.refuse_next = 1000
+    saying = asyncio.create_task(live.wechat.say(openid, "秘密"))
+    await eventually(lambda: live.gateway.attempts, "it is on its way")
+    await live.wechat.act(openid, "unsubscribe")
+    live.gateway.refuse_next = 0
+    said = await saying
+    assert (said.tries, said.text) == (["cut", "answered"], None)
+    assert live.gateway.inputs_of(openid) == []
 
 
 async def test_a_leave_that_can_not_be_carried_out_now_is_asked_for_again(own_live: Live, servers: Servers) -> None:

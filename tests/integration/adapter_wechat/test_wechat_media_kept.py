@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -90,6 +91,20 @@ async def test_what_is_still_being_fetched_is_not_old_and_zero_keeps_all(pool: P
     assert (tmp_path / old).exists()
     await Retention(pool, files, days=30).run_once()
     assert await store.medium(pool, "o", "under-way") is not None
+
+
+async def test_files_of_who_left_are_found_again_by_an_adapter_that_keeps_all_others(
+    pool: Pool, tmp_path: Path
+) -> None:
+    files = MediaStore(str(tmp_path))
+    theirs = await keep(pool, files, "theirs", days_old=0)
+    others = await keep(pool, files, "others", days_old=0, openid="another")
+    erased = await store.erase(pool, "o", dt.datetime.now(dt.UTC))  # and killed here
+    assert erased is not None
+    assert erased.media == [theirs]
+    await Retention(pool, files, days=0).run_once()
+    assert [(tmp_path / name).exists() for name in (theirs, others)] == [False, True]
+    assert await store.left_media(pool, 10) == []
 
 
 async def test_a_file_whose_deletion_was_cut_short_is_found_again(pool: Pool, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from tests.waiting import eventually
 
 from uniassist.adapter_wechat.stock import Stock, revise
 from uniassist.store import wechat as store
@@ -24,6 +25,8 @@ INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, times
 SELECT $1, 't', 'wx-session:o-1', 'wx:o-1', seq, 0, 'interaction',
        '{"event": {"type": "assistant_message", "text": "好"}, "source": "provider"}' FROM session
 """
+
+IS_BLOCKED = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())"
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ CHANGES: dict[str, Callable[[Pool], Awaitable[object]]] = {
     "a look for what the stream never told": store.sweep,
     "a push that was let go": lambda pool: store.let_go(pool, "p-1"),
     "a sender": lambda pool: store.claim_due(pool, "other", lease_seconds=10.0, limit=1),
-    "a person who left": lambda pool: store.erase(pool, OPENID),
+    "a person who left": lambda pool: store.erase(pool, OPENID, dt.datetime.now(dt.UTC)),
 }
 
 
@@ -97,6 +100,19 @@ async def test_a_push_is_taken_up_once_by_those_who_answer_it_at_once(pool: Pool
 
     taken = await asyncio.gather(*(revise(pool, OPENID, answer, "p-1") for _ in range(10)))
     assert sorted(each for each in taken if each is not None) == [*([[]] * 9), ["e-1"]]
+
+
+async def test_a_push_is_let_go_in_the_order_in_which_replies_are_written(pool: Pool) -> None:
+    async with pool.acquire() as writing, writing.transaction():
+        await writing.execute("SELECT FROM wechat_people WHERE openid = $1 FOR UPDATE", OPENID)
+        letting_go = asyncio.create_task(store.let_go(pool, "p-1"))
+        await eventually(lambda: writing.fetchval(IS_BLOCKED), "it waits for the person")
+        await writing.execute("UPDATE wechat_pushes SET reply = '好' WHERE push_key = 'p-1'", timeout=10)
+    await letting_go
+    found = await store.look(pool, OPENID, "p-1")
+    assert found is not None
+    assert found.push is not None
+    assert found.push.reply == "好"
 
 
 async def test_nobody_we_know_is_none(pool: Pool) -> None:

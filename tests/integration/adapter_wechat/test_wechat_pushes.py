@@ -247,6 +247,13 @@ async def test_ten_megabytes_are_refused_and_the_next_push_is_answered(
 async def test_pushes_are_counted_by_their_outcome(adapter: ServiceProcess, client: JsonClient) -> None:
     await push(client, adapter, message(fresh("openid")))
     await push(client, adapter, b"<xml/>", {})
-    scraped = (await client.request("GET", f"{adapter.url}/metrics", timeout_seconds=20)).body.decode()
-    assert 'uniassist_wechat_pushes_total{outcome="replied"}' in scraped
-    assert 'uniassist_wechat_pushes_total{outcome="refused"}' in scraped
+    before = adapter.scraped()
+    assert 'uniassist_wechat_pushes_total{outcome="replied"}' in before
+    assert refused(before) > 0
+    await push(client, adapter, b"a" * 1_000_000)
+    assert refused(adapter.scraped()) == refused(before) + 1, "what is too large is counted as well"
+
+
+def refused(scraped: str) -> float:
+    name = 'uniassist_wechat_pushes_total{outcome="refused"} '
+    return float(next(line.removeprefix(name) for line in scraped.splitlines() if line.startswith(name)))

@@ -96,6 +96,15 @@ def test_a_form_is_filled_in_by_lines_and_submitted() -> None:
     assert sent.payload == {"formId": "f", "values": {"goal": "学会游泳", "due": "2026-03-01", "mood": "b"}}
 
 
+def test_what_was_filled_in_is_kept_whole_and_shown_clipped() -> None:
+    filled = read(FORM, f"1 {'学' * 900}")
+    assert isinstance(filled, Told)
+    assert f"1. GOAL：{'学' * 59}…\n" in filled.text
+    sent = read(filled.menu, "4")
+    assert isinstance(sent, Chosen)
+    assert sent.payload["values"] == {"goal": "学" * 900}
+
+
 def test_an_option_may_be_named_by_its_number_and_must_be_one() -> None:
     filled = read(FORM, "3 1")
     assert isinstance(filled, Told)

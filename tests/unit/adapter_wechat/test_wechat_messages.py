@@ -181,7 +181,7 @@ def test_two_megabytes_of_hostile_xml_are_done_with(raw: bytes) -> None:
         ({"CreateTime": ""}, "CreateTime: expected Unix seconds"),
         ({"CreateTime": "1e9"}, "CreateTime"),
         ({"CreateTime": "-1"}, "CreateTime"),
-        ({"CreateTime": "9" * 13}, "CreateTime"),
+        ({"CreateTime": "9" * 11}, "CreateTime"),
         ({"CreateTime": "１７"}, "CreateTime"),
     ],
 )

@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.waiting import eventually
 
 from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
-from uniassist.wechat_simulator.pushes import NOTICE, Format, Mode
+from uniassist.wechat_simulator.pushes import ACCOUNT, NOTICE, Format, Mode
 from uniassist.wechat_simulator.sealing import Seal, sign
 from uniassist.wechat_simulator.simulator import APP_ID, APP_SECRET, WechatSimulator
 
@@ -144,6 +144,20 @@ async def test_anything_but_a_reply_or_silence_puts_the_account_out_of_service(
         simulator.pusher.webhook = url
         await simulator.say("o", "在吗")
     assert simulator.texts("o") == seen
+
+
+@pytest.mark.parametrize(("size", "seen"), [(2048, "a" * 2048), (2049, NOTICE)])
+async def test_a_reply_that_is_too_long_puts_the_account_out_of_service(size: int, seen: str) -> None:
+    def reply(_request: web.Request) -> web.Response:
+        answer = {"ToUserName": "o", "FromUserName": ACCOUNT, "CreateTime": 1, "MsgType": "text"}
+        return web.json_response(answer | {"Content": "a" * size})
+
+    with WechatSimulator(token="AAAAA") as plain:
+        plain.pusher.format = "json"
+        async with _webhook(reply) as url:
+            plain.pusher.webhook = url
+            await plain.say("o", "在吗")
+        assert plain.texts("o") == [seen]
 
 
 async def test_without_an_answer_there_are_three_pushes_with_fresh_nonces_then_the_notice(

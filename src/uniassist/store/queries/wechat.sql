@@ -3,9 +3,11 @@
 -- name: receive
 -- $1 push, $2 openid, $3 seconds to hold, $4 when the person acted, $5 'message', 'event' or null: what it opens.
 -- An answered push holds for a second more: nothing shall overtake its answer on the way to the phone.
+-- No row: it is from before they left, and nothing of it is noted.
 WITH pushed AS (
     INSERT INTO wechat_pushes AS p (push_key, openid, held_until)
-    VALUES ($1, $2, now() + make_interval(secs => $3))
+    SELECT $1, $2, now() + make_interval(secs => $3)
+    WHERE NOT EXISTS (SELECT FROM wechat_left WHERE person = sha256(convert_to($2, 'UTF8')) AND left_at >= $4)
     ON CONFLICT (push_key) DO UPDATE SET pushes = p.pushes + 1,
         held_until = CASE WHEN p.reply IS NULL THEN EXCLUDED.held_until
                           WHEN p.reply <> '' THEN now() + interval '1 second' END
@@ -103,9 +105,13 @@ WITH person AS (
 SELECT count(*) = 1 FROM person;
 
 -- name: let_go
--- A push that ends in silence: nothing more will be shown through it, the sender may go on.
-WITH pushed AS (
-    UPDATE wechat_pushes SET reply = coalesce(reply, ''), held_until = NULL WHERE push_key = $1 RETURNING openid
+-- A push that ends in silence: nothing more will be shown through it, the sender may go on. The person is locked
+-- before the push, as in `write`.
+WITH person AS (
+    SELECT openid FROM wechat_people WHERE openid = (SELECT openid FROM wechat_pushes WHERE push_key = $1) FOR UPDATE
+), pushed AS (
+    UPDATE wechat_pushes SET reply = coalesce(reply, ''), held_until = NULL
+    WHERE push_key = $1 AND EXISTS (SELECT FROM person) RETURNING openid
 )
 UPDATE wechat_people SET due_at = least(due_at, now()) WHERE openid = (SELECT openid FROM pushed);
 
@@ -219,8 +225,14 @@ RETURNING openid, media_id, name, mime, size, sha256, state, attempts;
 -- name: forget_media
 DELETE FROM wechat_media WHERE (openid, media_id) IN (SELECT * FROM unnest($1::text[], $2::text[]));
 
--- name: media_of
-SELECT name FROM wechat_media WHERE openid = $1;
+-- name: add_left_media
+INSERT INTO wechat_left_media (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING;
+
+-- name: left_media
+SELECT name FROM wechat_left_media ORDER BY name LIMIT $1;
+
+-- name: forget_left_media
+DELETE FROM wechat_left_media WHERE name = ANY ($1::text[]);
 
 -- name: backlog
 SELECT state, count(*) AS replies FROM wechat_replies WHERE state IN ('waiting', 'sending', 'parked') GROUP BY state;
@@ -229,6 +241,8 @@ SELECT state, count(*) AS replies FROM wechat_replies WHERE state IN ('waiting',
 WITH push AS (
     DELETE FROM wechat_pushes WHERE push_key IN
         (SELECT push_key FROM wechat_pushes WHERE created_at < now() - interval '2 days' ORDER BY created_at LIMIT $1)
+), gone AS (
+    DELETE FROM wechat_left WHERE left_at < now() - interval '2 days'
 ), reply AS (
     DELETE FROM wechat_replies WHERE event_id IN
         (SELECT event_id FROM wechat_replies
@@ -242,12 +256,25 @@ SELECT 1;
 -- In the order in which the gateway locks them, and before anything that it writes under these locks.
 SELECT session_id FROM sessions WHERE user_id = 'wx:' || $1 ORDER BY session_id FOR UPDATE;
 
+-- name: leave
+-- That $1 left at $2 by the platform's clock, which may be off ours. No row: they did so before, or have done something
+-- since, and this comes late.
+WITH person AS (SELECT message_at, event_at FROM wechat_people WHERE openid = $1 FOR UPDATE)
+INSERT INTO wechat_left AS l (person, left_at)
+SELECT sha256(convert_to($1, 'UTF8')), least($2, now() + interval '5 minutes')
+WHERE NOT EXISTS (SELECT FROM person WHERE date_trunc('second', greatest(message_at, event_at)) > $2)
+ON CONFLICT (person) DO UPDATE SET left_at = EXCLUDED.left_at WHERE EXCLUDED.left_at > l.left_at
+RETURNING left_at;
+
 -- name: erase_person
+-- The names of media stay until their files are removed.
 WITH reply AS (DELETE FROM wechat_replies WHERE openid = $1),
      push AS (DELETE FROM wechat_pushes WHERE openid = $1),
      report AS (DELETE FROM wechat_reports WHERE openid = $1),
-     medium AS (DELETE FROM wechat_media WHERE openid = $1)
-DELETE FROM wechat_people WHERE openid = $1;
+     person AS (DELETE FROM wechat_people WHERE openid = $1),
+     medium AS (DELETE FROM wechat_media WHERE openid = $1 RETURNING name)
+INSERT INTO wechat_left_media (name) SELECT name FROM medium ON CONFLICT (name) DO UPDATE SET name = EXCLUDED.name
+RETURNING name;
 
 -- name: erase_runs
 -- So that no answer under way is written down after the rest was emptied.
