@@ -276,8 +276,9 @@ async def reports(pool: Pool, limit: int) -> list[Report]:
     return [Report(*row.values()) for row in await pool.fetch(load("wechat")["reports"], limit, timeout=10)]
 
 
-async def forget_reports(pool: Pool, ids: Sequence[int]) -> None:
-    await pool.execute(load("wechat")["forget_reports"], ids, timeout=10)
+async def forget_reports(pool: Pool, ids: Sequence[int]) -> set[int]:
+    """Which of them were still there: others may forget the same."""
+    return {row["id"] for row in await pool.fetch(load("wechat")["forget_reports"], ids, timeout=10)}
 
 
 async def backlog(pool: Pool) -> dict[State, int]:

@@ -177,7 +177,7 @@ SELECT id, openid, session_id, trace_id, run_id, event_ids, outcome, detail,
 FROM wechat_reports ORDER BY id LIMIT $1;
 
 -- name: forget_reports
-DELETE FROM wechat_reports WHERE id = ANY ($1::bigint[]);
+DELETE FROM wechat_reports WHERE id = ANY ($1::bigint[]) RETURNING id;
 
 -- name: add_medium
 INSERT INTO wechat_media (openid, media_id, name) VALUES ($1, $2, $3) ON CONFLICT (openid, media_id) DO NOTHING;
