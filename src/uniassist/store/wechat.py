@@ -140,11 +140,12 @@ class Medium:
 class Look:
     """A person as they were found. `new_events`: in the order in which they are to be said, at most MAX_EVENTS.
 
-    `push`: the one that was asked for. `held_seconds`: for how long a push of theirs may still be answered, looked
-    up when none was asked for.
+    `acted`: another text once they acted again. `push`: the one that was asked for. `held_seconds`: for how long a
+    push of theirs may still be answered, looked up when none was asked for.
     """
 
     version: str
+    acted: str
     person: Person
     push_key: str | None
     push: Push | None
@@ -163,7 +164,7 @@ async def look(pool: Pool, openid: str, push_key: str | None = None) -> Look | N
     row = await pool.fetchrow(load("wechat")["look"], openid, push_key, MAX_EVENTS, MAX_OPEN, timeout=10)
     if row is None:
         return None
-    version, *found = row.values()
+    version, acted, *found = row.values()
     person, push, (held, events, replies) = (
         found[:_PERSON],
         found[_PERSON : _PERSON + _PUSH],
@@ -171,6 +172,7 @@ async def look(pool: Pool, openid: str, push_key: str | None = None) -> Look | N
     )
     return Look(
         version,
+        acted,
         Person(*person),
         push_key,
         Push(*push) if push[0] is not None else None,

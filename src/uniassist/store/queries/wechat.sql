@@ -39,8 +39,9 @@ SELECT pushes, decision, reply, age_seconds FROM pushed;
 
 -- name: look
 -- A person, one of their pushes ($2, or null), what is new on their timelines (at most $3) and what is open (at most
--- $4), as one look finds them. `version` changes with every change of the person's row, by anyone.
-SELECT p.xmin::text AS version, p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age,
+-- $4), as one look finds them. `version` changes with every change of the person's row, by anyone, `acted` when they
+-- act.
+SELECT p.xmin::text AS version, concat_ws(' ', p.message_at, p.event_at) AS acted, p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age,
        p.message_sends, extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies,
        p.failures, p.lease_owner, p.lease_expires_at > now() IS TRUE AS is_leased,
        h.pushes, h.decision, h.reply, extract(epoch FROM now() - h.created_at)::float8 AS age_seconds,
