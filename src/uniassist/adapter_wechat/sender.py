@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 
 import structlog
 
 from uniassist.adapter_wechat.metrics import Metrics
+from uniassist.adapter_wechat.outage import OUTAGE
 from uniassist.adapter_wechat.permission import Permission
 from uniassist.adapter_wechat.platform.client import Outcome
+from uniassist.adapter_wechat.platform.codes import Verdict
 from uniassist.adapter_wechat.restraint import Restraint
 from uniassist.adapter_wechat.sending import Sending, choose, settle
 from uniassist.adapter_wechat.stock import Stock, revise
@@ -27,6 +30,9 @@ log = structlog.get_logger()
 # Renewed while the message is under way: one of a killed adapter holds its person up for as long as that.
 LEASE_SECONDS = 10.0
 _RENEW_SECONDS = 2.5
+# Well before the lease ends: what leaves later might already be given up by others.
+_LEAVES_WITHIN_SECONDS = 5.0
+_SETTLE_SECONDS = 30.0
 MAX_PEOPLE = 16
 MAX_MESSAGES = 50
 POLL_SECONDS = 0.5
@@ -74,7 +80,10 @@ class Sender:
         if free <= 0:
             await asyncio.wait(self._under_way.values(), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             return 0.0
-        people = await store.claim_due(self._pool, self._owner, lease_seconds=LEASE_SECONDS, limit=free)
+        served = list(self._under_way)
+        people = await store.claim_due(
+            self._pool, self._owner, lease_seconds=LEASE_SECONDS, limit=free, served=served
+        )
         for openid in people:
             task = asyncio.create_task(self._serve(openid), name=f"wechat-send {openid}")
             self._under_way[openid] = task
@@ -95,7 +104,7 @@ class Sender:
             sending = await self._prepare(openid)
             if sending is None:
                 return
-            outcome = await self._permission.send(openid, sending.packed.text)
+            outcome = await self._send(sending)
             self._metrics.sends.labels(outcome.verdict.value).inc()
             self._restraint.heed(sending.packed.text, outcome)
             if not await self._settle(sending, outcome):
@@ -123,10 +132,25 @@ class Sender:
 
         return await revise(self._pool, openid, decide)
 
+    async def _send(self, sending: Sending) -> Outcome:
+        if time.monotonic() - sending.noted_at > _LEAVES_WITHIN_SECONDS:
+            return Outcome(Verdict.UNSENT, "the adapter stood still before it was sent")
+        return await self._permission.send(sending.openid, sending.packed.text)
+
     async def _settle(self, sending: Sending, outcome: Outcome) -> bool:
-        """Whether to go on with this person."""
+        """Whether to go on with this person. Tried on while Postgres is away, lest what is known become a doubt."""
 
         def decide(stock: Stock) -> bool:
             return settle(stock, sending, outcome, self._owner, self._restraint.paused_seconds)
 
-        return await revise(self._pool, sending.openid, decide) or False  # None: erased meanwhile
+        ends_at = time.monotonic() + _SETTLE_SECONDS
+        pause = 0.1
+        while True:  # ends: at the latest with an outage after `ends_at`
+            try:
+                return await revise(self._pool, sending.openid, decide) or False  # None: erased meanwhile
+            except OUTAGE as error:
+                if time.monotonic() >= ends_at:
+                    raise
+                log.warning("can't write down yet what became of a message", error=repr(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)

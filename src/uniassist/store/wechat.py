@@ -260,13 +260,16 @@ async def sweep(pool: Pool) -> int:
     return _count(await pool.execute(load("wechat")["sweep"], timeout=60))
 
 
-async def claim_due(pool: Pool, owner: str, *, lease_seconds: float, limit: int) -> list[str]:
-    rows = await pool.fetch(load("wechat")["claim_due"], owner, lease_seconds, limit, timeout=10)
+async def claim_due(
+    pool: Pool, owner: str, *, lease_seconds: float, limit: int, served: Sequence[str] = ()
+) -> list[str]:
+    """None of those who are `served` already, whatever their leases say."""
+    rows = await pool.fetch(load("wechat")["claim_due"], owner, lease_seconds, limit, served, timeout=10)
     return [row["openid"] for row in rows]
 
 
 async def renew_leases(pool: Pool, owner: str, openids: Sequence[str], *, lease_seconds: float) -> None:
-    """Those that are still this owner's, even when they ended meanwhile."""
+    """Those that are still this owner's, even when they ended meanwhile; none whose row somebody has locked."""
     await pool.execute(load("wechat")["renew_leases"], owner, openids, lease_seconds, timeout=5)
 
 
