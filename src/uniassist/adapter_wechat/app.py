@@ -63,7 +63,8 @@ async def run() -> None:
             settings.redis_url.reveal(), socket_connect_timeout=2.0, socket_timeout=BLOCK_MS / 1000 + 3.0
         )
         stack.push_async_callback(redis.aclose)
-        client = await stack.enter_async_context(JsonClient(connection_limit=500))
+        # A host that is silently away shows before a send's deadline, while it is certain that nothing was sent.
+        client = await stack.enter_async_context(JsonClient(connection_limit=500, connect_seconds=3.0))
         gateway = Gateway(
             client,
             settings.gateway_url,

@@ -37,6 +37,10 @@ def spend(person: Person, paid_from: Window, messages: int = 1) -> Person:
     return replace(person, message_sends=max(0, person.message_sends + messages))
 
 
+def spent(person: Person, of: Window) -> int:
+    return person.event_sends if of == "event" else person.message_sends
+
+
 def used_up(person: Person) -> Person:
     """As the platform says."""
     return replace(person, message_sends=MESSAGE_SENDS, event_sends=EVENT_SENDS)

@@ -13,11 +13,14 @@ from uniassist.lifecycle import Loop
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
 from uniassist.store.wechat import Report
+from uniassist.web.client import BadStatus
 
 log = structlog.get_logger()
 
 _BATCH = 100
 _PAUSE_SECONDS = 1.0
+# Said of what a request holds; a wrong token, say, is said of us, and no reason to give reports up.
+_ABOUT_CONTENT = frozenset({400, 413, 422})
 
 
 class Reporter:
@@ -37,13 +40,28 @@ class Reporter:
         return 0.0 if len(found) == _BATCH else _PAUSE_SECONDS
 
     async def _tell(self, found: Sequence[Report]) -> None:
-        answer = await self._gateway.report([_event(report) for report in found])
-        for error in answer.errors or []:
-            # said again it would be refused again: the session is gone, say
-            report = found[error.index]
-            log.warning("the gateway refused a report", sessionId=report.session_id, reason=error.message)
-        await store.forget_reports(self._pool, [report.id for report in found])
-        self._metrics.parked.inc(sum(len(report.event_ids) for report in found if report.outcome == "parked"))
+        try:
+            answer = await self._gateway.report([_event(report) for report in found])
+        except BadStatus as error:
+            if error.status not in _ABOUT_CONTENT:
+                raise
+            if len(found) > 1:
+                for report in found:  # one that can't be told holds up no other
+                    await self._tell([report])
+                return
+            _drop(found[0], str(error))
+        else:
+            for refused in answer.errors or []:
+                _drop(found[refused.index], refused.message)
+        # others may have told the same: each counts those that it forgot itself
+        forgotten = await store.forget_reports(self._pool, [report.id for report in found])
+        parked = (report for report in found if report.id in forgotten and report.outcome == "parked")
+        self._metrics.parked.inc(sum(len(report.event_ids) for report in parked))
+
+
+def _drop(report: Report, reason: str) -> None:
+    """Said again it would be refused again: the session is gone, say."""
+    log.warning("the gateway refused a report", sessionId=report.session_id, reason=reason)
 
 
 def _event(report: Report) -> LateDeliveryEvent:

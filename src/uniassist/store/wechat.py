@@ -140,11 +140,12 @@ class Medium:
 class Look:
     """A person as they were found. `new_events`: in the order in which they are to be said, at most MAX_EVENTS.
 
-    `push`: the one that was asked for. `held_seconds`: for how long a push of theirs may still be answered, looked
-    up when none was asked for.
+    `acted`: another text once they acted again. `push`: the one that was asked for. `held_seconds`: for how long a
+    push of theirs may still be answered, looked up when none was asked for.
     """
 
     version: str
+    acted: str
     person: Person
     push_key: str | None
     push: Push | None
@@ -163,7 +164,7 @@ async def look(pool: Pool, openid: str, push_key: str | None = None) -> Look | N
     row = await pool.fetchrow(load("wechat")["look"], openid, push_key, MAX_EVENTS, MAX_OPEN, timeout=10)
     if row is None:
         return None
-    version, *found = row.values()
+    version, acted, *found = row.values()
     person, push, (held, events, replies) = (
         found[:_PERSON],
         found[_PERSON : _PERSON + _PUSH],
@@ -171,6 +172,7 @@ async def look(pool: Pool, openid: str, push_key: str | None = None) -> Look | N
     )
     return Look(
         version,
+        acted,
         Person(*person),
         push_key,
         Push(*push) if push[0] is not None else None,
@@ -257,13 +259,16 @@ async def sweep(pool: Pool) -> int:
     return _count(await pool.execute(load("wechat")["sweep"], timeout=60))
 
 
-async def claim_due(pool: Pool, owner: str, *, lease_seconds: float, limit: int) -> list[str]:
-    rows = await pool.fetch(load("wechat")["claim_due"], owner, lease_seconds, limit, timeout=10)
+async def claim_due(
+    pool: Pool, owner: str, *, lease_seconds: float, limit: int, served: Sequence[str] = ()
+) -> list[str]:
+    """None of those who are `served` already, whatever their leases say."""
+    rows = await pool.fetch(load("wechat")["claim_due"], owner, lease_seconds, limit, served, timeout=10)
     return [row["openid"] for row in rows]
 
 
 async def renew_leases(pool: Pool, owner: str, openids: Sequence[str], *, lease_seconds: float) -> None:
-    """Those that are still this owner's, even when they ended meanwhile."""
+    """Those that are still this owner's, even when they ended meanwhile; none whose row somebody has locked."""
     await pool.execute(load("wechat")["renew_leases"], owner, openids, lease_seconds, timeout=5)
 
 
@@ -275,8 +280,9 @@ async def reports(pool: Pool, limit: int) -> list[Report]:
     return [Report(*row.values()) for row in await pool.fetch(load("wechat")["reports"], limit, timeout=10)]
 
 
-async def forget_reports(pool: Pool, ids: Sequence[int]) -> None:
-    await pool.execute(load("wechat")["forget_reports"], ids, timeout=10)
+async def forget_reports(pool: Pool, ids: Sequence[int]) -> set[int]:
+    """Which of them were still there: others may forget the same."""
+    return {row["id"] for row in await pool.fetch(load("wechat")["forget_reports"], ids, timeout=10)}
 
 
 async def backlog(pool: Pool) -> dict[State, int]:

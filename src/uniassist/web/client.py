@@ -18,13 +18,15 @@ T = TypeVar("T")
 _CHUNK_BYTES = 64 * 1024
 _EXCERPT_BYTES = 512
 
+NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
 
 class CallFailed(Exception):
     """A call that didn't give what was asked for; the message may be logged, it holds no header and no secret."""
 
 
 class Unreachable(CallFailed):
-    """No connection, or one that broke."""
+    """No connection, or one that broke. Caused by a NEVER_CONNECTED: nothing of the request was sent."""
 
 
 class TimedOut(CallFailed):
@@ -54,9 +56,19 @@ class Answer:
 
 
 class JsonClient:
-    """One per service: `async with JsonClient() as client`. Connections are kept; redirects and cookies are not."""
+    """One per service: `async with JsonClient() as client`. Connections are kept; redirects and cookies are not.
 
-    def __init__(self, *, connection_limit: int = 100, answer_limit_bytes: int = MAX_BODY_BYTES) -> None:
+    `connect_seconds`: how long it may take to have a connection; that it took longer is Unreachable.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_limit: int = 100,
+        answer_limit_bytes: int = MAX_BODY_BYTES,
+        connect_seconds: float | None = None,
+    ) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_seconds)
         self._connection_limit = connection_limit
         self._answer_limit_bytes = answer_limit_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -121,12 +133,14 @@ class JsonClient:
                     data=body,
                     headers={**sent, **(headers or {})},
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None),
+                    timeout=self._timeout,
                 ) as response,
             ):
                 raw = await self._bounded(url, response)
                 lowered = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status, lowered, raw)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise Unreachable(f"{url}: no connection within {self._timeout.connect:g} seconds") from error
         except TimeoutError:
             raise TimedOut(f"{url}: no answer within {timeout_seconds:g} seconds") from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:

@@ -78,6 +78,8 @@ class GatewayDouble:
         self.provider_seconds = 0.1
         self.drops_answers = 0
         self.successor: str | None = None
+        self.report_seconds = 0.0
+        self.refused_trace: str | None = None
         self.answer_events: list[dict[str, Any]] | None = None
 
     def inputs_of(self, openid: str) -> list[UnifiedUserInput]:
@@ -183,6 +185,9 @@ class GatewayDouble:
         assert request.headers["Authorization"] == f"Bearer {CONTEXT_TOKEN}"
         asked = json.loads(await request.read())
         assert asked["providerId"] == "adapter-wechat"
+        await asyncio.sleep(self.report_seconds)
+        if any(each["traceId"] == self.refused_trace for each in asked["events"]):
+            return web.Response(status=400)
         self.reports += asked["events"]
         answer = {"schemaVersion": "v0", "accepted": len(asked["events"]), "rejected": 0}
         return web.Response(body=codec.encode(answer), content_type=JSON)

@@ -117,3 +117,23 @@ async def test_a_push_is_let_go_in_the_order_in_which_replies_are_written(pool: 
 
 async def test_nobody_we_know_is_none(pool: Pool) -> None:
     assert await revise(pool, "o-2", lambda _: "decided") is None
+
+
+LEASE = "UPDATE wechat_people SET lease_owner = 'me', lease_expires_at = now() - interval '1 second'"
+RENEWED = "SELECT openid FROM wechat_people WHERE lease_expires_at > now() ORDER BY openid"
+
+
+async def test_whom_a_sender_serves_it_does_not_claim_again(pool: Pool) -> None:
+    await store.let_go(pool, "p-1")
+    await pool.execute(LEASE)
+    assert await store.claim_due(pool, "me", lease_seconds=10.0, limit=1, served=[OPENID]) == []
+    assert await store.claim_due(pool, "me", lease_seconds=10.0, limit=1, served=["o-2"]) == [OPENID]
+
+
+async def test_leases_are_renewed_while_one_of_their_people_is_being_written(pool: Pool) -> None:
+    await pool.execute("INSERT INTO wechat_people (openid) VALUES ('o-0'), ('o-2')")
+    await pool.execute(LEASE)
+    async with pool.acquire() as writing, writing.transaction():
+        await writing.execute("SELECT 1 FROM wechat_people WHERE openid = $1 FOR UPDATE", OPENID)
+        await store.renew_leases(pool, "me", ["o-0", OPENID, "o-2"], lease_seconds=10.0)
+    assert [row["openid"] for row in await pool.fetch(RENEWED)] == ["o-0", "o-2"]

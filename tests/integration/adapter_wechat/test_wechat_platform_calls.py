@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
+from tests.unheard import unheard
 from tests.waiting import eventually
 
 from uniassist.adapter_wechat.platform.client import MediaUnavailable, Platform
@@ -199,6 +200,16 @@ async def test_a_platform_that_nobody_listens_for_has_certainly_not_got_the_mess
         closed.bind(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         async with JsonClient() as client:
+            platform = Platform(client, client, keeper, base_url, marks_ai=False)
+            assert (await platform.send_text("o", "一")).verdict is Verdict.UNSENT
+
+
+async def test_a_platform_that_silently_takes_no_connection_has_certainly_not_got_the_message(
+    keeper: TokenKeeper,
+) -> None:
+    await keeper.get()
+    with unheard() as base_url:
+        async with JsonClient(connect_seconds=0.3) as client:
             platform = Platform(client, client, keeper, base_url, marks_ai=False)
             assert (await platform.send_text("o", "一")).verdict is Verdict.UNSENT
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 import pytest
 from aiohttp import web
+from tests.unheard import unheard
 
 from uniassist.web.client import BadAnswer, BadStatus, JsonClient, TimedOut, Unreachable
 
@@ -134,6 +135,12 @@ async def test_a_broken_or_refused_connection_is_unreachable(base: str, client: 
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(Unreachable):
             await client.get_json(f"http://127.0.0.1:{taken.getsockname()[1]}/", Thing, timeout_seconds=5)
+
+
+async def test_a_connection_that_does_not_come_is_told_from_an_answer_that_does_not() -> None:
+    async with JsonClient(connect_seconds=0.2) as hasty:
+        with unheard() as url, pytest.raises(Unreachable, match=r"no connection within 0\.2 seconds"):
+            await hasty.get_json(url, Thing, timeout_seconds=5)
 
 
 async def test_a_url_that_is_none_is_told_as_a_failed_call(client: JsonClient) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import structlog
 
 from uniassist.adapter_wechat.platform.codes import Verdict, rid_of, verdict_of
@@ -14,7 +13,7 @@ from uniassist.adapter_wechat.platform.token import TokenKeeper, TokenUnavailabl
 from uniassist.contracts import codec
 from uniassist.contracts.base import Int64, Wire
 from uniassist.errors import UniAssistError
-from uniassist.web.client import Answer, CallFailed, JsonClient
+from uniassist.web.client import NEVER_CONNECTED, Answer, CallFailed, JsonClient
 
 log = structlog.get_logger()
 
@@ -132,7 +131,7 @@ class Platform:
         try:
             answer = await self._post("message/custom/send", token, body, _SEND_SECONDS)
         except CallFailed as error:
-            never_left = isinstance(error.__cause__, aiohttp.ClientConnectorError)
+            never_left = isinstance(error.__cause__, NEVER_CONNECTED)
             return Outcome(Verdict.UNSENT if never_left else Verdict.UNKNOWN, type(error).__name__)
         coded = _coded(answer)
         if coded is None:

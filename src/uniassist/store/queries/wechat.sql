@@ -41,10 +41,12 @@ SELECT pushes, decision, reply, age_seconds FROM pushed;
 
 -- name: look
 -- A person, one of their pushes ($2, or null), what is new on their timelines (at most $3) and what is open (at most
--- $4), as one look finds them. `version` changes with every change of the person's row, by anyone.
-SELECT p.xmin::text AS version, p.openid, extract(epoch FROM now() - p.message_at)::float8 AS message_age,
-       p.message_sends, extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies,
-       p.failures, p.lease_owner, p.lease_expires_at > now() IS TRUE AS is_leased,
+-- $4), as one look finds them. `version` changes with every change of the person's row, by anyone; `acted` when the
+-- person acts.
+SELECT p.xmin::text AS version, concat_ws(' ', p.message_at, p.event_at) AS acted, p.openid,
+       extract(epoch FROM now() - p.message_at)::float8 AS message_age, p.message_sends,
+       extract(epoch FROM now() - p.event_at)::float8 AS event_age, p.event_sends, p.menu, p.replies, p.failures,
+       p.lease_owner, p.lease_expires_at > now() IS TRUE AS is_leased,
        h.pushes, h.decision, h.reply, extract(epoch FROM now() - h.created_at)::float8 AS age_seconds,
        CASE WHEN $2::text IS NULL THEN (
            SELECT extract(epoch FROM max(held_until) - now())::float8 FROM wechat_pushes
@@ -160,18 +162,20 @@ WITH locked AS (
 UPDATE wechat_people p SET due_at = now() FROM locked WHERE p.openid = locked.openid;
 
 -- name: claim_due
+-- $4: whom the owner serves already; a lease of theirs may have run out.
 UPDATE wechat_people SET lease_owner = $1, lease_expires_at = now() + make_interval(secs => $2)
 WHERE openid IN (
     SELECT openid FROM wechat_people p
-    WHERE due_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at < now())
+    WHERE due_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at < now()) AND openid <> ALL ($4::text[])
       AND NOT EXISTS (SELECT FROM wechat_pushes h WHERE h.openid = p.openid AND h.held_until > now())
     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING openid;
 
 -- name: renew_leases
+-- Who is being written to waits for the next time: the others' leases don't wait for them.
 UPDATE wechat_people SET lease_expires_at = now() + make_interval(secs => $3)
 WHERE openid IN (SELECT openid FROM wechat_people WHERE openid = ANY ($2::text[]) AND lease_owner = $1
-                 ORDER BY openid FOR UPDATE);
+                 FOR UPDATE SKIP LOCKED);
 
 -- name: give_up_lease
 UPDATE wechat_people SET lease_owner = NULL, lease_expires_at = NULL, due_at = now() + make_interval(secs => $3)
@@ -183,7 +187,7 @@ SELECT id, openid, session_id, trace_id, run_id, event_ids, outcome, detail,
 FROM wechat_reports ORDER BY id LIMIT $1;
 
 -- name: forget_reports
-DELETE FROM wechat_reports WHERE id = ANY ($1::bigint[]);
+DELETE FROM wechat_reports WHERE id = ANY ($1::bigint[]) RETURNING id;
 
 -- name: add_medium
 INSERT INTO wechat_media (openid, media_id, name) VALUES ($1, $2, $3) ON CONFLICT (openid, media_id) DO NOTHING;

@@ -1,0 +1,144 @@
+"""What goes into a message, and what its outcome changes: nothing overtaken, nothing said of another message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from uniassist.adapter_wechat.permission import Permission
+from uniassist.adapter_wechat.platform.client import Outcome
+from uniassist.adapter_wechat.platform.codes import Verdict
+from uniassist.adapter_wechat.restraint import Restraint
+from uniassist.adapter_wechat.sending import LEAST_BYTES, MAX_BUSY, Sending, choose, settle
+from uniassist.adapter_wechat.stock import Stock, take_stock
+from uniassist.store.wechat import Due, Look, Person, Reply, State
+
+ME = "me"
+BUSY = Outcome(Verdict.BUSY, "errcode -1", -1)
+OVER = Outcome(Verdict.WINDOW_OVER, "errcode 45015", 45015)
+USED = Outcome(Verdict.QUOTA_USED, "errcode 45047", 45047)
+SENT = Outcome(Verdict.SENT, "ok", 0)
+
+
+def reply(position: int, state: State, text: str = "好") -> Reply:
+    return Reply(f"e{position}", position, "s", "t", None, text, 0, 0, None, state)
+
+
+def look(*replies: Reply, acted: str = "first", owner: str = ME, **person: Any) -> Look:
+    known = Person("o", 1.0, 0, None, 0, None, 0, 0, owner, True)
+    return Look("1", acted, replace(known, **person), None, None, 0.0, [], list(replies))
+
+
+def chosen(found: Look, limit_bytes: int = 1800) -> tuple[Stock, Sending]:
+    stock = take_stock(found)
+    sending = choose(stock, limit_bytes, may_send=True)
+    assert sending is not None
+    return stock, sending
+
+
+def later(stock: Stock, **changed: Any) -> Look:
+    """The person as whoever settles finds them, when `changed` happened meanwhile."""
+    replies = tuple(stock.in_state("waiting", "sending", "parked"))
+    found = replace(stock.found, person=stock.changes.person, open_replies=list(replies))
+    person = {name: changed.pop(name) for name in list(changed) if hasattr(found.person, name)}
+    return replace(found, person=replace(found.person, **person), **changed)
+
+
+def settled(found: Look, sending: Sending, outcome: Outcome) -> tuple[Stock, bool]:
+    stock = take_stock(found)
+    goes_on = settle(stock, sending, outcome, ME, 0.0)
+    return stock, goes_on
+
+
+def states(stock: Stock) -> dict[str, State]:
+    return {each.event_id: each.state for each in stock.in_state("waiting", "sending", "parked", "sent", "refused")}
+
+
+def test_what_was_parked_is_said_before_what_comes_later() -> None:
+    _, sending = chosen(look(reply(1, "parked", "第一条"), reply(2, "waiting", "第二条")))
+    assert sending.packed.text == "第一条"
+
+
+@pytest.mark.parametrize(("may_send", "message_sends"), [(False, 0), (True, 5)])
+def test_without_permission_or_room_what_waits_is_parked_and_reported_once(
+    may_send: bool, message_sends: int
+) -> None:
+    stock = take_stock(look(reply(1, "parked"), reply(2, "waiting"), message_sends=message_sends))
+    assert choose(stock, 1800, may_send=may_send) is None
+    assert states(stock) == {"e1": "parked", "e2": "parked"}
+    assert [each.event_ids for each in stock.changes.reports] == [("e2",)]
+
+
+@pytest.mark.parametrize("outcome", [BUSY, Outcome(Verdict.NOT_PERMITTED, "errcode 48001", 48001)])
+def test_a_message_that_the_platform_did_not_take_costs_nothing_when_it_is_parked(outcome: Outcome) -> None:
+    before, sending = chosen(look(reply(1, "waiting"), message_sends=2, failures=MAX_BUSY))
+    assert before.changes.person.message_sends == 3
+    stock, goes_on = settled(later(before), sending, outcome)
+    assert not goes_on
+    assert states(stock) == {"e1": "parked"}
+    assert stock.changes.person.message_sends == 2
+    assert (stock.changes.due, stock.changes.closes_window) == (Due(None), False)
+
+
+@pytest.mark.parametrize("outcome", [OVER, USED])
+def test_a_refusal_closes_the_window_that_it_was_said_of(outcome: Outcome) -> None:
+    before, sending = chosen(look(reply(1, "waiting")))
+    stock, _ = settled(later(before), sending, outcome)
+    assert states(stock) == {"e1": "parked"}
+    assert stock.changes.person.message_sends == 5
+    assert stock.changes.closes_window == (outcome is OVER)
+
+
+@pytest.mark.parametrize("outcome", [OVER, USED])
+@pytest.mark.parametrize("acted", ["second", "first"])  # the same: within the same second
+def test_a_refusal_leaves_the_window_open_that_the_person_opened_meanwhile(outcome: Outcome, acted: str) -> None:
+    before, sending = chosen(look(reply(1, "waiting"), message_sends=3))
+    stock, goes_on = settled(later(before, acted=acted, message_sends=0), sending, outcome)
+    assert not goes_on
+    assert states(stock) == {"e1": "waiting"}
+    assert stock.changes.person.message_sends == 0
+    assert (stock.changes.due, stock.changes.closes_window, stock.changes.reports) == (Due(0.0), False, [])
+
+
+def test_an_outcome_that_comes_late_is_not_taken_for_that_of_the_next_piece() -> None:
+    first, sending = chosen(look(reply(1, "waiting", "这是一句话。" * 100)), limit_bytes=600)
+    given_up = take_stock(later(first, lease_owner="other"))
+    given_up.give_up_strays()
+    second, successor = chosen(later(given_up), limit_bytes=600)
+    assert successor.packed.text != sending.packed.text
+    stock, goes_on = settled(later(second, lease_owner="other"), sending, SENT)
+    assert (stock.is_left, goes_on) == (True, False)
+    stock, goes_on = settled(later(second), successor, SENT)
+    assert [each.pieces for each in stock.in_state("waiting")] == [2]
+
+
+def test_what_is_written_down_already_changes_nothing_when_it_is_written_again() -> None:
+    before, sending = chosen(look(reply(1, "waiting", "长" * 300), message_sends=2))
+    too_long = Outcome(Verdict.TOO_LONG, "errcode 45002", 45002)
+    once, goes_on = settled(later(before), sending, too_long)
+    assert (goes_on, once.changes.person.message_sends) == (True, 2)
+    twice, goes_on = settled(later(once), sending, too_long)
+    assert (goes_on, twice.is_left) == (True, True)
+
+
+def restraint(limit_bytes: int = 1800) -> Restraint:
+    return Restraint(Permission(None), limit_bytes)
+
+
+def test_several_messages_that_are_too_long_at_once_shorten_the_next_ones_once() -> None:
+    of = restraint()
+    too_long = Outcome(Verdict.TOO_LONG, "errcode 45002", 45002)
+    for _ in range(5):
+        of.heed("a" * 1800, too_long)
+    assert of.limit_bytes == 1200
+    of.heed("a" * 210, too_long)
+    assert of.limit_bytes == LEAST_BYTES
+
+
+def test_a_pause_is_not_shortened_by_another() -> None:
+    of = restraint()
+    of.heed("", Outcome(Verdict.RATE_LIMITED, "errcode 45009", 45009))
+    of.heed("", Outcome(Verdict.RATE_LIMITED, "errcode 45011", 45011))
+    assert of.paused_seconds > 800
