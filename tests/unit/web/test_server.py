@@ -103,7 +103,9 @@ def test_a_connection_that_dawdles_is_closed(since: float | None, closed: bool) 
         (None, 0, False),
     ],
 )
-async def test_a_reader_that_takes_too_little_is_cut_off(since: float | None, taken_bytes: int, aborted: bool) -> None:
+async def test_a_reader_that_takes_too_little_is_cut_off(
+    since: float | None, taken_bytes: int, aborted: bool
+) -> None:
     connection = BoundedHttpProtocol.__new__(BoundedHttpProtocol)
     connection.loop = asyncio.get_running_loop()
     connection.transport = Transport()
