@@ -18,10 +18,14 @@ _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FIL
 
 
 class ServiceProcess:
-    """`uniassist <name>` with just the given environment, on 127.0.0.1 and a free port."""
+    """`uniassist <name>` with just the given environment, on 127.0.0.1 and a free port.
 
-    def __init__(self, name: str, log: Path, env: dict[str, str]) -> None:
+    `module`: one that changes what no setting can, and then runs the same command.
+    """
+
+    def __init__(self, name: str, log: Path, env: dict[str, str], module: str = "uniassist.cli.main") -> None:
         self.name = name
+        self.module = module
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = ServerProcess(name, log)
@@ -36,7 +40,7 @@ class ServiceProcess:
         }
 
     def start(self) -> None:
-        self.process.spawn([sys.executable, "-m", "uniassist.cli.main", self.name], env=self.env)
+        self.process.spawn([sys.executable, "-m", self.module, self.name], env=self.env)
         self.process.wait_ready(self._lives)
 
     def stop(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -13,9 +15,7 @@ from uniassist.store.pool import Pool
 from uniassist.store.queries import load
 
 MAX_PAGE = 1000
-# An input may have a megabyte: a page is bounded in bytes as well, and what is fetched at once in rows.
-MAX_PAGE_BYTES = 512 * 1024
-_STEP = 100
+MAX_PAGE_BYTES = 512 * 1024  # an input may have a megabyte, so a thousand events are no bound
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,38 @@ class Page:
     more: bool
 
 
-async def read(
-    pool: Pool, session_id: str, cursor: int, limit: int = MAX_PAGE, *, subject: str | None = None
-) -> Page:
-    """Events with seq > cursor in seq order, at most `limit` and, beyond the first, MAX_PAGE_BYTES of payload.
+class Moved(NamedTuple):
+    """A session that has events behind its followers' cursor, with its newest seq."""
 
-    The payload stays JSON text. Empty for an unknown session, and for one that isn't `subject`'s (None: any).
+    session_id: str
+    seq: int
+    subject: str | None
+
+
+async def read(
+    pool: Pool,
+    session_id: str,
+    cursor: int,
+    limit: int = MAX_PAGE,
+    *,
+    max_bytes: int = MAX_PAGE_BYTES,
+    subject: str | None = None,
+) -> Page:
+    """Events with seq > cursor in seq order: at most `limit`, and none after `max_bytes` of payload are reached.
+
+    So a page has less than `max_bytes` and one event. The payload stays JSON text. Empty for an unknown session,
+    and for one that isn't `subject`'s (None: any).
     """
-    events: list[TimelineEvent] = []
-    size = 0
-    while len(events) < min(limit, MAX_PAGE):  # ends: each step adds events or is the last
-        step = min(_STEP, limit - len(events))
-        rows = await pool.fetch(load("gateway")["timeline"], session_id, cursor, step, subject, timeout=10)
-        for row in rows:
-            event = _event(row)
-            size += len(event.payload)
-            if events and size > MAX_PAGE_BYTES:
-                return Page(events, more=True)
-            events.append(event)
-            cursor = event.seq
-        if len(rows) < step:
-            return Page(events, more=False)
-    return Page(events, more=True)
+    limit = min(limit, MAX_PAGE)
+    rows = await pool.fetch(load("gateway")["timeline"], session_id, cursor, limit, subject, max_bytes, timeout=10)
+    more = bool(rows) and (len(rows) == limit or rows[-1]["bytes"] >= max_bytes)
+    return Page([_event(row) for row in rows], more)
+
+
+async def moved(pool: Pool, cursors: Mapping[str, int]) -> list[Moved]:
+    """Those of the sessions that have events behind the cursor given for each."""
+    rows = await pool.fetch(load("gateway")["moved_sessions"], list(cursors), list(cursors.values()), timeout=10)
+    return [Moved(*row) for row in rows]
 
 
 def _event(row: asyncpg.Record) -> TimelineEvent:

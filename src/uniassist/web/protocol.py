@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol with the bounds it lacks: on a request's head, and on its time to arrive."""
+"""uvicorn's httptools protocol with the bounds it lacks: on a request's head and arrival, and on a slow reader."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from uniassist.web.problems import PROBLEM_TYPE, problem_of
 
 MAX_HEAD_BYTES = 32 * 1024
 REQUEST_DEADLINE_SECONDS = 30.0
+# A reader takes this much of its answer within the deadline, or what is left of it: 2 KiB a second.
+READER_DEADLINE_SECONDS = 30.0
+READER_BYTES = 64 * 1024
 
 _REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 
@@ -21,11 +24,13 @@ class HeadTooLarge(UniAssistError):
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Answers 431 to a head over MAX_HEAD_BYTES; the server's tick closes those whose request doesn't arrive."""
+    """Answers 431 to a head over MAX_HEAD_BYTES; the server's tick closes whoever doesn't send, or doesn't read."""
 
     _in_head = True
     _head_bytes = 0
     _waiting_since: float | None = None
+    _unread_since: float | None = None
+    _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -35,6 +40,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Close a connection that has been sending its request since before `oldest` (the loop's time)."""
         if self._waiting_since is not None and self._waiting_since < oldest:
             self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._note_unread()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread_since = None
+
+    def abort_if_unread_since(self, oldest: float) -> None:
+        """Abort a connection whose reader has taken too little since before `oldest` (the loop's time).
+
+        Not `close`: that waits until the reader has taken the rest.
+        """
+        if self._unread_since is None or self._unread_since >= oldest:
+            return
+        if self._unread_bytes - self.transport.get_write_buffer_size() < READER_BYTES:
+            self.transport.abort()
+        else:
+            self._note_unread()
+
+    def _note_unread(self) -> None:
+        self._unread_since = self.loop.time()
+        self._unread_bytes = self.transport.get_write_buffer_size()
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)

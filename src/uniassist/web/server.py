@@ -19,7 +19,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from uniassist.errors import SettingsError, StartError
-from uniassist.web.protocol import REQUEST_DEADLINE_SECONDS, BoundedHttpProtocol
+from uniassist.web import protocol
 
 log = structlog.get_logger()
 
@@ -123,16 +123,17 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _close_dawdlers(self) -> None:
-        oldest = asyncio.get_running_loop().time() - REQUEST_DEADLINE_SECONDS
+        now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, BoundedHttpProtocol):
-                connection.close_if_waiting_since(oldest)
+            if isinstance(connection, protocol.BoundedHttpProtocol):
+                connection.close_if_waiting_since(now - protocol.REQUEST_DEADLINE_SECONDS)
+                connection.abort_if_unread_since(now - protocol.READER_DEADLINE_SECONDS)
 
 
 def _config(app: ASGIApp, drain_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=BoundedHttpProtocol,
+        http=protocol.BoundedHttpProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from typing import cast
+from collections.abc import Callable
 
 import aiohttp
-import psycopg
-import pytest
-import structlog
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 from tests.integration.gateway.client import GatewayClient, interaction, message, unique
 from tests.integration.gateway.sse import follow
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
-from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.gateway import live
-from uniassist.store.pool import create_pool
 
 Start = Callable[..., ServiceProcess]
 Connect = Callable[[ServiceProcess], GatewayClient]
@@ -166,84 +158,6 @@ async def test_the_other_gateways_commits_come_at_once_also_without_a_worker(
             within = live.HEARTBEAT_SECONDS / 5
             await follower.until(lambda f, n=turn: len(f.events) >= 4 * n, "it came", within_seconds=within)  # type: ignore[misc]
     assert follower.seqs == list(range(1, 21))
-
-
-async def test_a_follower_is_woken_only_for_what_it_has_not_got(database_url: str, redis_url: str) -> None:
-    """The hub by itself: of a commit it hears up to three times, and reads Postgres once."""
-    _write_event(database_url, 1)
-    redis = AsyncRedis.from_url(redis_url)
-    async with await create_pool(database_url, application_name="test") as pool:
-        hub = live.Hub(pool, redis, prefix="", global_key="all")
-        frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
-        assert await anext(frames) == b": connected\n\n"
-        assert (await anext(frames)).startswith(b"id: 1\n")
-        coming = asyncio.ensure_future(anext(frames))
-        await asyncio.sleep(0)
-        [[follower]] = hub._followers.values()
-        await eventually(lambda: not follower.news.is_set(), "it waits")
-        hub.wake({"s": 1, "other": 9})
-        assert not follower.news.is_set()
-        _write_event(database_url, 2)
-        hub.wake({"s": 2})
-        assert (await asyncio.wait_for(coming, 10)).startswith(b"id: 2\n")
-        await frames.aclose()
-    await redis.aclose()
-
-
-async def test_a_quiet_stream_beats_also_while_redis_is_away(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The hub by itself, with a shorter beat: polling each second must not put the beat off for ever."""
-    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.3)
-    monkeypatch.setattr(live, "POLL_SECONDS", 0.05)
-    redis = AsyncRedis.from_url(f"redis://127.0.0.1:{free_port()}/0")
-    async with await create_pool(database_url, application_name="test") as pool:
-        hub = live.Hub(pool, redis, prefix="", global_key="all")
-        hub.start()
-        frames = cast("AsyncGenerator[bytes]", hub.follow("quiet", 0))
-        got = [await asyncio.wait_for(anext(frames), 10) for _ in range(3)]
-        await frames.aclose()
-        await hub.stop()
-    await redis.aclose()
-    assert got == [b": connected\n\n", b": heartbeat\n\n", b": heartbeat\n\n"]
-
-
-async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
-    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
-) -> None:
-    """The hub by itself: the read that failed is made again well before the next heartbeat."""
-    redis = AsyncRedis.from_url(own_redis.url)
-    async with await create_pool(own_postgres.url, application_name="test") as pool:
-        hub = live.Hub(pool, redis, prefix="", global_key="all")
-        hub.start()
-        frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
-        assert await anext(frames) == b": connected\n\n"
-        for seq in (1, 2):  # the second one comes only when the hub reads Redis
-            _write_event(own_postgres.url, seq)
-            await redis.xadd("all", {"sessionId": "s"})
-            assert (await asyncio.wait_for(anext(frames), 10)).startswith(b"id: %d\n" % seq)
-        coming = asyncio.ensure_future(anext(frames))
-        await asyncio.sleep(0)
-        with structlog.testing.capture_logs() as logs:
-            own_postgres.stop()
-            hub.wake({"s": None})
-            await eventually(lambda: logs, "the read failed")
-        own_postgres.start()
-        _write_event(own_postgres.url, 3)
-        assert (await asyncio.wait_for(coming, live.HEARTBEAT_SECONDS / 2)).startswith(b"id: 3\n")
-        await frames.aclose()
-        await hub.stop()
-    await redis.aclose()
-
-
-def _write_event(url: str, seq: int) -> None:
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO timeline_events"
-            " (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)"
-            " VALUES (%s, 't', 's', 'u', %s, 0, 'error', '{}')",
-            (f"event-{seq}", seq),
-        )
 
 
 async def test_streams_end_in_good_order_when_the_gateway_stops(

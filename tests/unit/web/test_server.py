@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from uniassist.errors import StartError
-from uniassist.web.protocol import BoundedHttpProtocol
+from uniassist.web.protocol import READER_BYTES, BoundedHttpProtocol
 from uniassist.web.server import listen
 
 from .conftest import SAMPLE, SampleProcess
@@ -71,10 +71,17 @@ async def test_after_the_signal_nobody_new_gets_in(own_sample: SampleProcess) ->
 
 
 class Transport(asyncio.Transport):
-    closed = False
+    closed = aborted = False
+    unread_bytes = 0
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread_bytes
 
 
 @pytest.mark.parametrize(("since", "closed"), [(10.0, True), (30.0, False), (None, False)])
@@ -84,3 +91,25 @@ def test_a_connection_that_dawdles_is_closed(since: float | None, closed: bool) 
     connection._waiting_since = since
     connection.close_if_waiting_since(20.0)
     assert connection.transport.closed is closed
+
+
+@pytest.mark.parametrize(
+    ("since", "taken_bytes", "aborted"),
+    [
+        (10.0, 0, True),
+        (10.0, READER_BYTES - 1, True),
+        (10.0, READER_BYTES, False),
+        (30.0, 0, False),
+        (None, 0, False),
+    ],
+)
+async def test_a_reader_that_takes_too_little_is_cut_off(
+    since: float | None, taken_bytes: int, aborted: bool
+) -> None:
+    connection = BoundedHttpProtocol.__new__(BoundedHttpProtocol)
+    connection.loop = asyncio.get_running_loop()
+    connection.transport = Transport()
+    connection._unread_since, connection._unread_bytes = since, 2**20
+    connection.transport.unread_bytes = 2**20 - taken_bytes
+    connection.abort_if_unread_since(20.0)
+    assert connection.transport.aborted is aborted

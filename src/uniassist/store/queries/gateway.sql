@@ -1,10 +1,29 @@
 -- name: timeline
-SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind, extension_kind,
-       render_schema_ref, payload
-FROM timeline_events
-WHERE session_id = $1 AND seq > $2
-  AND ($4::text IS NULL OR EXISTS (SELECT FROM sessions WHERE session_id = $1 AND subject = $4))
-ORDER BY seq LIMIT $3;
+-- Row by row, until the page has $5 bytes of payload: what lies behind it is neither read nor sent.
+WITH RECURSIVE page AS (
+    SELECT first.*, octet_length(first.payload)::bigint AS bytes, 1 AS number
+    FROM (SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind,
+                 extension_kind, render_schema_ref, payload::text AS payload
+          FROM timeline_events
+          WHERE session_id = $1 AND seq > $2
+            AND ($4::text IS NULL OR EXISTS (SELECT FROM sessions WHERE session_id = $1 AND subject = $4))
+          ORDER BY seq LIMIT 1) AS first
+    UNION ALL
+    SELECT next.*, page.bytes + octet_length(next.payload), page.number + 1
+    FROM page CROSS JOIN LATERAL (
+        SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind,
+               extension_kind, render_schema_ref, payload::text AS payload
+        FROM timeline_events
+        WHERE session_id = $1 AND seq > page.seq
+        ORDER BY seq LIMIT 1) AS next
+    WHERE page.number < $3::int AND page.bytes < $5::bigint
+)
+SELECT * FROM page ORDER BY seq;
+
+-- name: moved_sessions
+SELECT session_id, sessions.seq, subject
+FROM unnest($1::text[], $2::bigint[]) AS followed (session_id, cursor) JOIN sessions USING (session_id)
+WHERE sessions.seq > followed.cursor;
 
 -- name: latest_session
 -- Of whoever used this userId first: another token's subject that names it later gets nothing that is meant for them.
