@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.release.commands import Command, Ended
-from tests.integration.release.repositories import Repository, repository
+from tests.integration.release.repositories import NEXT_SCHEMA, SCHEMA, Repository, repository
 from tests.integration.release.test_preflight import write_env
 
 from uniassist.devstack.server import free_port
@@ -29,7 +29,7 @@ import threading
 
 name = sys.argv[1]
 if name == "db":
-    print(json.dumps({"ran": [], "current": "0003" if "--contract" in sys.argv else "0002"}))
+    print(json.dumps({"ran": [], "current": "NEXT" if "--contract" in sys.argv else "SCHEMA"}))
     sys.exit()
 broken = (pathlib.Path(__file__).parent / "broken.txt").read_text().split()
 env = os.environ
@@ -107,7 +107,7 @@ class Project:
 def project(folder: Path, database_url: str, redis_url: str) -> Project:
     """With v1, not rolled out."""
     repo = repository(folder / "checkout")
-    repo.write("src/uniassist/cli/main.py", _MAIN)
+    repo.write("src/uniassist/cli/main.py", _MAIN.replace("NEXT", NEXT_SCHEMA).replace("SCHEMA", SCHEMA))
     repo.write("requirements/runtime.txt", "")
     env_file = folder / "staging.env"
     ports = {f"{name}_PORT": str(free_port()) for name in ("GATEWAY", "ADAPTER_WECHAT", "WORKER", "PROVIDER_PLAN")}

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from uniassist.store import migrate
+
 _PYPROJECT = """\
 [build-system]
 requires = ["setuptools>=77"]
@@ -32,6 +34,9 @@ if sys.argv[1] in broken:
 print(f"{sys.argv[1]}: 1 ok, 0 failed")
 """
 VERSIONS = "src/uniassist/store/migrations/versions"
+# What the tests' databases are at: our own newest migration, and what would come after it.
+SCHEMA = migrate.head_revision()
+NEXT_SCHEMA = f"{int(SCHEMA) + 1:04}"
 _EXPAND = 'revision = "0001"\ndown_revision = None\nkind = "expand"\n'
 
 

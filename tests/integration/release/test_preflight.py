@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.integration.release.commands import Command, Ended, everything
-from tests.integration.release.repositories import VERSIONS, Repository, repository
+from tests.integration.release.repositories import NEXT_SCHEMA, VERSIONS, Repository, repository
 
 from uniassist.devstack.server import free_port
 from uniassist.release.checklist import CheckFailed
@@ -149,7 +149,7 @@ def test_a_wheel_that_differs_and_a_contracting_migration_are_refused(
         "pathlib.Path('src/uniassist/built.txt').write_text(os.getcwd())\n"
         "setuptools.setup()\n",
     )
-    for name, kind, sql in (("0099_drop", "contract", ""), ("0003_sly", "expand", "DROP TABLE sessions")):
+    for name, kind, sql in (("0099_drop", "contract", ""), (f"{NEXT_SCHEMA}_sly", "expand", "DROP TABLE sessions")):
         number, below = name[:4], f"{int(name[:4]) - 1:04}"
         text = f'revision = "{number}"\ndown_revision = "{below}"\nkind = "{kind}"\n'
         repo.write(f"{VERSIONS}/{name}.py", f'{text}def upgrade() -> None:\n    run("{sql}")\n')
@@ -164,4 +164,4 @@ def test_a_wheel_that_differs_and_a_contracting_migration_are_refused(
     said = flat(ended.err)
     assert "two builds of one commit differ in uniassist/built.txt" in said
     assert "0099_drop contracts" in said
-    assert "0003_sly says it expands, but drops: DROP TABLE" in said
+    assert f"{NEXT_SCHEMA}_sly says it expands, but drops: DROP TABLE" in said

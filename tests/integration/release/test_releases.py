@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.integration.release.commands import Ended
 from tests.integration.release.little_project import Project, project
-from tests.integration.release.repositories import VERSIONS
+from tests.integration.release.repositories import NEXT_SCHEMA, SCHEMA, VERSIONS
 from tests.integration.release.test_preflight import flat
 
 from uniassist.release.lock import locked
@@ -88,15 +88,19 @@ def test_a_release_and_the_way_back(place: Project) -> None:
 
 def _contract(place: Project) -> None:
     """What takes something away is refused in a rollout, and done by a command of its own."""
-    steps = [place.repo.path / VERSIONS / name for name in ("0002_same.py", "0003_less.py")]
-    for number, (path, kind) in enumerate(zip(steps, ("expand", "contract"), strict=True), start=2):
-        path.write_text(f'revision = "{number:04}"\ndown_revision = "{number - 1:04}"\nkind = "{kind}"\n')
+    same, less = f"{SCHEMA}_same", f"{NEXT_SCHEMA}_less"
+    steps = [place.repo.path / VERSIONS / f"{name}.py" for name in (same, less)]
+    for path, below, kind in zip(steps, ("0001", SCHEMA), ("expand", "contract"), strict=True):
+        path.write_text(f'revision = "{path.name[:4]}"\ndown_revision = "{below}"\nkind = "{kind}"\n')
     place.tag("v1-less")
     ended_with(
-        place("rollout", "--rev", "v1-less", "--yes"), 10, "0003_less contracts", "release contract --rev v1-less"
+        place("rollout", "--rev", "v1-less", "--yes"), 10, f"{less} contracts", "release contract --rev v1-less"
     )
     ended_with(
-        place("contract", "--rev", "v1-less", "--yes"), 0, "pending: 0003_less (contract)", "schema is at 0003"
+        place("contract", "--rev", "v1-less", "--yes"),
+        0,
+        f"pending: {less} (contract)",
+        f"schema is at {NEXT_SCHEMA}",
     )
     for path in steps:
         path.unlink()
