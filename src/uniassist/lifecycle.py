@@ -1,9 +1,10 @@
-"""Loops that a service runs beside its requests: one shape, observed, restarted with backoff, stopped in time."""
+"""Loops that a service runs beside its requests: observed, restarted, stopped in time; and pauses between tries."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -87,3 +88,19 @@ class Loop:
                     await asyncio.wait_for(self._wake.wait(), pause_seconds)
             else:
                 await asyncio.sleep(0)
+
+
+class Pauses:
+    """Between tries: short at first, growing."""
+
+    def __init__(self, first_seconds: float, longest_seconds: float) -> None:
+        self._seconds = first_seconds
+        self._longest_seconds = longest_seconds
+
+    async def wait(self, deadline: float = math.inf) -> bool:
+        """False, at once, when `deadline` (the loop's time) would pass meanwhile."""
+        if asyncio.get_running_loop().time() + self._seconds >= deadline:
+            return False
+        await asyncio.sleep(self._seconds)
+        self._seconds = min(self._seconds * 1.5, self._longest_seconds)
+        return True

@@ -14,6 +14,7 @@ from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.inputs import IngestAck, InteractAck, UnifiedUserInput, UserInteraction
 from uniassist.contracts.provider import LateDeliveryEvent, ProviderEventsRequest, ProviderEventsResponse
 from uniassist.contracts.timeline import TimelineEvent, TimelinePage
+from uniassist.lifecycle import Pauses
 from uniassist.web import signing
 from uniassist.web.client import BadStatus, CallFailed, JsonClient
 
@@ -49,7 +50,7 @@ class Gateway:
         Safe to repeat: the gateway knows the input by its channel.messageId.
         """
         body = codec.encode(message)
-        pauses = _Pauses()
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 return await self._ingest_once(body, deadline)
@@ -73,7 +74,7 @@ class Gateway:
         is refused; `was_taken` then tells whether it was used for this.
         """
         body = codec.encode(interaction)
-        pauses = _Pauses()
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 await self._client.post_json(
@@ -99,7 +100,7 @@ class Gateway:
             return True
         session_id, cursor = _place(ack)
         awaited = {run.run_id for run in ack.runs}
-        pauses = _Pauses()
+        pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             page = await self._page(session_id, cursor, deadline)
             for event in page.events if page is not None else ():
@@ -157,21 +158,6 @@ class Gateway:
 
 def _bounded(deadline: float) -> float:
     return max(0.0, min(_ATTEMPT_SECONDS, deadline - _now()))
-
-
-class _Pauses:
-    """Between attempts: short at first, growing."""
-
-    def __init__(self) -> None:
-        self._seconds = _FIRST_PAUSE_SECONDS
-
-    async def wait(self, deadline: float) -> bool:
-        """False, at once, when the deadline would pass meanwhile."""
-        if _now() + self._seconds >= deadline:
-            return False
-        await asyncio.sleep(self._seconds)
-        self._seconds = min(self._seconds * 1.5, _LONGEST_PAUSE_SECONDS)
-        return True
 
 
 def _now() -> float:

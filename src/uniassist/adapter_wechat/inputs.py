@@ -7,7 +7,7 @@ from typing import Literal
 
 from uniassist.adapter_wechat.messages import Push
 from uniassist.contracts.base import MAX_ID_LENGTH, SCHEMA_VERSION
-from uniassist.contracts.inputs import Attachment, Channel, UnifiedUserInput
+from uniassist.contracts.inputs import WECHAT_SESSION, WECHAT_USER, Attachment, Channel, UnifiedUserInput
 
 _ATTACHMENTS: dict[str, Literal["image", "audio", "file"]] = {
     "image": "image",
@@ -24,12 +24,12 @@ def trace_id(openid: str, message_id: str) -> str:
 
 
 def user_id(openid: str) -> str:
-    return f"wx:{openid}"
+    return f"{WECHAT_USER}{openid}"
 
 
 def session_id(openid: str) -> str:
     """Always the same; the gateway knows which session goes on after it."""
-    return f"wx-session:{openid}"
+    return f"{WECHAT_SESSION}{openid}"
 
 
 def push_key(openid: str, *parts: str) -> str:

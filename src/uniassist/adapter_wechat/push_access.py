@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar
 
 from uniassist.adapter_wechat.crypto import signature
 from uniassist.adapter_wechat.crypto.envelope import BadEnvelope, Envelope
 from uniassist.adapter_wechat.messages import is_json, read_fields
+from uniassist.adapter_wechat.recent import Recent
 from uniassist.errors import InvalidRequest, InvalidSignature
 
 _MAX_REMEMBERED = 100_000
@@ -38,7 +38,7 @@ class PushAccess:
     def __init__(self, token: str, envelope: Envelope | None) -> None:
         self._token = token
         self._envelope = envelope
-        self._used: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._used = Recent[bytes](seconds=_REMEMBERED_SECONDS, most=_MAX_REMEMBERED)
 
     def check_handshake(self, query: dict[str, str]) -> str:
         """The echostr. Any time will do: an echo tells nobody anything, and operators' clocks are off."""
@@ -82,12 +82,6 @@ class PushAccess:
 
     def _check_first_use(self, given: str, body: bytes) -> None:
         """Plain mode doesn't sign the body: at least nobody shall put another one under a signature seen here."""
-        now, digest = time.monotonic(), hashlib.sha256(body).digest()
-        while self._used:  # ends: in the order of their first use
-            oldest, (_, seen_at) = next(iter(self._used.items()))
-            if seen_at >= now - _REMEMBERED_SECONDS and len(self._used) < _MAX_REMEMBERED:
-                break
-            del self._used[oldest]
-        first, _ = self._used.setdefault(given.lower(), (digest, now))
-        if first != digest:
+        digest = hashlib.sha256(body).digest()
+        if self._used.first(given.lower(), digest) != digest:
             raise PushRefused("signature: was used for another body")

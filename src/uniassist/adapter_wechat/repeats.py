@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
+
+from uniassist.adapter_wechat.recent import Recent
 
 LAST_PUSH = 3
 LAST_PUSH_AGE_SECONDS = 9.0  # should one of the pushes not have arrived here
@@ -34,19 +35,10 @@ class Repeats:
     """The messages of the last seconds, by push."""
 
     def __init__(self) -> None:
-        self._by_key: OrderedDict[str, Seen] = OrderedDict()
+        self._recent = Recent[Seen](seconds=_KEPT_SECONDS, most=_MAX_KEPT)
 
     def count(self, key: str) -> Seen:
         """One more push of it."""
-        self._forget_old()
-        seen = self._by_key.setdefault(key, Seen())
+        seen = self._recent.first(key, Seen())
         seen.pushes += 1
         return seen
-
-    def _forget_old(self) -> None:
-        oldest_kept = time.monotonic() - _KEPT_SECONDS
-        while self._by_key:  # ends: they are in the order of their first push
-            key, seen = next(iter(self._by_key.items()))
-            if len(self._by_key) < _MAX_KEPT and seen.began >= oldest_kept:
-                return
-            del self._by_key[key]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from uniassist.adapter_wechat.gateway import Gateway
+from uniassist.adapter_wechat.inputs import user_id
 from uniassist.adapter_wechat.metrics import Metrics
 from uniassist.contracts.provider import ChannelDelivery, LateDeliveryEvent
 from uniassist.lifecycle import Loop
@@ -69,7 +70,7 @@ def _event(report: Report) -> LateDeliveryEvent:
         event_id=f"wechat-report-{report.id}",
         trace_id=report.trace_id,
         session_id=report.session_id,
-        user_id=f"wx:{report.openid}",
+        user_id=user_id(report.openid),
         run_id=report.run_id,
         event=ChannelDelivery(
             channel="wechat", event_ids=report.event_ids, outcome=report.outcome, detail=report.detail

@@ -20,7 +20,7 @@ from uniassist.adapter_wechat.platform.codes import Verdict
 from uniassist.adapter_wechat.restraint import Restraint
 from uniassist.adapter_wechat.sending import Sending, choose, settle
 from uniassist.adapter_wechat.stock import Stock, revise
-from uniassist.lifecycle import Loop
+from uniassist.lifecycle import Loop, Pauses
 from uniassist.store import wechat as store
 from uniassist.store.pool import Pool
 from uniassist.store.wechat import Due
@@ -143,14 +143,12 @@ class Sender:
         def decide(stock: Stock) -> bool:
             return settle(stock, sending, outcome, self._owner, self._restraint.paused_seconds)
 
-        ends_at = time.monotonic() + _SETTLE_SECONDS
-        pause = 0.1
-        while True:  # ends: at the latest with an outage after `ends_at`
+        ends_at = asyncio.get_running_loop().time() + _SETTLE_SECONDS
+        pauses = Pauses(0.1, 2.0)
+        while True:  # ends: at the latest with an outage at `ends_at`
             try:
                 return await revise(self._pool, sending.openid, decide) or False  # None: erased meanwhile
             except OUTAGE as error:
-                if time.monotonic() >= ends_at:
-                    raise
                 log.warning("can't write down yet what became of a message", error=repr(error))
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 2.0)
+                if not await pauses.wait(ends_at):
+                    raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from uniassist.adapter_wechat import phrases, quota
 from uniassist.adapter_wechat.packing import Packed, Piece, after, pack
@@ -113,11 +114,10 @@ def _has_acted_since(stock: Stock, sending: Sending) -> bool:
 
 
 def _said(stock: Stock, pieces: Sequence[Piece], outcome: Outcome) -> None:
-    result = "sent" if outcome.verdict is Verdict.SENT else "unknown"
-    stock.put(after(piece, "sent" if result == "sent" else "unknown") for piece in pieces)
+    ended: Literal["sent", "unknown"] = "sent" if outcome.verdict is Verdict.SENT else "unknown"
+    stock.put(after(piece, ended) for piece in pieces)
     stock.show_menus(pieces, int(time.time() * 1000))
-    replies = [piece.reply for piece in pieces]
-    stock.report(replies, "sent" if result == "sent" else "unknown", f"{DETAIL}: {outcome.detail}")
+    stock.report([piece.reply for piece in pieces], ended, f"{DETAIL}: {outcome.detail}")
     stock.changes.person = replace(stock.changes.person, failures=0)
 
 

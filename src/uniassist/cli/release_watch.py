@@ -138,7 +138,7 @@ class Follower:
                 state = self._directory.look().state
                 if state is not None and state.pid == self._process.pid and state.ended is None:
                     self._screen.began(now_line(state, time.time()))
-                time.sleep(LOOK_SECONDS)
+                time.sleep(LOOK_SECONDS)  # a file that grows wakes nobody
 
     def _say_lines(self, text: str) -> None:
         *lines, self._rest = (self._rest + text).split("\n")

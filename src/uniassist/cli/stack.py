@@ -112,7 +112,7 @@ def _wait_detached(directory: StateDirectory, process: subprocess.Popen[bytes], 
             raise StartError(f"it did not start (exit {process.returncode}); see above, or {log}")
         if time.monotonic() > end:
             raise StartError(f"it was not ready in {DETACH_SECONDS:.0f} s; see {log}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # it is another process: its state file and log tell
 
 
 def _show(console: Console, state: RunState, directory: StateDirectory, *, attached: bool) -> None:

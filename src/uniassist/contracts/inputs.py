@@ -17,6 +17,10 @@ class Channel(Wire, kw_only=True, frozen=True):
     message_id: Id | None = None
 
 
+# The WeChat channel's names: with the openid behind them. They can be guessed, so nobody else may take them.
+WECHAT_SESSION, WECHAT_USER = "wx-session:", "wx:"
+
+
 class Attachment(Wire, kw_only=True, frozen=True):
     id: Id
     type: Literal["image", "audio", "file"]

@@ -53,7 +53,7 @@ def entry_of(row: Claimed, keys: Keys) -> Entry:
 
 
 def _of_timeline(row: Claimed, keys: Keys) -> Entry:
-    if row.event_payload is None or row.seq is None or row.timestamp_ms is None:
+    if row.event_payload is None or row.seq is None or row.timestamp_ms is None or row.kind is None:
         raise Undeliverable("payload: null, and the timeline has no event of this id")
     key = keys.session(row.session_id)
     event = TimelineEvent(
@@ -66,7 +66,7 @@ def _of_timeline(row: Claimed, keys: Keys) -> Entry:
         run_id=row.run_id,
         seq=row.seq,
         timestamp_ms=row.timestamp_ms,
-        kind=row.kind,  # type: ignore[arg-type]  # the column's CHECK holds it to the contract's kinds
+        kind=row.kind,
         extension_kind=row.extension_kind,
         render_schema_ref=row.render_schema_ref,
         payload=msgspec.Raw(row.event_payload.encode()),

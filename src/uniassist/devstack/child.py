@@ -120,4 +120,4 @@ def wait_or_raise(child: Child, is_ready: Callable[[], bool], deadline_seconds: 
         if time.monotonic() > end:
             last = child.runnable.process.last_lines()
             raise StartError(f"{child.name} was not ready in {deadline_seconds:.0f} s:\n{last}")
-        time.sleep(0.05)
+        time.sleep(0.05)  # only asking it tells

@@ -132,7 +132,7 @@ class ServerProcess:
                 raise StartError(f"{self.name} ended with {self.exit_code}:\n{self.last_lines()}")
             if probe():
                 return
-            time.sleep(0.02)
+            time.sleep(0.02)  # only asking it tells
         self.kill()
         raise StartError(f"{self.name} was not ready in {deadline_seconds:.0f} s:\n{self.last_lines()}")
 

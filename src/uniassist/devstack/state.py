@@ -146,7 +146,7 @@ def _take(lock: IO[str]) -> bool:
         except BlockingIOError:
             if time.monotonic() > end:
                 return False
-            time.sleep(0.005)
+            time.sleep(0.005)  # flock waits for ever or not at all
         else:
             return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from uniassist.contracts.inputs import WECHAT_SESSION, WECHAT_USER
 from uniassist.errors import InvalidSignature, SessionNotFound
 from uniassist.store.ledger import Session
 
@@ -16,8 +17,8 @@ class Caller:
     subject: str | None = None
 
 
-# A channel's names can be guessed: nobody without its signature may take them before it does.
-CHANNEL_SESSIONS, CHANNEL_USERS = ("wx-session:",), ("wx:",)
+# Of channels whose names can be guessed: nobody without their signature may take one before they do.
+CHANNEL_SESSIONS, CHANNEL_USERS = (WECHAT_SESSION,), (WECHAT_USER,)
 
 
 def check_names(session_id: str, user_id: str, caller: Caller) -> None:

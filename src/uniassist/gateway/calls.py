@@ -29,7 +29,7 @@ from uniassist.gateway.ledger import OUTAGE, Ledger
 from uniassist.gateway.metrics import Metrics
 from uniassist.gateway.providers import Provider
 from uniassist.gateway.turns import Turn
-from uniassist.lifecycle import Loop
+from uniassist.lifecycle import Loop, Pauses
 from uniassist.store import calls as store
 from uniassist.store.ledger import CallRow
 from uniassist.store.pool import Pool
@@ -152,11 +152,12 @@ class Calls:
     async def _submit(self, turn: Turn, call: CallRow) -> None:
         """Until it is committed, or lost to another gateway: an outage of Postgres loses no answer."""
         assert self._ledger is not None
+        pauses = Pauses(0.1, 2.0)
         while True:  # ends: with the commit, with the lease, or with `stop`
             try:
                 await self._ledger.submit(turn)
             except Unavailable:
-                await asyncio.sleep(0.5)
+                await pauses.wait()
             except CallLost:
                 self._metrics.calls_lost.inc()
                 return

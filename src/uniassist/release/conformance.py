@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import IngestAck
 from uniassist.contracts.provider import InteractResponse, InvokeResponse, ProviderManifest
-from uniassist.release.checklist import Checklist, Skipped, equal, expect
+from uniassist.contracts.timeline import TimelineEvent
+from uniassist.release.checklist import CHECK_SECONDS, Checklist, Skipped, equal, expect, until
 from uniassist.release.talk import Service, document, expect_problem, new_session, user_input
 from uniassist.web.client import JsonClient
 from uniassist.web.signing import fresh_nonce, sign
@@ -129,14 +129,18 @@ class GatewayChecks:
     async def timeline(self) -> str:
         session_id = new_session()
         await self._ingest(session_id, "帮我安排一个计划")
-        while True:  # ends: with the check's deadline
+        events: list[TimelineEvent] = []
+
+        async def is_answered() -> bool:
+            nonlocal events
             events = await self._gateway.timeline(session_id)
             kinds = [event.kind for event in events]
             equal("seq", [event.seq for event in events], list(range(1, len(events) + 1)))
             equal("the first kinds", kinds[:3], ["inbound", "routing_decision", "provider_run"])
-            if "interaction" in kinds:
-                return f"{len(events)} events"
-            await asyncio.sleep(0.05)
+            return "interaction" in kinds
+
+        await until("an interaction is on the timeline", is_answered, CHECK_SECONDS - 1.0)
+        return f"{len(events)} events"
 
     async def builtin(self) -> None:
         ack = await self._ingest(new_session(), "hello")

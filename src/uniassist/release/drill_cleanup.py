@@ -76,7 +76,7 @@ async def _clean_postgres(drill: Drill, cleaned: Cleaned) -> None:
             if time.monotonic() > end:
                 cleaned.left.append(f"{held} outbox rows that a worker holds")
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # a worker lets go of them when it is done
         cleaned.replays += await store.remove_replays(connection, PREFIX)
     finally:
         await connection.close(timeout=5.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from uniassist.contracts.timeline import Kind
 from uniassist.store import pool as pools
 from uniassist.store.pool import Pool
 from uniassist.store.queries import load
@@ -55,7 +56,7 @@ class Claimed:
     run_id: str | None
     seq: int | None
     timestamp_ms: int | None
-    kind: str | None
+    kind: Kind | None
     extension_kind: str | None
     render_schema_ref: str | None
     event_payload: str | None

@@ -79,6 +79,6 @@ def _event(row: asyncpg.Record) -> TimelineEvent:
 
 
 async def latest_session(pool: Pool, user_id: str) -> str | None:
-    """The session that the user opened last."""
+    """The session that whoever used this userId first opened last."""
     found: str | None = await pool.fetchval(load("gateway")["latest_session"], user_id, timeout=10)
     return found

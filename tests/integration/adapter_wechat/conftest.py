@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.processes import WECHAT_TOKEN, ServiceProcess
+from tests.waiting import eventually
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
@@ -102,6 +103,9 @@ async def client() -> AsyncIterator[JsonClient]:
         yield opened
 
 
+SENDING = "SELECT lease_owner FROM wechat_people JOIN wechat_replies USING (openid) WHERE state = 'sending'"
+
+
 @dataclass(frozen=True)
 class Live:
     """An account with all permissions, its adapter and a gateway's double."""
@@ -114,6 +118,10 @@ class Live:
     def sends_to(self, openid: str) -> list[int | None]:
         """The codes that customer-service messages to this person were answered with."""
         return [call.code for call in self.wechat.calls(SEND) if call.body["touser"] == openid]
+
+    async def under_way(self) -> list[tuple[object, ...]]:
+        """Once a customer-service message is: who sends it."""
+        return await eventually(lambda: self.execute(SENDING), "it is under way")
 
     def execute(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
         with psycopg.connect(self.servers.database_url, autocommit=True) as connection:

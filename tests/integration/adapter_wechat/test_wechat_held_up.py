@@ -6,14 +6,12 @@ import asyncio
 from pathlib import Path
 
 import psycopg
-from tests.integration.adapter_wechat.conftest import Live
+from tests.integration.adapter_wechat.conftest import SENDING, Live
 from tests.integration.adapter_wechat.wechat_pushes import fresh
 from tests.waiting import eventually
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.wechat_simulator.api import SEND, Fault
-
-SENDING = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
 
 
 async def wrote(live: Live) -> str:
@@ -26,7 +24,7 @@ async def test_a_lease_that_ran_out_does_not_make_the_same_adapter_serve_a_perso
     openid = await wrote(own_live)
     own_live.wechat.api.delay_seconds = 3.0
     await own_live.gateway.say(openid, "第一条")
-    await eventually(lambda: own_live.execute(SENDING), "it is under way")
+    await own_live.under_way()
     own_live.execute("UPDATE wechat_people SET lease_expires_at = now() - interval '1 second'")
     await eventually(lambda: len(own_live.gateway.outcomes_of(openid)) == 2, "its end is reported")
     assert own_live.gateway.outcomes_of(openid) == ["sent", "sent"]
@@ -58,7 +56,7 @@ async def test_an_outcome_is_kept_until_postgres_can_be_told(
     openid = await wrote(own_live)
     own_live.wechat.api.delay_seconds = 1.0
     await own_live.gateway.say(openid, "第一条")
-    await eventually(lambda: own_live.execute(SENDING), "it is under way")
+    await own_live.under_way()
     name = own_live.servers.database_url.rsplit("/", 1)[1].partition("?")[0]
     log = next(tmp_path.glob("adapter-wechat-*.log"))
     with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as postgres:

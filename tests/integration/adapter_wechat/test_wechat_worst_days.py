@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from redis import Redis
-from tests.integration.adapter_wechat.conftest import Live, Servers
+from tests.integration.adapter_wechat.conftest import SENDING, Live, Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh
 from tests.processes import ServiceProcess
@@ -72,9 +72,7 @@ async def test_a_message_under_way_when_its_adapter_is_killed_is_reported_and_no
     await own_live.wechat.say(openid, "在吗")
     own_live.wechat.faults.add(SEND, Fault("silence", seconds=3.0))
     (first,) = await own_live.gateway.say(openid, "第一条")
-    await eventually(
-        lambda: own_live.execute("SELECT 1 FROM wechat_replies WHERE state = 'sending'"), "it is under way"
-    )
+    await own_live.under_way()
     await asyncio.to_thread(own_live.adapter.kill)
     adapter = service("adapter-wechat", **servers.env(own_live.gateway, **own_live.wechat.settings))
     own_live.wechat.watch(adapter.url)
@@ -96,8 +94,7 @@ async def test_a_killed_adapter_holds_its_people_up_for_seconds(
     await own_live.wechat.say(openid, "在吗")
     own_live.wechat.faults.add(SEND, Fault("silence", seconds=60.0))
     await own_live.gateway.say(openid, "第一条")
-    sending = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
-    await eventually(lambda: own_live.execute(sending), "it is under way")
+    await own_live.under_way()
     assert own_live.execute("SELECT 1 FROM wechat_people WHERE lease_expires_at < now() + interval '11 seconds'")
     renewed = "SELECT 1 FROM wechat_people WHERE lease_expires_at > %s + interval '3 seconds'"
     ((was,),) = own_live.execute("SELECT lease_expires_at FROM wechat_people")
@@ -113,8 +110,7 @@ async def test_what_comes_back_busy_is_not_overtaken_by_the_answer_to_a_push(own
     await own_live.wechat.say(openid, "在吗")
     own_live.wechat.faults.add(SEND, Fault("code", -1, seconds=2.0))
     await own_live.gateway.say(openid, "第一条")
-    sending = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
-    await eventually(lambda: own_live.execute(sending), "it is under way")
+    await own_live.under_way()
     assert (await own_live.wechat.say(openid, "还在吗")).text == "第一条\n\n你说：还在吗"
 
 
@@ -123,8 +119,7 @@ async def test_a_push_that_can_wait_no_longer_leaves_its_answer_to_who_sends(own
     await own_live.wechat.say(openid, "在吗")
     own_live.wechat.faults.add(SEND, Fault("code", -1, seconds=6.0))
     await own_live.gateway.say(openid, "第一条")
-    sending = "SELECT 1 FROM wechat_replies WHERE state = 'sending'"
-    await eventually(lambda: own_live.execute(sending), "it is under way")
+    await own_live.under_way()
     pushed = await own_live.wechat.say(openid, "还在吗")
     assert (pushed.tries, pushed.text) == (["answered"], None)
     seen = ["你说：在吗", "第一条", "你说：还在吗"]
@@ -139,13 +134,12 @@ async def test_an_adapter_that_froze_while_it_sent_takes_nothing_from_its_succes
     await own_live.wechat.say(openid, "在吗")
     own_live.wechat.faults.add(SEND, Fault("code", -1, seconds=1.0), Fault("code", -1, seconds=7.0))
     await own_live.gateway.say(openid, "第一条")
-    sending = "SELECT lease_owner FROM wechat_people JOIN wechat_replies USING (openid) WHERE state = 'sending'"
-    ((owner,),) = await eventually(lambda: own_live.execute(sending), "it is under way")
+    ((owner,),) = await own_live.under_way()
     frozen = next(each for each in (own_live.adapter, other) if f":{each.process.pid}:" in str(owner))
     frozen.process.pause()
     own_live.execute("UPDATE wechat_people SET lease_expires_at = now()")
     await own_live.gateway.say(openid, "第二条")
-    elsewhere = f"{sending} AND text = '第二条' AND lease_owner <> '{owner}'"
+    elsewhere = f"{SENDING} AND text = '第二条' AND lease_owner <> '{owner}'"
     await eventually(lambda: own_live.execute(elsewhere), "the next is under way elsewhere")
     frozen.process.resume()
     await eventually(lambda: "uniassist_wechat_sends_total{" in frozen.scraped(), "the frozen one has its answer")

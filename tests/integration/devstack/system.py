@@ -35,6 +35,9 @@ class System:
         self.directory = directory
         self.output = directory.with_name(f"{directory.name}.out")
         self.env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        # As a newcomer's, whose shell doesn't find `uniassist`: what is printed differs by that.
+        own = str(Path(sys.executable).parent)
+        self.env["PATH"] = os.pathsep.join(each for each in os.get_exec_path() if each != own)
         self.env |= {name: str(free_port()) for name in PORTS} | env
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -94,6 +94,21 @@ def connect(http: JsonClient) -> Callable[[ServiceProcess], GatewayClient]:
 
 
 @pytest.fixture
+def start_gateway(
+    service: Callable[..., ServiceProcess],
+    connect: Callable[[ServiceProcess], GatewayClient],
+    database_url: str,
+    shared_redis_url: str,
+) -> Callable[..., GatewayClient]:
+    """`start_gateway(SETTING=…)`: one of the test's own, on a database of its own."""
+
+    def start(**env: str) -> GatewayClient:
+        return connect(service("gateway", DATABASE_URL=database_url, REDIS_URL=shared_redis_url, **env))
+
+    return start
+
+
+@pytest.fixture
 def database(shared_database_url: str) -> Iterator[psycopg.Connection]:
     """The shared gateway's database."""
     with psycopg.connect(shared_database_url, autocommit=True) as connection:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from tests.integration.gateway.client import GatewayClient, decoded, message
 from tests.integration.gateway.test_providers_reload import entry
-from tests.processes import ServiceProcess
 from tests.providers import FakeProvider, fake_provider
 from tests.waiting import eventually
 
@@ -188,12 +187,7 @@ async def test_a_call_that_another_gateway_has_is_not_forgotten(pool: Pool) -> N
 
 
 async def test_hundreds_of_calls_of_one_provider_leave_connections_for_another(
-    service: Callable[..., ServiceProcess],
-    connect: Callable[[ServiceProcess], GatewayClient],
-    database_url: str,
-    shared_redis_url: str,
-    provider: FakeProvider,
-    tmp_path: Path,
+    start_gateway: Callable[..., GatewayClient], provider: FakeProvider, tmp_path: Path
 ) -> None:
     """As many as its `concurrency` allows, all of them open at once."""
     many, opened = 520, 0
@@ -210,15 +204,10 @@ async def test_hundreds_of_calls_of_one_provider_leave_connections_for_another(
     file = tmp_path / "providers.toml"
     stuck = entry("stuck", "stuck", f"http://127.0.0.1:{port}", concurrency="600")
     file.write_text(stuck + entry("well", "well", provider.base_url("up")), "utf-8")
-    gateway = connect(
-        service(
-            "gateway",
-            DATABASE_URL=database_url,
-            REDIS_URL=shared_redis_url,
-            UNIASSIST_PROVIDERS_FILE=str(file),
-            GATEWAY_PROVIDER_TIMEOUT_MS="60000",
-            GATEWAY_RATE_LIMIT_PER_USER="0",
-        )
+    gateway = start_gateway(
+        UNIASSIST_PROVIDERS_FILE=str(file),
+        GATEWAY_PROVIDER_TIMEOUT_MS="60000",
+        GATEWAY_RATE_LIMIT_PER_USER="0",
     )
     try:
         for _ in range(many // 40):

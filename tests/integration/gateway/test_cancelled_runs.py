@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 from tests.integration.gateway.client import GatewayClient, Json, decoded, interaction, message, refused, unique
-from tests.processes import ServiceProcess
 from tests.providers import FakeProvider, fake_provider
 
 
@@ -20,22 +19,12 @@ class Cancelled:
 
 
 @pytest.fixture
-async def cancelled(
-    service: Callable[..., ServiceProcess],
-    connect: Callable[[ServiceProcess], GatewayClient],
-    database_url: str,
-    shared_redis_url: str,
-) -> AsyncIterator[Cancelled]:
+async def cancelled(start_gateway: Callable[..., GatewayClient]) -> AsyncIterator[Cancelled]:
     """A run that was cancelled, under a trace of its own, while its provider still thought."""
     with fake_provider() as provider:
-        gateway = connect(
-            service(
-                "gateway",
-                DATABASE_URL=database_url,
-                REDIS_URL=shared_redis_url,
-                UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("hung"),
-                GATEWAY_PROVIDER_TIMEOUT_MS="30000",
-            )
+        gateway = start_gateway(
+            UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("hung"),
+            GATEWAY_PROVIDER_TIMEOUT_MS="30000",
         )
         sent = message("帮我做个计划")
         run_id = (await gateway.ingest(sent))["runs"][0]["runId"]

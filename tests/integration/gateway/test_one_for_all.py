@@ -17,7 +17,6 @@ from uniassist.contracts import codec
 from uniassist.web import sse
 
 Start = Callable[..., ServiceProcess]
-Connect = Callable[[ServiceProcess], GatewayClient]
 
 
 def deepest(text: str) -> Json:
@@ -34,16 +33,11 @@ def largest(text: str) -> Json:
 
 
 async def test_requests_that_a_provider_refuses_do_not_open_its_breaker(
-    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+    start_gateway: Callable[..., GatewayClient],
 ) -> None:
     with fake_provider() as provider:
-        gateway = connect(
-            service(
-                "gateway",
-                DATABASE_URL=database_url,
-                REDIS_URL=shared_redis_url,
-                UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("picky"),
-            )
+        gateway = start_gateway(
+            UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("picky"),
         )
         for _ in range(6):
             sent = message(f"计划 {REFUSED}", userId="mallory")
@@ -59,16 +53,11 @@ async def test_requests_that_a_provider_refuses_do_not_open_its_breaker(
 
 @pytest.mark.parametrize("make", [deepest, largest])
 async def test_what_the_gateway_takes_its_provider_takes(
-    service: Start, connect: Connect, database_url: str, shared_redis_url: str, make: Callable[[str], Json]
+    start_gateway: Callable[..., GatewayClient], service: Start, database_url: str, make: Callable[[str], Json]
 ) -> None:
     plan = service("provider-plan")
-    gateway = connect(
-        service(
-            "gateway",
-            DATABASE_URL=database_url,
-            REDIS_URL=shared_redis_url,
-            UNIASSIST_PLAN_PROVIDER_BASE_URL=plan.url,
-        )
+    gateway = start_gateway(
+        UNIASSIST_PLAN_PROVIDER_BASE_URL=plan.url,
     )
     run_id = (await gateway.ingest(make("帮我做个计划")))["runs"][0]["runId"]
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -178,11 +178,9 @@ async def test_a_session_that_somebody_is_opening_holds_up_only_itself(
 
 
 async def test_a_full_queue_is_said_and_what_was_taken_is_there(
-    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+    start_gateway: Callable[..., GatewayClient], database_url: str
 ) -> None:
-    client = connect(
-        service("gateway", DATABASE_URL=database_url, REDIS_URL=shared_redis_url, GATEWAY_INGEST_QUEUE_SIZE="1")
-    )
+    client = start_gateway(GATEWAY_INGEST_QUEUE_SIZE="1")
     sent = [message("你好", sessionId=f"queue-{n % 3}") for n in range(80)]
     answers = await asyncio.gather(*(client.post("/v0/ingest", each) for each in sent))
     turned_away = [answer for answer in answers if answer.status != 200]

@@ -15,14 +15,10 @@ from tests.integration.gateway.client import (
     run_states,
     seqs,
 )
-from tests.processes import ServiceProcess
 from tests.providers import FakeProvider, fake_provider
 from tests.waiting import eventually
 
 from uniassist.devstack.server import free_port
-
-Start = Callable[..., ServiceProcess]
-Connect = Callable[[ServiceProcess], GatewayClient]
 
 
 async def test_a_provider_gets_the_contracts_invoke_and_its_answer_is_shown(
@@ -96,17 +92,12 @@ async def test_a_failed_interact_is_said_and_counted_as_such(gateway: GatewayCli
 
 
 async def test_without_its_provider_a_plan_goes_on_with_the_builtin_form(
-    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+    start_gateway: Callable[..., GatewayClient],
 ) -> None:
     """With the providers file of the package, too."""
     nowhere = f"http://127.0.0.1:{free_port()}"
-    alone = connect(
-        service(
-            "gateway",
-            DATABASE_URL=database_url,
-            REDIS_URL=shared_redis_url,
-            UNIASSIST_PLAN_PROVIDER_BASE_URL=nowhere,
-        )
+    alone = start_gateway(
+        UNIASSIST_PLAN_PROVIDER_BASE_URL=nowhere,
     )
     sent = message("make a 计划", locale="en")
     ack = await alone.ingest(sent)
@@ -124,7 +115,7 @@ async def test_without_its_provider_a_plan_goes_on_with_the_builtin_form(
 
 
 async def test_a_hung_provider_delays_nobody_else(
-    service: Start, connect: Connect, database_url: str, shared_redis_url: str, tmp_path: Path
+    start_gateway: Callable[..., GatewayClient], tmp_path: Path
 ) -> None:
     """Neither the acks nor the answers of another provider; its own are given up at its deadline."""
     file = tmp_path / "providers.toml"
@@ -137,14 +128,9 @@ async def test_a_hung_provider_delays_nobody_else(
             ),
             "utf-8",
         )
-        client = connect(
-            service(
-                "gateway",
-                DATABASE_URL=database_url,
-                REDIS_URL=shared_redis_url,
-                UNIASSIST_PROVIDERS_FILE=str(file),
-                GATEWAY_PROVIDER_TIMEOUT_MS="60000",
-            )
+        client = start_gateway(
+            UNIASSIST_PROVIDERS_FILE=str(file),
+            GATEWAY_PROVIDER_TIMEOUT_MS="60000",
         )
         hung, fine = [message("工作") for _ in range(40)], [message("计划") for _ in range(4)]
         stuck = await asyncio.gather(*(client.ingest(sent) for sent in hung))

@@ -127,18 +127,13 @@ def _answered_once(provider: FakeProvider, events: list[Json], run_id: str) -> N
 
 
 async def test_an_answer_that_comes_after_the_lease_went_elsewhere_is_dropped(
-    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+    start_gateway: Callable[..., GatewayClient], database_url: str
 ) -> None:
     """As when a gateway was frozen for longer than its lease and then goes on."""
     with fake_provider() as provider, psycopg.connect(database_url, autocommit=True) as connection:
-        client = connect(
-            service(
-                "gateway",
-                DATABASE_URL=database_url,
-                REDIS_URL=shared_redis_url,
-                UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("hung"),
-                GATEWAY_PROVIDER_TIMEOUT_MS="30000",
-            )
+        client = start_gateway(
+            UNIASSIST_PLAN_PROVIDER_BASE_URL=provider.base_url("hung"),
+            GATEWAY_PROVIDER_TIMEOUT_MS="30000",
         )
         sent = message("帮我做个计划")
         run_id = (await client.ingest(sent))["runs"][0]["runId"]

@@ -188,7 +188,7 @@ async def _taken(lock: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > end:
                 raise DriverFailed(f"{path} is held: another tool, or a pip of one, still installs") from None
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # flock waits for ever or not at all
         else:
             return
 
