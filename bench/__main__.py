@@ -64,7 +64,7 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
             built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250
         )
     if name == "wechat":
-        return await wechat.measure(built, seconds=8 if short else 30)
+        return await wechat.measure(built, seconds=5 if short else 30)
     return await ingest.measure(built, seconds=5 if short else 20)
 
 

@@ -131,9 +131,10 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             "",
         ),
         (
-            f"ingest with {r['grown_events']:,} events stored, 64 connections",
-            f"{r['grown_per_second']:,}/s = {r['grown_to_empty']} of the empty store's "
-            f"({r['empty_per_second']:,}/s)",
+            f"ingest with {' / '.join(f'{int(events):,}' for events in r['grown_per_second'])} events stored, "
+            "64 connections",
+            f"{' / '.join(f'{rate:,}' for rate in r['grown_per_second'].values())} per s = "
+            f"{' / '.join(str(share) for share in r['grown_to_empty'].values())} of the empty store's",
             "0.85",
             "",
         ),
