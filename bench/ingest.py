@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import jwt
+
 from bench.stage import Stage, percentile
 from uniassist.devstack.postgres import binaries
 
@@ -87,13 +89,17 @@ def _pgbench(stage: Stage, clients: int, seconds: int) -> float:
 
 @dataclass(frozen=True)
 class Load:
-    """What a load does: as fast as it can, or `rate` inputs a second in all."""
+    """What a load does: as fast as it can, or `rate` inputs a second in all.
+
+    `token_key`: what each user's token is signed with; None: none is shown.
+    """
 
     url: str
     connections: int
     seconds: int
     rate: int | None = None
     text: str = "hello " + "x" * 180
+    token_key: str | None = None
 
 
 def load(asked: Load) -> tuple[float, list[float]]:
@@ -116,6 +122,7 @@ def _load_process(asked: Load, out: Any) -> None:
 async def _run_load(asked: Load) -> tuple[float, list[float]]:
     host, port = asked.url.removeprefix("http://").split(":")
     latencies: list[float] = []
+    tokens = {} if asked.token_key is None else _tokens(asked.token_key)
     end = time.monotonic() + asked.seconds
 
     async def client(number: int) -> None:
@@ -126,7 +133,9 @@ async def _run_load(asked: Load) -> tuple[float, list[float]]:
                 due = end - asked.seconds + (turn * asked.connections + number) / asked.rate
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             began = time.monotonic()
-            writer.write(request(f"s{random.randrange(SESSIONS)}", f"t{number}-{turn}", asked.text))
+            session = f"s{random.randrange(SESSIONS)}"
+            token = tokens.get(f"u-{session}")
+            writer.write(request(session, f"t{number}-{turn}", asked.text, token))
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(head.decode())
@@ -140,7 +149,14 @@ async def _run_load(asked: Load) -> tuple[float, list[float]]:
     return len(latencies) / asked.seconds, latencies
 
 
-def request(session: str, trace: str, text: str = "hello") -> bytes:
+def _tokens(key: str) -> dict[str, str]:
+    """By userId."""
+    expires_at = time.time() + 3600
+    users = (f"u-s{number}" for number in range(SESSIONS))
+    return {user: jwt.encode({"sub": user, "exp": expires_at}, key, algorithm="HS256") for user in users}
+
+
+def request(session: str, trace: str, text: str = "hello", token: str | None = None) -> bytes:
     """A POST /v0/ingest as it goes over the wire."""
     body = json.dumps(
         {
@@ -153,5 +169,6 @@ def request(session: str, trace: str, text: str = "hello") -> bytes:
             "text": text,
         }
     ).encode()
-    head = b"POST /v0/ingest HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    return head % len(body) + body
+    shown = b"" if token is None else b"authorization: Bearer %b\r\n" % token.encode()
+    head = b"POST /v0/ingest HTTP/1.1\r\nhost: x\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (shown, len(body)) + body

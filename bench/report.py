@@ -141,6 +141,26 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            f"{r['messages']} messages streamed at once to {r['readers']:,} readers, {r['words_per_second']:,} "
+            "words/s: age of the newest word as it is shown, p50 / p99",
+            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['frames']:,} frames, {r['missing']} readers without "
+            f"the whole message; gateway at {r['gateway_cpu_percent']} % of a core, "
+            f"{r['kib_each_streaming']} KiB a reader",
+            "",
+            "",
+        ),
+        (
+            "ack beside them at 50/s, p50 / p99 (before they began)",
+            f"{r['ack_p50_ms']} / {r['ack_p99_ms']} ms ({r['quiet_ack_p50_ms']} / {r['quiet_ack_p99_ms']} ms)",
+            "",
+            "",
+        ),
+    ]
+
+
 def _wechat(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
@@ -159,6 +179,20 @@ def _wechat(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _hostile(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    answered = ", ".join(f"{what} × {times}" for what, times in r["answers"].items())
+    return [
+        (
+            f"others' ingest at {r['rate']}/s, p99: alone / beside {r['hostile_rate']} hostile requests a second",
+            f"{r['alone_p99_ms']} / {r['beside_p99_ms']} ms, ratio **{r['ratio']}** (of the median slices: "
+            f"{r['median_slice_ratio']}), each over {len(r['slices']['alone'])} × {r['slice_seconds']} s in turn; "
+            f"they were answered: {answered}",
+            "1.5 ×",
+            "",
+        )
+    ]
+
+
 _ROWS = {
     "drain": _drain,
     "latency": _latency,
@@ -167,7 +201,9 @@ _ROWS = {
     "ingest": _ingest,
     "routed": _routed,
     "sse": _sse,
+    "streamed": _streamed,
     "wechat": _wechat,
+    "hostile": _hostile,
 }
 
 

@@ -9,12 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import psutil
 import psycopg
+from redis import Redis
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
@@ -35,12 +37,16 @@ class Stage:
         self._services: list[ServerProcess] = []
 
     def fresh_database(self, name: str, *, migrated: bool = True) -> str:
+        """With an empty Redis, unless it is a peer's: streams that belong to another database are refused."""
         with psycopg.connect(self.postgres.url_for("postgres"), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             connection.execute(f'CREATE DATABASE "{name}"')
         url = self.postgres.url_for(name)
         if migrated:
-            migrate.upgrade(url)
+            with ThreadPoolExecutor(1) as aside:  # it has an event loop of its own
+                aside.submit(migrate.upgrade, url).result()
+            with Redis.from_url(self.redis.url) as redis:
+                redis.flushall()
         return url
 
     def statements_logged(self) -> int:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
+from tests.forking import fork, starts_for_real
 from uniassist.devstack.server import ServerProcess, free_port
 
 ADAPTER_SECRET = "test-adapter-secret-0123456789"
@@ -15,6 +20,27 @@ CONTEXT_TOKEN = "test-context-token-0123456789"
 WECHAT_TOKEN = "AAAAA"
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+
+
+class ForkedServer(ServerProcess):
+    """Started by a fork (`tests.forking`), where that makes no difference."""
+
+    def spawn(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        death_signal: int = signal.SIGKILL,
+        stdin: bytes = b"",
+    ) -> None:
+        if env is None or list(command[:2]) != [sys.executable, "-m"] or starts_for_real(env):
+            super().spawn(command, env=env, cwd=cwd, death_signal=death_signal, stdin=stdin)
+            return
+        assert not self.running, f"{self.name} runs already"
+        _, _, module, *arguments = command
+        with self.log.open("ab") as out:
+            self._child = cast("subprocess.Popen[bytes]", fork(module, arguments, env=env, out=out))
 
 
 class ServiceProcess:
@@ -28,7 +54,7 @@ class ServiceProcess:
         self.module = module
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process = ServerProcess(name, log)
+        self.process: ServerProcess = ForkedServer(name, log)
         self.env = {
             **{key: os.environ[key] for key in _INHERITED if key in os.environ},
             "UNIASSIST_ENV": "test",

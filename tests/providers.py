@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, cast
 
-Behaviour = Literal["up", "slow", "broken", "nonsense", "impostor", "bulky", "hung", "picky"]
+EXPECTS, PASSED = "计划等回复", "不归计划"  # in a text: a reply is expected; in a reply: it isn't for the provider
+Behaviour = Literal["up", "slow", "broken", "busy", "tired", "nonsense", "impostor", "bulky", "hung", "picky"]
 
 SLOW_SECONDS = 1.5
 BULKY_BYTES = 3 * 1024 * 1024
+_FAILURES = {"broken": 500, "busy": 429, "tired": 408}
 REFUSED = "refuse this"  # in a text, for the picky one
 
 
@@ -31,7 +33,8 @@ class Call:
 
     @property
     def run_id(self) -> str:
-        return str(self.body["run"]["runId"])
+        """Empty: it is of no run."""
+        return str(self.body.get("run", {}).get("runId", ""))
 
 
 @dataclass
@@ -44,6 +47,9 @@ class FakeProvider:
 
     def base_url(self, behaviour: Behaviour) -> str:
         return f"{self.url}/{behaviour}"
+
+    def erasures(self, behaviour: Behaviour) -> list[Call]:
+        return [call for call in list(self._calls) if (call.behaviour, call.path) == (behaviour, "/v0/erase")]
 
     def calls(self, run_id: str) -> list[Call]:
         return [call for call in list(self._calls) if call.run_id == run_id]
@@ -100,10 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _answer(call: Call) -> tuple[int, bytes]:
-    if call.behaviour == "broken":
-        return 500, b'{"oops": true}'
+    if call.behaviour in _FAILURES:
+        return _FAILURES[call.behaviour], b'{"oops": true}'
     if call.behaviour == "picky" and REFUSED in _asked(call):
         return 400, b'{"code": "INVALID_INVOKE_REQUEST"}'
+    if call.path == "/v0/erase":
+        return 200, b'{"schemaVersion": "v0", "accepted": true}'
     if call.behaviour == "nonsense":
         return 200, b"<html>maintenance</html>"
     said = "x" * BULKY_BYTES if call.behaviour == "bulky" else f"来自服务：{_asked(call)}"
@@ -119,6 +127,10 @@ def _answer(call: Call) -> tuple[int, bytes]:
             "ack": {"type": "ack", "message": "收到"},
             "immediateEvents": [event],
         }
+        if EXPECTS in said or call.body["run"].get("continues"):
+            answer["expectsReply"] = {}
+        if call.body["run"].get("continues") and PASSED in said:
+            answer["passes"] = True
     return 200, json.dumps(answer).encode()
 
 

@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from uniassist.release.files import write_whole
-from uniassist.release.incident import Excerpt, Facts, FailedProbe, Moment, Revision, open_incident
-from uniassist.release.journal import Journal
-from uniassist.release.kept import Kept, Parts
-from uniassist.release.masking import Masker
-from uniassist.release.records import Records
-from uniassist.release.runs import Run, Runs
+from uniassist.release.durable_files import write_whole
+from uniassist.release.incident.incident import Excerpt, FailedProbe, IncidentFacts, Moment, Revision, open_incident
+from uniassist.release.records.journal import Journal
+from uniassist.release.records.kept_releases import KeptReleases, Parts
+from uniassist.release.records.records import Records
+from uniassist.release.records.runs import Run, Runs
+from uniassist.release.report.masking import Masker
 
 COMMITS = {"v1": "1" * 40, "v2": "2" * 40}
 
@@ -41,7 +41,7 @@ class History:
         wanted = self.home.parent / "requirements.txt"
         wanted.write_text("")
         digest = hashlib.sha256(json.dumps(env).encode()).hexdigest()
-        return Kept(self.home).keep(Parts(tag, COMMITS[tag], wheel, wanted, env, {}, digest)).id
+        return KeptReleases(self.home).keep(Parts(tag, COMMITS[tag], wheel, wanted, env, {}, digest)).id
 
     def ran(
         self, command: str, tag: str, minute: int, result: str, log: str = "as it was shown", **more: Any
@@ -62,7 +62,7 @@ class History:
         write_whole(stem.with_suffix(".log"), log + "\n")
         write_whole(stem.with_suffix(".json"), json.dumps(document | more))
 
-    def drilled(self, tag: str, minute: int, mode: str = "live") -> None:
+    def drilled(self, tag: str, minute: int, mode: str = "live", **more: Any) -> None:
         document = {
             "mode": mode,
             "result": "passed",
@@ -72,10 +72,12 @@ class History:
             "steps": [],
         }
         stem = self.reports / f"staging-worker-drill-20261124T07{minute:02}00Z-{mode}-1"
-        write_whole(stem.with_suffix(".json"), json.dumps(document))
+        write_whole(stem.with_suffix(".json"), json.dumps(document | more))
         write_whole(stem.with_suffix(".md"), f"# Worker reliability drill, mode {mode}: passed\n")
 
-    def ran_a(self, kind: Any, tag: str, minute: int, result: str, target: str, previous: str | None) -> Run:
+    def ran_a(
+        self, kind: Any, tag: str, minute: int, result: str, target: str, previous: str | None, **more: Any
+    ) -> Run:
         """A rollout or a rollback, from its intent to its end. `target` and `previous` are ids of releases."""
         run = self.runs.begin(
             kind,
@@ -94,7 +96,7 @@ class History:
         journal.append("observation", "gateway", service="gateway", text=f"gateway is {tag}")
         code = {"done": 0, "rolled back": 20}[result]
         journal.append("end", "end", text=result, found={"exitCode": code, "result": result})
-        ended = {"startedAt": at(minute), "endedAt": at(minute + 1), "exitCode": code}
+        ended = {"startedAt": at(minute), "endedAt": at(minute + 1), "exitCode": code, **more}
         path = self.runs.folder(run.id) / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | ended))
         return self.runs.read(run.id)
@@ -115,8 +117,8 @@ class History:
         return rollback
 
 
-def facts(run: str, log: str = "it failed") -> Facts:
-    return Facts(
+def facts(run: str, log: str = "it failed") -> IncidentFacts:
+    return IncidentFacts(
         run=run,
         environment="staging",
         released=Revision("v2", COMMITS["v2"]),

@@ -1,4 +1,4 @@
-"""Loops that a service runs beside its requests: observed, restarted, stopped in time; and pauses between tries."""
+"""What runs beside a service's requests: loops, observed and stopped in time; shared proofs; pauses of tries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ log = structlog.get_logger()
 
 MAX_PAUSE_SECONDS = 5.0
 SAY_AGAIN_SECONDS = 30.0
+PROOF_SECONDS = 2.0
 
 
 class Loop:
@@ -29,6 +30,7 @@ class Loop:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self.failures_in_a_row = 0
+        self.last_failure = ""
         self._said_at = 0.0
 
     def start(self) -> None:
@@ -62,6 +64,7 @@ class Loop:
     def _note_failure(self, error: Exception) -> float:
         """Returns the pause. Said at once, then now and then: an outage doesn't fill the log."""
         self.failures_in_a_row += 1
+        self.last_failure = f"{type(error).__name__}: {error}"
         pause_seconds: float = min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(self.failures_in_a_row, 10))
         now = time.monotonic()
         if self.failures_in_a_row == 1 or now - self._said_at >= SAY_AGAIN_SECONDS:
@@ -69,7 +72,7 @@ class Loop:
             log.warning(
                 "loop failed, trying on",
                 loop=self.name,
-                error=f"{type(error).__name__}: {error}",
+                error=self.last_failure,
                 failures=self.failures_in_a_row,
             )
         log.debug("loop pauses", loop=self.name, seconds=pause_seconds)
@@ -88,6 +91,34 @@ class Loop:
                     await asyncio.wait_for(self._wake.wait(), pause_seconds)
             else:
                 await asyncio.sleep(0)
+
+
+class Proof:
+    """Calls `prove`, which raises what is wrong, for whoever asks: anew once the last success is PROOF_SECONDS old.
+
+    A failure isn't kept: the next caller tries again, so that a return shows at once. `on_return` hears of it.
+    """
+
+    def __init__(self, prove: Callable[[], Awaitable[None]], on_return: Callable[[], None] | None = None) -> None:
+        self._prove = prove
+        self._on_return = on_return
+        self._lock = asyncio.Lock()
+        self._proved_at = -math.inf
+        self._failed = False
+
+    async def __call__(self) -> None:
+        async with self._lock:
+            if time.monotonic() - self._proved_at < PROOF_SECONDS:
+                return
+            try:
+                await self._prove()
+            except BaseException:
+                self._failed = True
+                raise
+            self._proved_at = time.monotonic()
+            returned, self._failed = self._failed, False
+        if returned and self._on_return is not None:
+            self._on_return()
 
 
 class Pauses:

@@ -38,7 +38,8 @@ def main() -> None:
             if chosen.part == "run":
                 known["run"] = first_release.campaign(Path(folder) / "site", say)
             else:
-                with based(Path(folder) / "site") as base:
+                megabytes = rollbacks.DISK_MEGABYTES if chosen.part == "rollbacks" else None
+                with based(Path(folder) / "site", disk_megabytes=megabytes) as base:
                     before = known.get("faults", {})
                     parts = (
                         rollbacks.campaign(base, chosen.count, say)

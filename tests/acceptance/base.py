@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.acceptance.load import Load
 from tests.acceptance.site import Ended, Site
+from tests.full_disk import disk
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,17 @@ class Base:
 
 
 @contextmanager
-def based(folder: Path, per_second: float = 5.0) -> Iterator[Base]:
-    """AssertionError with the command's words when v1 can't be had."""
+def based(folder: Path, per_second: float = 5.0, disk_megabytes: int | None = None) -> Iterator[Base]:
+    """AssertionError with the command's words when v1 can't be had.
+
+    disk_megabytes: the state directory is a disk of its own, so large.
+    """
     site = Site(folder)
+    mounted = ExitStack()
     try:
         site.start()
+        if disk_megabytes is not None:
+            mounted.enter_context(disk(site.home, disk_megabytes))
         load = Load(site.url("gateway"), per_second)
         base = Base(site, load, folder / "good.env")
         ready = base.release("preflight", "--rev", "v1")
@@ -48,4 +55,6 @@ def based(folder: Path, per_second: float = 5.0) -> Iterator[Base]:
         load.start()
         yield base
     finally:
+        site.stop_services()
+        mounted.close()
         site.stop()

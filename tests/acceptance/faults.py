@@ -18,8 +18,8 @@ from typing import Any
 from tests.acceptance.base import Base
 from tests.acceptance.load import lost
 from tests.acceptance.site import Ended
-from uniassist.release import unfinished
-from uniassist.release.home import Home
+from uniassist.release.records.home import Home
+from uniassist.release.walk import unfinished
 
 AGAIN = 5
 # Where a campaign happened to lie says nothing.
@@ -78,9 +78,21 @@ Fault = Callable[[Base, Case], None]
 
 def campaign(base: Base, share: str, only: str, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Those of the share by name, as far as they were tried; after the last with what was lost."""
-    from tests.acceptance import faults_after, faults_before, faults_rollout  # they name this module's types
+    from tests.acceptance import (  # they name this module's types
+        faults_after,
+        faults_before,
+        faults_kinds,
+        faults_night,
+        faults_rollout,
+    )
 
-    every = {**faults_before.FAULTS, **faults_rollout.FAULTS, **faults_after.FAULTS}
+    every = {
+        **faults_before.FAULTS,
+        **faults_rollout.FAULTS,
+        **faults_after.FAULTS,
+        **faults_night.FAULTS,
+        **faults_kinds.FAULTS,
+    }
     number, of = (int(part) for part in share.split("/"))
     chosen = [name for index, name in enumerate(every) if index % of == number - 1 and _is_named(name, only)]
     found: dict[str, Any] = {}

@@ -52,7 +52,7 @@ def dead_worker(base: Base, case: Case) -> None:
 
 
 def other_database(base: Base, case: Case) -> None:
-    """the worker works on another database, migrated and empty"""
+    """the worker works on another database, migrated and empty: it is refused the stream of the first"""
     site = base.site
     other = site.postgres.url_for("elsewhere")
     site.inject("CREATE DATABASE elsewhere")
@@ -60,8 +60,15 @@ def other_database(base: Base, case: Case) -> None:
     migrated = site.uniassist("db", "migrate", prefix=("env", f"DATABASE_URL={other}"))
     assert migrated.code == 0, (migrated.lines, env)
     site.broken("v2-otherdb", "worker", f'import os\nos.environ["DATABASE_URL"] = "{other}"')
-    rolled_out(base, case, "v2-otherdb")
-    case.noticed_by(base.release("verify", "--rev", "v2-otherdb"), 13, "the worker doesn't consume")
+    ended = base.roll_out("v2-otherdb")
+    case.noticed_by(ended, 12, "[4/4] worker", "belongs to the database", "UNIASSIST_STREAM_PREFIX")
+    case.state_is(base, ended, "v2-otherdb", "MIXED")
+    # For a minute the first one's worker says that somebody else asked for its stream, and is not green.
+    end = time.monotonic() + 150.0
+    back = base.roll_back()
+    while back.code != 20 and time.monotonic() < end:
+        back = base.release("resume", "--yes")
+    case.noticed_by(back, 20, "rolled back to v1 and verified")
 
 
 def wrong_token(base: Base, case: Case) -> None:
@@ -100,14 +107,14 @@ def deaf_worker(base: Base, case: Case) -> None:
     code = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})"
     base.site.broken("v2-deaf", "worker", code)
     rolled_out(base, case, "v2-deaf")
-    mine = _listener(base.site.ports["worker"])
+    mine = listener(base.site.ports["worker"])
     ended = base.roll_back()
     case.noticed_by(ended, 20, "nothing of it runs")
     if mine is not None and psutil.pid_exists(mine):
         case.wrong.append(f"the deaf worker, process {mine}, still runs")
 
 
-def _listener(port: int) -> int | None:
+def listener(port: int) -> int | None:
     found = (c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.status == "LISTEN")
     return next((c.pid for c in found if c.pid), None)
 
@@ -146,7 +153,7 @@ def dead_letters(base: Base, case: Case) -> None:
 def frozen_service(base: Base, case: Case) -> None:
     """provider-plan is frozen (SIGSTOP): its port takes connections, and nothing answers for 3 minutes"""
     rolled_out(base, case, "v2")
-    pid = _listener(base.site.ports["provider-plan"])
+    pid = listener(base.site.ports["provider-plan"])
     assert pid is not None
     ended = watched(base, "6m", lambda: psutil.Process(pid).send_signal(signal.SIGSTOP))
     case.noticed_by(ended, 20, "TRIGGER", "provider-plan")
@@ -155,7 +162,7 @@ def frozen_service(base: Base, case: Case) -> None:
 def flapping(base: Base, case: Case) -> None:
     """provider-plan is frozen and goes on, every few seconds: a warning, no rollback"""
     rolled_out(base, case, "v2")
-    pid = _listener(base.site.ports["provider-plan"])
+    pid = listener(base.site.ports["provider-plan"])
     assert pid is not None
     service = psutil.Process(pid)
 

@@ -87,7 +87,7 @@ def port_taken(base: Base, case: Case) -> None:
             "taken.env", GATEWAY_PORT=str(port), STAGING_GATEWAY_BASE_URL=f"http://127.0.0.1:{port}"
         )
         ended = base.roll_out("v2", env)
-    case.noticed_by(ended, 12, f"GATEWAY_PORT: port {port} on 127.0.0.1 is taken by process")
+    case.noticed_by(ended, 32, f"GATEWAY_PORT: port {port} on 127.0.0.1 is taken by process")
 
 
 class _Health(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uniassist.release.markdown import code, plain, table
+from uniassist.release.report.markdown import code, plain, table
 
 LIMIT_SECONDS = 60.0
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 720, 300, 50, 40
@@ -104,7 +104,8 @@ def rollbacks_page(found: Mapping[str, Any]) -> str:
         "# Rollbacks in a row, by trigger, under load",
         "",
         "v2 rolled out over v1, watched; dead letters above the threshold; rolled back by the watch, and verified",
-        "(`make release-campaign`). Times are those of the incident notes.",
+        "(`make release-campaign`). Times are those of the incident notes. Where the state directory's disk",
+        "was full to its last byte there is no note: then from the dead letters to the end of the watch.",
         "",
         f"**{good} of {len(rolled)} back on v1, verified, within {LIMIT_SECONDS:.0f} s of the trigger**; "
         f"median {times[len(times) // 2]} s, longest {times[-1]} s. "
@@ -114,14 +115,24 @@ def rollbacks_page(found: Mapping[str, Any]) -> str:
         "![seconds from the trigger to the verified rollback](rollbacks.svg)",
         "",
         *table(
-            ("rollback", "first failed probe → trigger, s", "trigger → verified, s", "exit code", "back on v1"),
+            (
+                "rollback",
+                "first failed probe → trigger, s",
+                "trigger → verified, s",
+                "exit code",
+                "back on v1",
+                "state disk",
+            ),
             [
                 (
                     str(one["number"]),
-                    str(one["first_failed_to_trigger"]),
+                    "not recorded"
+                    if one["first_failed_to_trigger"] is None
+                    else str(one["first_failed_to_trigger"]),
                     str(one["trigger_to_verified"]),
                     str(one["code"]),
                     "yes" if one["is_back"] else "**no**",
+                    "full" if one.get("disk_full") else "",
                 )
                 for one in rolled
             ],

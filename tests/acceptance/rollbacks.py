@@ -1,8 +1,13 @@
-"""Rollbacks in a row, each by a trigger, under load: v2 over v1, dead letters above the threshold, back on v1."""
+"""Rollbacks in a row, each by a trigger, under load: v2 over v1, dead letters above the threshold, back on v1.
+
+Before the trigger of every fifth the disk of the state directory is filled to its last byte, so that there is no
+record, no journal, no incident note and no log of the watch.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +16,11 @@ from typing import Any
 
 from tests.acceptance.base import Base
 from tests.acceptance.load import Lost, lost
+from tests.acceptance.site import Ended
+from tests.full_disk import drain, fill
+
+DISK_MEGABYTES = 1500
+FULL_EVERY = 5
 
 _DEAD = (
     "INSERT INTO outbox_events (event_id, session_id, payload, status, attempts)"
@@ -21,14 +31,19 @@ _TREATED = "DELETE FROM outbox_events WHERE session_id = 'bad-release'"
 
 @dataclass(frozen=True)
 class Rolled:
-    """Seconds, from the incident note; `code` and `revisions` of the watch that rolled back."""
+    """`code` of the watch that rolled back; seconds from the incident note.
+
+    disk_full: then no note could be written: from the dead letters to the end of the watch.
+    first_failed_to_trigger: None: unknown, for want of a note.
+    """
 
     number: int
     code: int
-    first_failed_to_trigger: float
+    first_failed_to_trigger: float | None
     trigger_to_verified: float
     is_back: bool
     said: str
+    disk_full: bool = False
 
     @property
     def is_ok(self) -> bool:
@@ -41,9 +56,15 @@ def rolled_back_by_trigger(base: Base, number: int) -> Rolled:
     rolled_out = base.roll_out("v2")
     assert rolled_out.code == 0, rolled_out.lines
     before = len(site.incidents())
-    injected = asyncio.run(_watched(base))
+    is_full = number % FULL_EVERY == 0
+    injected, seconds = asyncio.run(_watched(base, disk_full=is_full))
+    drain(site.home)
     site.inject(_TREATED)
+    is_back = set(site.revisions().values()) == {"v1"}
+    said = next((line for line in injected.lines if "TRIGGER" in line), "")
     notes = site.incidents()
+    if is_full:
+        return Rolled(number, injected.code, None, seconds, is_back, said, disk_full=True)
     assert len(notes) == before + 1, injected.lines
     facts = notes[-1]["facts"]
     verified = facts.get("verifiedAt")
@@ -52,21 +73,26 @@ def rolled_back_by_trigger(base: Base, number: int) -> Rolled:
         injected.code,
         _seconds(facts["firstFailed"]["at"], facts["triggeredAt"]),
         _seconds(facts["triggeredAt"], verified) if verified else float("inf"),
-        set(site.revisions().values()) == {"v1"},
-        next((line for line in injected.lines if "TRIGGER" in line), ""),
+        is_back,
+        said,
     )
 
 
-async def _watched(base: Base) -> Any:
+async def _watched(base: Base, *, disk_full: bool) -> tuple[Ended, float]:
+    """The watch as it ended, and how long after the dead letters."""
     state = base.site.home / "environments" / "staging" / "watch" / "state.json"
     state.unlink(missing_ok=True)  # of the watch before
     watch = asyncio.create_task(asyncio.to_thread(base.release, "watch", "--rev", "v2", "--for", "3m"))
+    began = time.monotonic()
     while not watch.done():  # ends: with the watch
         if state.exists() and '"roundsOk": 1' in state.read_text():
+            if disk_full:
+                fill(base.site.home)
+            began = time.monotonic()
             base.site.inject(_DEAD, f"bad-{uuid.uuid4().hex}-")
             break
         await asyncio.sleep(0.2)
-    return await watch
+    return await watch, round(time.monotonic() - began, 2)
 
 
 def campaign(base: Base, count: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:

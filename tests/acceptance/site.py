@@ -18,16 +18,16 @@ from typing import Any
 
 import psycopg
 
-from uniassist.cli.release_environment import Environment
-from uniassist.devstack.plan import SERVICES
+from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port
-from uniassist.release import revisions, wheels
+from uniassist.release.clock import now
 from uniassist.release.drivers.local import LocalDriver
-from uniassist.release.env_file import written
-from uniassist.release.records import Records
-from uniassist.release.steps import now
+from uniassist.release.env.environment import Environment
+from uniassist.release.env.file import written
+from uniassist.release.records.records import Records
+from uniassist.release.revision import git, wheel
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 900.0
@@ -62,7 +62,7 @@ class Site:
         self.home = self.clone / ".uniassist" / "release"
         self.postgres = EmbeddedPostgres(folder / "postgres", durable=False)
         self.redis = EmbeddedRedis(folder / "redis")
-        self.ports = {service: free_port() for service in SERVICES}
+        self.ports = {service: free_port() for service in PORT_VARIABLES}
         self.records = Records(self.home)
         self._wheels: dict[str, str] = {}
 
@@ -75,12 +75,15 @@ class Site:
         subprocess.run(["git", "clone", "-q", str(ROOT), str(self.clone)], check=True)
         self.tag("v1")
         self.write_env("good.env")
-        self.release_of("v2", lambda: self._append("src/uniassist/cli/services.py", "\n# v2\n"))
+        self.release_of("v2", lambda: self.append("src/uniassist/cli/services.py", "\n# v2\n"))
+
+    def stop_services(self) -> None:
+        driver = LocalDriver(self.home / "environments" / "staging" / "local")
+        for service in PORT_VARIABLES:
+            asyncio.run(driver.stop(service))
 
     def stop(self) -> None:
-        driver = LocalDriver(self.home / "environments" / "staging" / "local")
-        for service in SERVICES:
-            asyncio.run(driver.stop(service))
+        """The servers, and all that is on the disk."""
         self.redis.process.kill()
         self.postgres.process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -95,6 +98,7 @@ class Site:
             "REDIS_URL": self.redis.url,
             "UNIASSIST_ADAPTER_SECRET": SECRET,
             "UNIASSIST_PROVIDER_CONTEXT_TOKEN": TOKEN,
+            "UNIASSIST_PROVIDER_TOKEN_PLAN": TOKEN,
             "UNIASSIST_PLAN_PROVIDER_BASE_URL": self.url("provider-plan"),
             "UNIASSIST_APP_AUTH": "off",
             "GATEWAY_URL": self.url("gateway"),
@@ -102,7 +106,7 @@ class Site:
             "STAGING_CONTEXT_TOKEN": TOKEN,
             "STAGING_VERIFY_TIMEOUT_MS": "12000",
         }
-        values |= {variable: str(self.ports[service]) for service, variable in SERVICES.items()}
+        values |= {variable: str(self.ports[service]) for service, variable in PORT_VARIABLES.items()}
         values |= {variable: self.url(service) for service, variable in _URLS.items()}
         return values | changed
 
@@ -133,11 +137,11 @@ class Site:
         """A revision in which one service runs this code before its own."""
         body = "\n".join(f"    {line}" for line in code.strip().splitlines())
         patch = f'\nimport sys as _sys\n\nif _sys.argv[1:2] == ["{service}"]:\n{body}\n'
-        self.release_of(tag, lambda: self._append("src/uniassist/cli/services.py", patch))
+        self.release_of(tag, lambda: self.append("src/uniassist/cli/services.py", patch))
 
     def approve(self, tag: str, env_file: Path) -> None:
         """As preflight and gate would note it: what follows them is tested here also where they'd have refused."""
-        commit = revisions.tag_commit(self.clone, tag)
+        commit = git.tag_commit(self.clone, tag)
         assert commit is not None
         digest = Environment.load("staging", env_file).env_digest
         known = self.records.of_commit(commit).get("preflight", {})
@@ -174,7 +178,7 @@ class Site:
 
     def revisions(self) -> dict[str, str | None]:
         """What answers at each port, asked directly; None: nothing does."""
-        return {service: (self.health(service) or {}).get("revision") for service in SERVICES}
+        return {service: (self.health(service) or {}).get("revision") for service in PORT_VARIABLES}
 
     def health(self, service: str) -> dict[str, Any] | None:
         try:
@@ -197,7 +201,7 @@ class Site:
     def incidents(self) -> list[Mapping[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted((self.home / "incidents").glob("*.json"))]
 
-    def _append(self, name: str, text: str) -> None:
+    def append(self, name: str, text: str) -> None:
         path = self.clone / name
         path.write_text(path.read_text() + text)
 
@@ -209,6 +213,6 @@ class Site:
 
     def _built(self, commit: str) -> str:
         folder = self.folder / "wheels" / commit
-        revisions.export(self.clone, commit, folder / "export")
+        git.export(self.clone, commit, folder / "export")
         (folder / "into").mkdir()
-        return wheels.sha256(asyncio.run(wheels.build(folder / "export", folder / "into", wheels.HERE)))
+        return wheel.sha256(asyncio.run(wheel.build(folder / "export", folder / "into", wheel.HERE)))

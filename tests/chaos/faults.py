@@ -1,47 +1,32 @@
-"""The faults, each as it is done and undone. Three injectors take turns of their own: workers, Redis, the rest."""
+"""What all faults share, those of workers, their links and the clock, and the injectors that take turns."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import random
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
-from tests.chaos.checks import Checks
 from tests.chaos.load import WRITE_FAILURES
-from tests.chaos.proxy import Proxy
-from tests.integration.delivery.outbox_rows import GLOBAL, GROUP, Outbox
-from tests.processes import ServiceProcess
-from uniassist.devstack.postgres import EmbeddedPostgres
-from uniassist.devstack.redis import EmbeddedRedis
-
-
-@dataclass
-class System:
-    """What can be broken: `links` are the proxies of each worker, to Postgres and to Redis."""
-
-    postgres: EmbeddedPostgres
-    redis: EmbeddedRedis
-    workers: list[ServiceProcess]
-    links: list[tuple[Proxy, Proxy]]
-    outbox: Outbox
-    checks: Checks
-    lost_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
-    done: Counter[str] = field(default_factory=Counter)
-
-
-# Nobody reads or writes any more until the kill, so that what is unread now is what is lost unread.
-FREEZE = ("CLIENT", "PAUSE", "60000", "ALL")
+from tests.chaos.system import System
 
 Fault = Callable[[System, random.Random], Awaitable[None]]
+CLOCK_STEP = dt.timedelta(minutes=2)
+
+# All that the engine compares with the database's clock.
+_STEP_CLOCK = (
+    "UPDATE delivery_shards SET lease_expires_at = lease_expires_at + $1 WHERE lease_expires_at > 'epoch'",
+    "UPDATE delivery_workers SET expires_at = expires_at + $1",
+    "UPDATE outbox_events SET locked_at = locked_at + $1, lease_expires_at = lease_expires_at + $1 "
+    "WHERE status = 'processing'",
+    "UPDATE outbox_events SET delivered_at = delivered_at + $1 WHERE status = 'delivered'",
+    "UPDATE outbox_events SET next_retry_at = next_retry_at + $1 WHERE status = 'failed'",
+)
 
 
-async def _between(chance: random.Random, least_seconds: float, most_seconds: float) -> None:
+async def for_a_while(chance: random.Random, least_seconds: float, most_seconds: float) -> None:
     """How long a fault lasts is part of the fault."""
     await asyncio.sleep(chance.uniform(least_seconds, most_seconds))
 
@@ -49,7 +34,7 @@ async def _between(chance: random.Random, least_seconds: float, most_seconds: fl
 async def worker_killed(system: System, chance: random.Random) -> None:
     worker = chance.choice(system.workers)
     worker.kill()
-    await _between(chance, 0, 3)
+    await for_a_while(chance, 0, 3)
     await asyncio.to_thread(worker.start)
 
 
@@ -63,14 +48,40 @@ async def worker_stopped_and_continued(system: System, chance: random.Random) ->
     """Past its lease or not: SIGSTOP, then SIGCONT."""
     worker = chance.choice(system.workers)
     worker.process.pause()
-    await _between(chance, 0.5, 8)
+    await for_a_while(chance, 0.5, 8)
     worker.process.resume()
+
+
+async def clock_stepped_forward(system: System, _: random.Random) -> None:
+    """Every lease is over at once, also those whose owners work on."""
+    await _step_clock(system, -CLOCK_STEP)
+
+
+async def clock_stepped_back_as_a_worker_died(system: System, chance: random.Random) -> None:
+    """What the dead worker held is leased, by the clock, for two minutes more."""
+    worker = chance.choice(system.workers)
+    worker.kill()
+    try:
+        await _step_clock(system, CLOCK_STEP)
+    finally:
+        await for_a_while(chance, 0, 3)
+        await asyncio.to_thread(worker.start)
+
+
+async def _step_clock(system: System, times_by: dt.timedelta) -> None:
+    """A step of the database's clock as the engine meets it: the times it wrote move against the clock.
+
+    The system's clock stays: all servers and tests of this machine share it.
+    """
+    async with system.outbox.pool.acquire() as connection, connection.transaction():
+        for statement in _STEP_CLOCK:
+            await connection.execute(statement, times_by)
 
 
 async def link_stalled(system: System, chance: random.Random) -> None:
     link = chance.choice(chance.choice(system.links))
     link.stall()
-    await _between(chance, 0.5, 8)
+    await for_a_while(chance, 0.5, 8)
     link.resume()
 
 
@@ -78,100 +89,30 @@ async def link_cut(system: System, chance: random.Random) -> None:
     chance.choice(chance.choice(system.links)).cut()
 
 
-async def postgres_killed(system: System, chance: random.Random) -> None:
-    system.postgres.process.kill()
-    await _between(chance, 0, 2)
-    await asyncio.to_thread(system.postgres.start)
-
-
-async def postgres_restarted(system: System, chance: random.Random) -> None:
-    await asyncio.to_thread(system.postgres.stop)
-    await _between(chance, 0, 2)
-    await asyncio.to_thread(system.postgres.start)
-
-
-async def redis_stalled(system: System, chance: random.Random) -> None:
-    system.redis.process.pause()
-    await _between(chance, 0.5, 7)
-    system.redis.process.resume()
-
-
-async def group_destroyed(system: System, _: random.Random) -> None:
-    await system.checks.losing_group("XGROUP", "DESTROY", GLOBAL, GROUP)
-
-
-async def global_stream_deleted(system: System, _: random.Random) -> None:
-    await system.checks.losing_group("DEL", GLOBAL)
-
-
-async def flushed(system: System, _: random.Random) -> None:
-    await system.checks.before_loss(system.lost_at, "FLUSHALL")
-    system.lost_at = dt.datetime.now(dt.UTC)
-
-
-async def flushed_with_much_unread(system: System, chance: random.Random) -> None:
-    """The consumers are refused for a while, so that the loss takes what nobody was given."""
-    await _allow_reading(system, "-xreadgroup")
-    try:
-        await _between(chance, 0.3, 1.5)
-        await flushed(system, chance)
-    finally:
-        await _allow_reading(system, "+xreadgroup")
-
-
-async def redis_killed_with_much_unread(system: System, chance: random.Random) -> None:
-    await _allow_reading(system, "-xreadgroup")
-    await _between(chance, 0.3, 1.5)
-    await redis_killed_with_its_data(system, chance)  # and starts with the usual rights
-
-
-async def _allow_reading(system: System, right: str) -> None:
-    # The client's own acl_setuser would switch the user off.
-    await system.outbox.redis.execute_command("ACL SETUSER", "default", right)  # type: ignore[no-untyped-call]
-
-
-async def redis_killed_with_its_data(system: System, chance: random.Random) -> None:
-    await system.checks.before_loss(system.lost_at, *FREEZE)
-    system.redis.process.kill()
-    (system.redis.directory / "dump.rdb").unlink(missing_ok=True)
-    await _between(chance, 0, 3)
-    await asyncio.to_thread(system.redis.start)
-    system.lost_at = dt.datetime.now(dt.UTC)
-
-
-async def redis_killed_and_back_with_an_old_copy(system: System, chance: random.Random) -> None:
-    """As a failover to a replica that lagged: the sentinel is there, the last seconds are not."""
-    await system.outbox.redis.save()
-    await _between(chance, 0, 1.5)
-    await system.checks.before_loss(system.lost_at, *FREEZE)
-    system.redis.process.kill()
-    await _between(chance, 0, 2)
-    await asyncio.to_thread(system.redis.start)
-    system.lost_at = dt.datetime.now(dt.UTC)
-
-
-WORKER_FAULTS: tuple[Fault, ...] = (worker_killed, worker_killed, worker_stopped_and_continued, worker_terminated)
-REDIS_FAULTS: tuple[Fault, ...] = (
-    redis_stalled,
-    group_destroyed,
-    global_stream_deleted,
-    flushed,
-    flushed_with_much_unread,
-    redis_killed_with_its_data,
-    redis_killed_with_much_unread,
-    redis_killed_and_back_with_an_old_copy,
+WORKER_FAULTS: tuple[Fault, ...] = (
+    worker_killed,
+    worker_killed,
+    worker_stopped_and_continued,
+    worker_terminated,
+    clock_stepped_forward,
+    clock_stepped_back_as_a_worker_died,
 )
-OTHER_FAULTS: tuple[Fault, ...] = (link_stalled, link_cut, postgres_killed, postgres_restarted)
+LINK_FAULTS: tuple[Fault, ...] = (link_stalled, link_cut)
 
 
 async def inject(
-    system: System, faults: tuple[Fault, ...], chance: random.Random, *, until: float, pause_seconds: float
+    system: System,
+    faults: tuple[Fault, ...],
+    chance: random.Random,
+    *,
+    over: Callable[[], bool],
+    pause_seconds: float,
 ) -> None:
     """One fault after the other, in shuffled rounds so that each kind has its turn, with pauses between."""
     while True:
         for fault in chance.sample(faults, len(faults)):
             await asyncio.sleep(chance.uniform(0.3, 1.7) * pause_seconds)
-            if time.monotonic() >= until:
+            if over():
                 return
             try:
                 await fault(system, chance)

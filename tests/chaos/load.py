@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from tests.chaos.poison import Poisons
 from tests.integration.delivery.outbox_rows import Outbox
 
 BARE_SESSIONS = ("bare0", "bare1", "bare2", "bare3")
@@ -23,17 +24,24 @@ WRITE_FAILURES = (
     asyncpg.InternalClientError,
 )
 WRITERS = 4
+SESSIONS = 60
+# So many rows of a bare session for each poison, about one a second over all four; and the share of turns with one.
+POISON_EVERY = 60
+POISONED_TURNS = 0.01
 
 
 @dataclass
 class Load:
-    """Writes until stopped. `acknowledged`: events whose commit was answered, so that none may be missing."""
+    """Writes until stopped. `acknowledged`: events whose commit was answered, so that none may be missing.
+
+    Poisons aren't among them.
+    """
 
     outbox: Outbox
     random: random.Random
-    sessions: int
     turns_per_second: float
     acknowledged: set[str] = field(default_factory=set)
+    poisons: Poisons = field(default_factory=Poisons)
     refused: int = 0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,9 +56,11 @@ class Load:
         pause_seconds = WRITERS / self.turns_per_second
         while not self._stopping.is_set():
             began = time.monotonic()
-            session = f"s{self.random.randrange(self.sessions)}"
+            session = f"s{self.random.randrange(SESSIONS)}"
             try:
                 self.acknowledged |= set(await self.outbox.write_turn(session, self.random.randint(1, 6)))
+                if self.random.random() < POISONED_TURNS:
+                    await self.poisons.write_deadly(self.outbox.pool, session)
             except WRITE_FAILURES:
                 self.refused += 1
             await self._pause(pause_seconds - (time.monotonic() - began))
@@ -62,6 +72,9 @@ class Load:
                 return
             event_id = f"{session}/{number}"
             try:
+                if number % POISON_EVERY == BARE_SESSIONS.index(session) * POISON_EVERY // len(BARE_SESSIONS):
+                    await self.poisons.write(self.outbox.pool, session, number)
+                    continue
                 await self.outbox.write_bare(event_id, session)
                 self.acknowledged.add(event_id)
             except WRITE_FAILURES:

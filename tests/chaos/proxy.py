@@ -46,6 +46,10 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lead_to(self, upstream_port: int) -> None:
+        """Where new connections go from now on; those that are open stay, as with a name that moves."""
+        self._upstream_port = upstream_port
+
     def stall(self) -> None:
         """Nothing passes, connections stay open."""
         self._flowing.clear()

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.checks import Checks, Findings
-from tests.chaos.faults import OTHER_FAULTS, REDIS_FAULTS, WORKER_FAULTS, System, inject
-from tests.chaos.load import Load
-from tests.chaos.proxy import Proxy, proxied
-from tests.integration.delivery.outbox_rows import GLOBAL, GROUP, Outbox, opened
-from tests.processes import ServiceProcess
+from tests.chaos.busy import busy
+from tests.chaos.checks import Findings
+from tests.chaos.faults import LINK_FAULTS, WORKER_FAULTS, inject
+from tests.chaos.load import SESSIONS, Load
+from tests.chaos.poison import MARK
+from tests.chaos.postgres_faults import POSTGRES_FAULTS
+from tests.chaos.redis_faults import REDIS_FAULTS
+from tests.chaos.system import System, started
+from tests.integration.delivery.outbox_rows import GLOBAL, GROUP, Outbox
 from tests.waiting import eventually
-from uniassist.devstack.postgres import EmbeddedPostgres
-from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.store import migrate
 
-WORKERS = 3
-SESSIONS = 60
 TURNS_PER_SECOND = 60.0
-HEAL_SECONDS = 90.0
+# A clock that was set back makes a retry two minutes later; nobody can tell it from one that an operator set.
+HEAL_SECONDS = 150.0
 
-_LAGS = """
+_LAGS = f"""
 SELECT percentile_cont(ARRAY[0.5, 0.99, 1.0])
-       WITHIN GROUP (ORDER BY extract(epoch FROM consumed_at - created_at)::float8) FROM outbox_events
+       WITHIN GROUP (ORDER BY extract(epoch FROM consumed_at - created_at)::float8)
+FROM outbox_events WHERE event_id NOT LIKE '%/{MARK}-%'
+"""
+_ATTEMPTS = f"SELECT coalesce(sum(attempts), 0) FROM outbox_events WHERE event_id NOT LIKE '%/{MARK}-%'"
+_UNDER_WAY = """
+SELECT event_id, status, attempts, locked_by, lease_expires_at, epoch, last_error, next_retry_at
+FROM outbox_events WHERE status NOT IN ('consumed', 'dead_letter') ORDER BY id LIMIT 12
 """
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run found; `clean` is what has to be true."""
+class Asked:
+    """`pause_seconds`: the mean pause of each of the four injectors between two faults. `busy`: loops beside it.
 
-    seed: int
+    `source`: the tree that the workers run; None: ours. `until_found`: the faults end with the first finding.
+    """
+
     seconds: float
+    seed: int
     pause_seconds: float
+    busy: int = 0
+    source: Path | None = None
+    until_found: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found; `clean` is what has to be true. `found_after_seconds`: of faults, to the first finding."""
+
+    asked: Asked
     events: int
     acknowledged: int
     refused: int
@@ -48,39 +63,76 @@ class Outcome:
     stuck: int
     attempts: int
     pending: int
+    unburied: list[str]
+    poisons: dict[str, int]
     healed_after_seconds: float
+    found_after_seconds: float | None
     lags: tuple[float, ...]
+    recoveries: dict[str, list[float | None]]
     faults: Counter[str]
     findings: Findings
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Findings by kind."""
+        return {
+            "lost": self.lost,
+            "stuck": self.stuck,
+            "attempts": self.attempts,
+            "pending": self.pending,
+            "unburied": len(self.unburied),
+            **self.findings.counts,
+        }
+
+    @property
     def clean(self) -> bool:
-        return self.findings.clean and self.lost == self.stuck == self.attempts == self.pending == 0
+        return not any(self.counts.values())
 
 
-async def run(directory: Path, *, seconds: float, seed: int, pause_seconds: float) -> Outcome:
-    """`pause_seconds`: the mean pause of each of the three injectors between two faults."""
-    async with _system(directory) as system:
-        load = Load(system.outbox, random.Random(f"{seed} load"), SESSIONS, TURNS_PER_SECOND)
-        writing = asyncio.create_task(load.run())
-        end = time.monotonic() + seconds
-        injectors = {"workers": WORKER_FAULTS, "redis": REDIS_FAULTS, "others": OTHER_FAULTS}
-        await asyncio.gather(
-            *(
-                inject(system, faults, random.Random(f"{seed} {name}"), until=end, pause_seconds=pause_seconds)
-                for name, faults in injectors.items()
+async def run(directory: Path, asked: Asked) -> Outcome:
+    with busy(asked.busy, most_seconds=asked.seconds + 10 * HEAL_SECONDS):
+        async with started(directory, source=asked.source) as system:
+            load = Load(system.outbox, random.Random(f"{asked.seed} load"), TURNS_PER_SECOND)
+            writing = asyncio.create_task(load.run())
+            found_after_seconds = await _break(system, asked)
+            load.stop()
+            await writing
+            return await _judge(system, load, asked, found_after_seconds)
+
+
+async def _break(system: System, asked: Asked) -> float | None:
+    """All injectors, until the time is over. Returns the seconds to the first finding; None: there is none yet."""
+    began = time.monotonic()
+    findings = system.checks.findings
+
+    def over() -> bool:
+        return time.monotonic() - began >= asked.seconds or (asked.until_found and not findings.clean)
+
+    injectors = {
+        "workers": WORKER_FAULTS,
+        "redis": REDIS_FAULTS,
+        "postgres": POSTGRES_FAULTS,
+        "links": LINK_FAULTS,
+    }
+    await asyncio.gather(
+        system.checks.keep_looking(over),
+        *(
+            inject(
+                system, faults, random.Random(f"{asked.seed} {name}"), over=over, pause_seconds=asked.pause_seconds
             )
-        )
-        load.stop()
-        await writing
-        return await _judge(system, load, seed=seed, seconds=seconds, pause_seconds=pause_seconds)
+            for name, faults in injectors.items()
+        ),
+    )
+    return None if findings.first_at is None else findings.first_at - began
 
 
-async def _judge(system: System, load: Load, *, seed: int, seconds: float, pause_seconds: float) -> Outcome:
+async def _judge(system: System, load: Load, asked: Asked, found_after_seconds: float | None) -> Outcome:
     outbox = system.outbox
     began = time.monotonic()
-    healed = await _all_consumed(outbox)
+    healed = await _all_ended(outbox)
     healed_after_seconds = time.monotonic() - began
+    if not healed:
+        system.checks.findings.examples += await _under_way(outbox)
     await _write_once_more(outbox)
     await system.checks.look(system.lost_at)
     consumed = {
@@ -89,36 +141,49 @@ async def _judge(system: System, load: Load, *, seed: int, seconds: float, pause
     }
     states = await outbox.states()
     return Outcome(
-        seed=seed,
-        seconds=seconds,
-        pause_seconds=pause_seconds,
+        asked=asked,
         events=sum(states.values()),
         acknowledged=len(load.acknowledged),
         refused=load.refused,
         lost=len(load.acknowledged - consumed) + (0 if healed else 1),
         stuck=states["processing"] + states["delivered"],
-        attempts=await outbox.pool.fetchval("SELECT sum(attempts) FROM outbox_events"),
+        attempts=await outbox.pool.fetchval(_ATTEMPTS),
         pending=await _pending_entries(outbox),
+        unburied=await load.poisons.unburied(outbox.pool),
+        poisons=load.poisons.counts,
         healed_after_seconds=healed_after_seconds,
+        found_after_seconds=found_after_seconds,
         lags=tuple(await outbox.pool.fetchval(_LAGS)),
+        recoveries=system.recoveries,
         faults=system.done,
         findings=system.checks.findings,
     )
 
 
-async def _all_consumed(outbox: Outbox) -> bool:
+async def _all_ended(outbox: Outbox) -> bool:
+    """Consumed or, as poisons are, a dead letter."""
+
+    async def none_under_way() -> bool:
+        states = await outbox.states()
+        return states.total() == states["consumed"] + states["dead_letter"]
+
     try:
-        await outbox.all_consumed(deadline_seconds=HEAL_SECONDS)
+        await eventually(none_under_way, "every event has ended", HEAL_SECONDS, 0.2)
     except AssertionError:
         return False
     return True
+
+
+async def _under_way(outbox: Outbox) -> list[str]:
+    rows = await outbox.pool.fetch(_UNDER_WAY)
+    return [", ".join(f"{name} {str(value)[:80]}" for name, value in row.items()) for row in rows]
 
 
 async def _write_once_more(outbox: Outbox) -> None:
     """Each session's stream still takes events, and they arrive as fast as ever."""
     for session in range(SESSIONS):
         await outbox.write_turn(f"s{session}", 1)
-    await _all_consumed(outbox)
+    await _all_ended(outbox)
 
 
 async def _pending_entries(outbox: Outbox) -> int:
@@ -132,52 +197,3 @@ async def _pending_entries(outbox: Outbox) -> int:
     except AssertionError:
         return int((await outbox.redis.xpending(GLOBAL, GROUP))["pending"])
     return 0
-
-
-@asynccontextmanager
-async def _system(directory: Path) -> AsyncIterator[System]:
-    async with AsyncExitStack() as stack:
-        postgres = EmbeddedPostgres(directory / "postgres", durable=False)
-        stack.callback(postgres.process.kill)
-        redis = EmbeddedRedis(directory / "redis")
-        stack.callback(redis.process.kill)
-        for server in (postgres, redis):
-            await asyncio.to_thread(server.start)
-        await asyncio.to_thread(migrate.upgrade, postgres.url)
-        outbox = await stack.enter_async_context(opened(postgres.url, redis.url))
-        links = [
-            (
-                await stack.enter_async_context(proxied(postgres.port)),
-                await stack.enter_async_context(proxied(redis.port)),
-            )
-            for _ in range(WORKERS)
-        ]
-        workers = [_worker(directory, n, postgres, redis, links[n]) for n in range(WORKERS)]
-        for worker in workers:
-            stack.push_async_callback(asyncio.to_thread, worker.stop)
-        await asyncio.gather(*(asyncio.to_thread(worker.start) for worker in workers))
-        await _shared(outbox)
-        yield System(postgres, redis, workers, links, outbox, Checks(outbox), dt.datetime.now(dt.UTC))
-
-
-def _worker(
-    directory: Path, number: int, postgres: EmbeddedPostgres, redis: EmbeddedRedis, link: tuple[Proxy, Proxy]
-) -> ServiceProcess:
-    env = {
-        "DATABASE_URL": postgres.url.replace(f":{postgres.port}/", f":{link[0].port}/"),
-        "REDIS_URL": redis.url.replace(f":{redis.port}/", f":{link[1].port}/"),
-        "UNIASSIST_STREAM_CONSUMER": f"worker-{number}",
-        "OUTBOX_BATCH_SIZE": "50",
-        "STREAM_CONSUMER_BATCH_SIZE": "50",
-    }
-    return ServiceProcess("worker", directory / f"worker-{number}.log", env)
-
-
-async def _shared(outbox: Outbox) -> None:
-    async def shared() -> bool:
-        owners = await outbox.pool.fetchval(
-            "SELECT count(DISTINCT owner) FROM delivery_shards WHERE lease_expires_at > now()"
-        )
-        return bool(owners == WORKERS)
-
-    await eventually(shared, "every worker has its shards", deadline_seconds=30)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.watch import oracle, worlds
-from tests.watch.simulated import PER_MINUTE, RATE_WINDOW_SECONDS, SERVICES, Watched, watch
+from tests.watch.simulated import PER_MINUTE, RATE_WINDOW_SECONDS, ROLLOUT_ORDER, Watched, watch
 from tests.watch.virtual_time import run
 
 
@@ -66,7 +66,7 @@ def expected_at(seen: Watched, kind: str, subject: str) -> float | None:
 
 
 def _count(outcome: Outcome, seen: Watched) -> None:
-    for service in SERVICES:
+    for service in ROLLOUT_ORDER:
         outcome.probes += len(seen.system.probes[service])
         outcome.failed_probes += sum(probe.verdict == "failed" for probe in seen.system.probes[service])
     outcome.alerts += sum(notice.level == "alert" for notice in seen.notices)

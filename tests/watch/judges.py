@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from uniassist.release.watch.judge import Judge
-from uniassist.release.watch.rates import Rate
-from uniassist.release.watch.samples import Cadence
-from uniassist.release.watch.thresholds import Threshold
+from uniassist.release.watch.triggers.judge import Judge
+from uniassist.release.watch.triggers.rates import RateTrigger
+from uniassist.release.watch.triggers.samples import Cadence
+from uniassist.release.watch.triggers.thresholds import Threshold
 
 
 def judge(names: frozenset[str]) -> Judge:
     agreed = Threshold(1.0, 300.0, "the tests", date(2026, 11, 24), "none")
-    rates = {"dead_letters": Rate("dead_letter", agreed, 0.0), "attempts": Rate("retry", agreed, 0.0)}
+    rates = {"dead_letters": RateTrigger("dead_letter", agreed, 0.0), "attempts": RateTrigger("retry", agreed, 0.0)}
     return Judge(["gateway", "worker"], Cadence(), 0.0, names=names, **rates)

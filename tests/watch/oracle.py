@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uniassist.release.watch.samples import Figures, Probe, Round
+from uniassist.release.watch.triggers.samples import OutboxMetrics, Probe, Round
 
 FAILING_SECONDS = 180.0
 SILENCE_SECONDS = 17.0
@@ -48,7 +48,7 @@ def rounds(seen: Sequence[Round]) -> Fired | None:
     return None
 
 
-def rate(seen: Sequence[Figures], *, per_minute: float, window_seconds: float) -> float | None:
+def rate(seen: Sequence[OutboxMetrics], *, per_minute: float, window_seconds: float) -> float | None:
     """When two counts at most a window apart first differ by more than the threshold (baseline 0)."""
     allowed = per_minute * window_seconds / 60
     for later in seen:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-from uniassist.release.watch.judge import Judge
-from uniassist.release.watch.rates import Rate
-from uniassist.release.watch.samples import Attempt, Cadence, Figures, Notice, Probe, Round
-from uniassist.release.watch.thresholds import Threshold
-from uniassist.release.watch.watching import Ended, Watching
+from uniassist.release.watch.triggers.judge import Judge
+from uniassist.release.watch.triggers.rates import RateTrigger
+from uniassist.release.watch.triggers.samples import Attempt, Cadence, Notice, OutboxMetrics, Probe, Round
+from uniassist.release.watch.triggers.thresholds import Threshold
+from uniassist.release.watch.watching import WatchEnd, Watching
 
-SERVICES = ("provider-plan", "adapter-wechat", "gateway", "worker")
+ROLLOUT_ORDER = ("provider-plan", "adapter-wechat", "gateway", "worker")
 NEEDS = {
     "provider-plan": (),
     "adapter-wechat": ("postgres", "redis"),
@@ -55,13 +55,13 @@ class World:
 
 
 class SimulatedSystem:
-    """Sources of a watch. `probes`, `rounds` and `figures` keep all that was seen, for the oracle."""
+    """Sources of a watch. `probes`, `rounds` and `metrics` keep all that was seen, for the oracle."""
 
     def __init__(self, world: World, cadence: Cadence) -> None:
         self.world = world
-        self.probes: dict[str, list[Probe]] = {service: [] for service in SERVICES}
+        self.probes: dict[str, list[Probe]] = {service: [] for service in ROLLOUT_ORDER}
         self.rounds: list[Round] = []
-        self.counts: list[Figures] = []
+        self.counts: list[OutboxMetrics] = []
         self._cadence = cadence
         self._random = random.Random(world.seed)
         self._began = asyncio.get_running_loop().time()
@@ -107,18 +107,18 @@ class SimulatedSystem:
         self.rounds.append(seen)
         return seen
 
-    async def figures(self) -> Figures | None:
+    async def metrics(self) -> OutboxMetrics | None:
         await asyncio.sleep(self._random.uniform(0.001, 0.3))
         if self.world.is_away("postgres", self._at()):
             return None
-        seen = Figures(self._now(), self.world.dead_letters(self._at()), 0)
+        seen = OutboxMetrics(self._now(), self.world.dead_letters(self._at()), 0)
         self.counts.append(seen)
         return seen
 
 
 @dataclass(frozen=True)
 class Watched:
-    ended: Ended
+    ended: WatchEnd
     system: SimulatedSystem
     notices: tuple[Notice, ...]
 
@@ -129,11 +129,11 @@ async def watch(world: World) -> Watched:
     system = SimulatedSystem(world, cadence)
     agreed = Threshold(PER_MINUTE, RATE_WINDOW_SECONDS, "the tests", date(2026, 11, 24), "simulated")
     judge = Judge(
-        SERVICES,
+        ROLLOUT_ORDER,
         cadence,
         asyncio.get_running_loop().time(),
-        dead_letters=Rate("dead_letter", agreed, 0.0),
-        attempts=Rate("retry", agreed, 0.0),
+        dead_letters=RateTrigger("dead_letter", agreed, 0.0),
+        attempts=RateTrigger("retry", agreed, 0.0),
         names=frozenset({"v42"}),
     )
     ended = await Watching(system, judge, cadence, say=notices.append).run(WINDOW_SECONDS)

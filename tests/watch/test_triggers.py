@@ -13,12 +13,21 @@ from tests.watch.campaign import campaign
 from tests.watch.judges import judge
 from tests.watch.simulated import Span, World, watch
 from tests.watch.virtual_time import run
-from uniassist.release.watch.health import ServiceHealth
-from uniassist.release.watch.outages import Outage
-from uniassist.release.watch.rates import DRILL_DEAD_LETTERS, OWN_BASELINE_SECONDS, Rate
-from uniassist.release.watch.rounds import Rounds
-from uniassist.release.watch.samples import Attempt, Cadence, Figures, Notice, Probe, Round, Trigger, Verdict
-from uniassist.release.watch.thresholds import Threshold
+from uniassist.release.watch.triggers.outages import DependencyOutage
+from uniassist.release.watch.triggers.rates import DRILL_DEAD_LETTERS, OWN_BASELINE_SECONDS, RateTrigger
+from uniassist.release.watch.triggers.rounds import Rounds
+from uniassist.release.watch.triggers.samples import (
+    Attempt,
+    Cadence,
+    Notice,
+    OutboxMetrics,
+    Probe,
+    Round,
+    Trigger,
+    Verdict,
+)
+from uniassist.release.watch.triggers.service_health import ServiceHealth
+from uniassist.release.watch.triggers.thresholds import Threshold
 
 AGREED = Threshold(1.0, 300.0, "the tests", date(2026, 11, 24), "none")
 # Mostly failures, in runs long enough to matter.
@@ -52,12 +61,12 @@ def test_health_fires_when_the_oracle_says(steps: list[tuple[float, Verdict, boo
 @given(st.lists(st.tuples(st.floats(1, 120), st.integers(0, 9)), max_size=60))
 def test_rate_fires_when_the_oracle_says(steps: list[tuple[float, int]]) -> None:
     """Counts that rise and fall, as rows that are replayed and pruned make them."""
-    rate, at = Rate("dead_letter", AGREED, 0.0), 0.0
-    seen: list[Figures] = []
+    rate, at = RateTrigger("dead_letter", AGREED, 0.0), 0.0
+    seen: list[OutboxMetrics] = []
     fired: float | None = None
     for seconds, count in steps:
         at += seconds
-        seen.append(Figures(at, count, 0))
+        seen.append(OutboxMetrics(at, count, 0))
         if rate.see(at, count) and fired is None:
             fired = at
 
@@ -125,7 +134,7 @@ def test_a_service_of_another_revision_holds_what_follows() -> None:
 
 
 def _outage(*attempts: bool | None, said: tuple[str, ...]) -> bool:
-    outage, at = Outage("postgres", 17.0), 0.0
+    outage, at = DependencyOutage("postgres", 17.0), 0.0
     for ok in attempts:
         at += 5.0
         outage.attempted(Attempt(at, ok))
@@ -151,7 +160,7 @@ def test_what_is_an_outage(attempts: tuple[bool | None, ...], said: tuple[str, .
 
 
 def test_without_a_database_one_drill_after_another_stays_within_its_allowance() -> None:
-    rate = Rate(
+    rate = RateTrigger(
         "dead_letter", Threshold(0.0, 300.0, "the tests", date(2026, 11, 24), "none"), 0.0, DRILL_DEAD_LETTERS
     )
     for turn in range(100):
@@ -160,11 +169,11 @@ def test_without_a_database_one_drill_after_another_stays_within_its_allowance()
 
 
 def test_an_own_baseline_never_counts_for_more_than_the_threshold() -> None:
-    rate = Rate("dead_letter", AGREED, None)
+    rate = RateTrigger("dead_letter", AGREED, None)
     fired = [at for at in range(0, 600, 15) if rate.see(float(at), at)]  # sixty a minute from the first second
     assert fired
     assert fired[0] <= 15
-    calm = Rate("dead_letter", AGREED, None)
+    calm = RateTrigger("dead_letter", AGREED, None)
     for at in range(0, 600, 60):
         assert calm.see(float(at), at // 120) == []
     assert calm.baseline == pytest.approx(0.5)
@@ -173,7 +182,7 @@ def test_an_own_baseline_never_counts_for_more_than_the_threshold() -> None:
 
 def test_a_rate_that_is_bad_from_its_first_second_is_no_baseline() -> None:
     """2.4 a minute: measured over its own first two minutes, it would allow itself."""
-    rate = Rate("dead_letter", AGREED, None)
+    rate = RateTrigger("dead_letter", AGREED, None)
     assert any(rate.see(float(at), at // 25) for at in range(0, 900, 5))
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 
-from uniassist.release.watch.judge import Judge
-from uniassist.release.watch.rates import Rate
-from uniassist.release.watch.samples import Attempt, Cadence, Figures, Probe, Round
-from uniassist.release.watch.thresholds import Threshold
+from uniassist.release.watch.triggers.judge import Judge
+from uniassist.release.watch.triggers.rates import RateTrigger
+from uniassist.release.watch.triggers.samples import Attempt, Cadence, OutboxMetrics, Probe, Round
+from uniassist.release.watch.triggers.thresholds import Threshold
 from uniassist.release.watch.watching import Watching
 
 AGREED = Threshold(
@@ -31,8 +31,8 @@ class LosesCancellation:
     async def round(self) -> Round:
         return Round(self._now(), self._now(), "ok")
 
-    async def figures(self) -> Figures | None:
-        return Figures(self._now(), 0, 0)
+    async def metrics(self) -> OutboxMetrics | None:
+        return OutboxMetrics(self._now(), 0, 0)
 
     @staticmethod
     def _now() -> float:
@@ -40,7 +40,7 @@ class LosesCancellation:
 
 
 async def test_a_watch_ends_in_time_also_when_a_client_loses_the_cancellation() -> None:
-    rates = [Rate(name, AGREED, 0.0) for name in ("dead_letter", "retry")]
+    rates = [RateTrigger(name, AGREED, 0.0) for name in ("dead_letter", "retry")]
     began = asyncio.get_running_loop().time()
     judge = Judge(["gateway"], Cadence(), began, dead_letters=rates[0], attempts=rates[1])
     watching = Watching(LosesCancellation(), judge, Cadence(), say=lambda _notice: None)

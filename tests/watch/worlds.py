@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.watch.simulated import NEEDS, SERVICES, WINDOW_SECONDS, Span, World
+from tests.watch.simulated import NEEDS, ROLLOUT_ORDER, WINDOW_SECONDS, Span, World
 
 
 def healthy(seed: int) -> World:
     """Nothing in it is a reason to roll back: restarts, hangs, flapping, an outage, blindness, a drill, a slip."""
     chance = random.Random(seed)
     down: dict[str, list[Span]] = {}
-    for service in SERVICES:
+    for service in ROLLOUT_ORDER:
         spans = [Span(chance.uniform(0, WINDOW_SECONDS), 5.0) for _ in range(chance.randrange(4))]
         if chance.random() < 0.3:
             spans.append(Span(chance.uniform(0, 600), chance.uniform(20, 165)))
@@ -39,7 +39,7 @@ def faulty(seed: int) -> tuple[World, str, str]:
     world = World(seed)
     kind = chance.choice(("health", "health", "health", "checks", "rate"))
     if kind == "health":
-        service = chance.choice(SERVICES)
+        service = chance.choice(ROLLOUT_ORDER)
         world.down = {service: [Span(chance.uniform(0, 850), 10_000)]}
         other = chance.choice([name for name in NEEDS if name != service])
         world.down[other] = [Span(chance.uniform(0, 800), chance.uniform(5, 150))]

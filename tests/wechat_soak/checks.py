@@ -43,7 +43,7 @@ class Findings:
     kept_but_shown: int = 0
     out_of_order: int = 0
     not_reported: int = 0
-    not_settled: int = 0
+    still_under_way: int = 0
     notices: int = 0
     after_the_window: int = 0
     states: Counter[str] = field(default_factory=Counter)
@@ -85,7 +85,7 @@ async def _judge_inputs(system: System, written: dict[str, list[str]], findings:
         if times > 1:
             findings.found("inputs_twice", f"{openid} {text}")
     for openid, texts in written.items():
-        refused = system.wechat.texts(openid).count(phrases.BUSY)
+        refused = system.wechat.texts(openid).count(phrases.say("busy", "zh"))
         findings.busy += refused
         missing = [text for text in texts if (openid, text) not in taken]
         for text in missing[refused:]:
@@ -118,7 +118,7 @@ def _judge_person(
             findings.found("replies_missing", name)
             continue
         if state in ("waiting", "sending"):
-            findings.found("not_settled", name)
+            findings.found("still_under_way", name)
         if not reported and state not in ("waiting", "sending"):
             findings.found("not_reported", name)
         if "（" not in text:

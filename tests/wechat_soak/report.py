@@ -16,7 +16,7 @@ _MEANS = {
     "kept_but_shown": "replies reported as parked or refused that a phone shows",
     "out_of_order": "replies shown before one that came before them",
     "not_reported": "replies without a `delivery_event` on their timeline",
-    "not_settled": "replies still under way at the end",
+    "still_under_way": "replies still under way at the end",
     "notices": "times that a phone showed the account as out of service",
     "after_the_window": "customer-service messages tried after their window",
 }
@@ -46,7 +46,7 @@ def report(outcome: Outcome) -> str:
         f"People asked to send again: {findings.busy}. Shown by a repeated push after what came later, since the "
         f"first answer got lost: {findings.moved_by_loss}. Pushes answered at the first try: p50 "
         f"{answers[len(answers) // 2]:.2f} s, p99 {answers[int(len(answers) * 0.99)]:.2f} s (slow answers are "
-        f"waited for up to 4.5 s). Settled {outcome.settled_after_seconds:.0f} s after the last message.",
+        f"waited for up to 4.5 s). At rest {outcome.rested_after_seconds:.0f} s after the last message.",
         "",
         "| what happened | times |",
         "|---|---|",

@@ -1,5 +1,5 @@
 """One run: people who write, answers that get lost, a platform that stumbles, adapters that are killed; then the
-window passes for some of them, everything settles, and all is counted."""
+window passes for some of them, everything comes to rest, and all is counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.wechat_soak.provider import QUICK, SLOW
 from tests.wechat_soak.system import System, started
 from uniassist.wechat_simulator.api import SEND, TOKEN, Fault
 
-SETTLE_SECONDS = 180.0
+REST_SECONDS = 180.0
 PUSH_SECONDS = 5.5
 WINDOW_HOURS = 49
 _LATE = (6.0, 7.0)  # above what a push waits for, so that it is said after the window
@@ -56,7 +56,7 @@ class Outcome:
     done: Counter[str] = field(default_factory=Counter)
     answers: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    settled_after_seconds: float = 0.0
+    rested_after_seconds: float = 0.0
     late_parked: int = 0
     repeated: dict[str, list[str]] = field(default_factory=dict)
     complaints: Counter[str] = field(default_factory=Counter)
@@ -81,10 +81,10 @@ async def run(directory: Path, plan: Plan) -> Outcome:
         await asyncio.gather(*troubles)
         outcome.seconds = time.monotonic() - began
         system.wechat.faults.clear()
-        await _settle(system, outcome)
+        await _wait_for_rest(system, outcome)
         late = list(written)[: plan.late_people]
         outcome.late_parked = await _let_the_window_pass(system, late, written)
-        await _settle(system, outcome)
+        await _wait_for_rest(system, outcome)
         outcome.findings = await judge(system, written, outcome.repeated)
         outcome.complaints = _complaints(directory)
     return outcome
@@ -170,17 +170,17 @@ async def _pause(ends: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def _settle(system: System, outcome: Outcome) -> None:
+async def _wait_for_rest(system: System, outcome: Outcome) -> None:
     began = time.monotonic()
 
-    async def settled() -> bool:
+    async def rests() -> bool:
         return (await system.pool.fetchval(_OPEN), await system.pool.fetchval(_UNSAID)) == (0, 0)
 
     try:
-        await eventually(settled, "nothing is under way", SETTLE_SECONDS, pause_seconds=0.3)
+        await eventually(rests, "nothing is under way", REST_SECONDS, pause_seconds=0.3)
     except AssertionError:
-        outcome.done["not settled in time"] += 1
-    outcome.settled_after_seconds = max(outcome.settled_after_seconds, time.monotonic() - began)
+        outcome.done["not at rest in time"] += 1
+    outcome.rested_after_seconds = max(outcome.rested_after_seconds, time.monotonic() - began)
 
 
 async def _let_the_window_pass(system: System, late: list[str], written: dict[str, list[str]]) -> int:

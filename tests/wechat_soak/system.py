@@ -54,8 +54,7 @@ class System:
 
 
 @asynccontextmanager
-async def started(directory: Path, seed: int, providers: str | None = _PROVIDERS) -> AsyncIterator[System]:
-    """`providers` None: those of the package."""
+async def started(directory: Path, seed: int) -> AsyncIterator[System]:
     async with AsyncExitStack() as stack:
         postgres = EmbeddedPostgres(directory / "postgres", durable=False)
         stack.callback(postgres.process.kill)
@@ -75,17 +74,14 @@ async def started(directory: Path, seed: int, providers: str | None = _PROVIDERS
             process.start()
             return process
 
-        routes: dict[str, str] = {}
-        if providers is not None:
-            file = directory / "providers.toml"
-            file.write_text(providers.format(quick=QUICK, slow=SLOW, url=provider.url), "utf-8")
-            routes["UNIASSIST_PROVIDERS_FILE"] = str(file)
+        file = directory / "providers.toml"
+        file.write_text(_PROVIDERS.format(quick=QUICK, slow=SLOW, url=provider.url), "utf-8")
         plan = await asyncio.to_thread(service, "provider-plan")
         gateway = await asyncio.to_thread(
             service,
             "gateway",
             UNIASSIST_PLAN_PROVIDER_BASE_URL=plan.url,
-            **routes,
+            UNIASSIST_PROVIDERS_FILE=str(file),
         )
         await asyncio.to_thread(service, "worker")
         env = {

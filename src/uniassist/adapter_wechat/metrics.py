@@ -1,11 +1,11 @@
-"""The channel's own figures."""
+"""The channel's own metrics."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
-class Metrics:
+class ChannelMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.sends = Counter(

@@ -1,4 +1,4 @@
-"""What an absent database looks like, and a deadline that holds even then."""
+"""A deadline that holds even while the database hangs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import asyncpg
+from uniassist.errors import Away
 
 T = TypeVar("T")
 
-OUTAGE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
-
 
 async def within(deadline: float, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns; TimeoutError at `deadline` (the loop's time).
+    """What `work` returns; Away at `deadline` (the loop's time).
 
     Not `asyncio.timeout_at`: a query that is cancelled waits for the server to confirm that, which one that hangs
     doesn't. Here it is left behind with its connection.
@@ -25,7 +23,7 @@ async def within(deadline: float, work: Coroutine[Any, Any, T]) -> T:
         if task.done():
             return task.result()
         task.add_done_callback(_forget)
-        raise TimeoutError
+        raise Away("postgres", "no answer in time")
     finally:
         task.cancel()
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
 
-from uniassist.release import interrupts, throwaway
-from uniassist.release.checklist import Checklist
-from uniassist.release.conformance import Targets, check_all
+from uniassist.release import interrupts
+from uniassist.release.checks import throwaway_system
+from uniassist.release.checks.conformance.conformance import check_all
+from uniassist.release.checks.conformance.provider.asking import SAMPLE_TEXT, Subject
+from uniassist.release.checks.conformance.targets import Targets
+from uniassist.release.checks.smoke import smoke
+from uniassist.release.checks.system import System
 from uniassist.release.exit_codes import ExitCode
-from uniassist.release.smoke import smoke
-from uniassist.release.throwaway import System
-from uniassist.settings import Reader
+from uniassist.release.report.checklist import Checklist
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts; progress goes to stderr.")]
 GatewayUrl = Annotated[str | None, typer.Option("--gateway-url", help="A running gateway.")]
@@ -47,40 +48,49 @@ def _smoke(
 
 async def _run_smoke(checklist: Checklist, gateway_url: str | None) -> None:
     if gateway_url is not None:
-        await smoke(checklist, running(Reader(os.environ), gateway_url.rstrip("/"), os.environ))
+        await smoke(checklist, System.in_use(os.environ, gateway_url.rstrip("/")))
         return
-    async with _own_system(checklist) as system:
+    async with throwaway_system.system_beside(os.environ, checklist.say) as system:
         await smoke(checklist, system)
-
-
-def running(reader: Reader, gateway_url: str, env: Mapping[str, str]) -> System:
-    """A system in use, as its environment describes it."""
-    prefix = reader.text("UNIASSIST_STREAM_PREFIX")
-    return System(
-        urls={"gateway": gateway_url},
-        database_url=reader.database_url().reveal(),
-        redis_url=reader.redis_url().reveal(),
-        prefix=prefix,
-        global_key=reader.optional("UNIASSIST_STREAM_GLOBAL_KEY") or f"{prefix}all",
-        group=reader.text("UNIASSIST_STREAM_GROUP"),
-        adapter_secret="",
-        context_token="",
-        wechat_token="",
-        env=dict(env),
-    )
 
 
 def _conformance(
     gateway_url: GatewayUrl = None,
     provider_url: Annotated[str | None, typer.Option("--provider-url", help="A provider: yours, say.")] = None,
+    token_env: Annotated[
+        str | None, typer.Option("--token-env", help="Variable with the token that the provider asks for.")
+    ] = None,
+    text: Annotated[str, typer.Option("--text", help="A message that the provider answers.")] = SAMPLE_TEXT,
+    late_text: Annotated[
+        str | None, typer.Option("--late-text", help="A message whose run stays open; default: --text.")
+    ] = None,
+    events_port: Annotated[
+        int | None,
+        typer.Option(
+            "--events-port",
+            min=1,
+            max=65535,
+            help="Where to hear late events: start the provider with GATEWAY_URL=http://127.0.0.1:PORT.",
+        ),
+    ] = None,
     wechat_url: Annotated[str | None, typer.Option("--wechat-url", help="A running adapter-wechat.")] = None,
     worker_url: Annotated[str | None, typer.Option("--worker-url", help="A running worker.")] = None,
     as_json: Json = False,
 ) -> None:
     checklist = _checklist("conformance", as_json=as_json)
+    if token_env is not None and not os.environ.get(token_env):
+        print(f"--token-env: {token_env} is not set; expected the provider's token", file=sys.stderr)
+        raise typer.Exit(FAILED)
+    subject = Subject(
+        (provider_url or "").rstrip("/"),
+        token=os.environ.get(token_env or "UNIASSIST_PROVIDER_TOKEN_PLAN") or None,
+        text=text,
+        late_text=late_text,
+        events_port=events_port,
+    )
     given = Targets(
         gateway=gateway_url,
-        provider=provider_url,
+        provider=subject if provider_url else None,
         adapter_wechat=wechat_url,
         worker=worker_url,
         context_token=os.environ.get("UNIASSIST_PROVIDER_CONTEXT_TOKEN") or None,
@@ -93,10 +103,13 @@ def _conformance(
 
 
 async def _run_own_conformance(checklist: Checklist) -> None:
-    async with _own_system(checklist) as system:
+    async with throwaway_system.system_beside(os.environ, checklist.say) as system:
         targets = Targets(
             gateway=system.urls["gateway"],
-            provider=system.urls["provider-plan"],
+            provider=Subject(
+                system.urls["provider-plan"], token=system.env.get("UNIASSIST_PROVIDER_TOKEN_PLAN") or None
+            ),
+            provider_is_ours=True,
             adapter_wechat=system.urls["adapter-wechat"],
             worker=system.urls["worker"],
             context_token=system.context_token,
@@ -104,22 +117,6 @@ async def _run_own_conformance(checklist: Checklist) -> None:
             wechat_token=system.wechat_token,
         )
         await check_all(checklist, targets)
-
-
-@asynccontextmanager
-async def _own_system(checklist: Checklist) -> AsyncIterator[System]:
-    """On the Postgres and the Redis of the environment, aside from all that is there; else on embedded ones."""
-    reader = Reader(os.environ)
-    database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
-    redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
-    where = [
-        f"{name} {'given, aside from what is there' if url else 'embedded'}"
-        for name, url in (("Postgres", database_url), ("Redis", redis_url))
-    ]
-    checklist.say(f"starting a system of its own ({'; '.join(where)})…")
-    async with throwaway.system(database_url=database_url, redis_url=redis_url) as system:
-        yield system
-        checklist.say("stopping and removing it…")
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -6,10 +6,11 @@ import json
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import OperationalError
 
-from uniassist.cli.where import database_url
-from uniassist.errors import StartError
+from uniassist.cli.copyable import copyable
+from uniassist.cli.silence import waiting
+from uniassist.cli.system import SystemEnvFile
+from uniassist.cli.where import StateDir, database_url
 from uniassist.store import migrate
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -24,16 +25,16 @@ def register(app: typer.Typer) -> None:
 
 def _migrate(
     as_json: Json = False,
+    state_dir: StateDir = None,
+    env_file: SystemEnvFile = None,
     contract: Annotated[
         bool, typer.Option("--contract", help="Also run what takes something away from older releases.")
     ] = False,
 ) -> None:
-    url = database_url()
-    try:
+    url = database_url(state_dir, env_file)
+    with waiting("migrating…"):
         before = migrate.status(url)
         after = migrate.upgrade(url) if contract else migrate.expand(url)
-    except OperationalError as error:
-        raise _unreachable(error) from None
     ran = [step for step in before.pending if step not in after.pending]
     if as_json:
         held = [step[0] for step in after.pending]
@@ -49,14 +50,13 @@ def _migrate(
     for revision, kind, title in after.pending:
         print(f"held back: {revision} ({kind}): {title}")
     if after.pending:
-        print("next: uniassist release contract, once no older release runs or is rolled back to")
+        print("run it with `uniassist release contract`, once no older release runs or is rolled back to")
 
 
-def _status(as_json: Json = False) -> None:
-    try:
-        found = migrate.status(database_url())
-    except OperationalError as error:
-        raise _unreachable(error) from None
+def _status(as_json: Json = False, state_dir: StateDir = None, env_file: SystemEnvFile = None) -> None:
+    url = database_url(state_dir, env_file)
+    with waiting("asking Postgres…"):
+        found = migrate.status(url)
     if as_json:
         pending = [{"revision": r, "kind": k, "title": t} for r, k, t in found.pending]
         print(json.dumps({"current": found.current, "head": found.head, "pending": pending}))
@@ -65,12 +65,6 @@ def _status(as_json: Json = False) -> None:
         for revision, kind, title in found.pending:
             print(f"pending: {revision} ({kind}): {title}")
         if found.pending:
-            print("next: uniassist db migrate")
+            print(copyable("next: uniassist db migrate"))
     if found.pending:
         raise typer.Exit(1)
-
-
-def _unreachable(error: OperationalError) -> StartError:
-    # The driver's text names host and port, never the password.
-    reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-    return StartError(f"DATABASE_URL: can't connect: {reason}")

@@ -12,7 +12,7 @@ from rich.text import Text
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-class Finding(Protocol):
+class ShownFinding(Protocol):
     @property
     def level(self) -> str: ...
     @property
@@ -23,7 +23,7 @@ class Finding(Protocol):
     def remedy(self) -> str: ...
 
 
-def show(console: Console, findings: Iterable[Finding]) -> None:
+def show(console: Console, findings: Iterable[ShownFinding]) -> None:
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         said = Text(finding.said)

@@ -14,16 +14,22 @@ import msgspec
 import psutil
 import typer
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
 
+from uniassist import terminal
+from uniassist.cli import released, system
+from uniassist.cli.console import guarded_console
+from uniassist.cli.silence import waiting
+from uniassist.cli.system import ReleasedSystem, SystemEnvFile
 from uniassist.cli.where import StateDir, own_command
 from uniassist.devstack import plan as plans
 from uniassist.devstack import screen
 from uniassist.devstack.state import DEFAULT_DIRECTORY, RunState, StateDirectory
-from uniassist.devstack.supervisor import Interrupted, Supervisor
+from uniassist.devstack.supervisor import StartInterrupted, Supervisor
 from uniassist.errors import StartError
+from uniassist.settings import mask_url
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts; it holds the servers' passwords.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Secrets = Annotated[bool, typer.Option("--secrets", help="With --json: the servers' URLs with their passwords.")]
 DETACH_SECONDS = 90.0
 DOWN_SECONDS = 90.0
 NOT_HEALTHY = 1
@@ -43,6 +49,7 @@ def _up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' info lines too.")] = False,
 ) -> None:
     directory = StateDirectory(state_dir or DEFAULT_DIRECTORY)
+    os.umask(0o077)  # what this system writes, down to the media that people send, is for its own user
     if detach:
         _start_detached(directory, verbose=verbose)
         return
@@ -54,14 +61,11 @@ def _up(
         began = time.monotonic()
         try:
             supervisor.start()
-        except Interrupted:
+        except StartInterrupted:
             _say("stopped before it was ready")
             raise typer.Exit(130) from None
-        except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-            raise StartError(f"DATABASE_URL: can't connect: {reason}") from None
         _say(f"ready in {time.monotonic() - began:.1f} s\n")
-        console = Console(highlight=False)
+        console = guarded_console()
         _show(console, supervisor.state, directory, attached=True)
         supervisor.watch()
         _say("draining…  (again to stop at once)")
@@ -75,7 +79,7 @@ def _start_detached(directory: StateDirectory, *, verbose: bool) -> None:
     plan = plans.read(os.environ)
     plans.check_settings(plan)
     plans.check_ports(plan)
-    directory.logs.mkdir(parents=True, exist_ok=True)
+    directory.make()
     log = directory.logs / "up.log"
     command = [sys.executable, "-m", "uniassist.cli.main", "up", "--state-dir", str(directory.path)]
     with log.open("wb") as out:
@@ -92,7 +96,7 @@ def _start_detached(directory: StateDirectory, *, verbose: bool) -> None:
     except BaseException:
         process.send_signal(signal.SIGTERM)  # whoever gives up waiting wants nothing left behind
         raise
-    _show(Console(highlight=False), state, directory, attached=False)
+    _show(guarded_console(), state, directory, attached=False)
 
 
 def _wait_detached(directory: StateDirectory, process: subprocess.Popen[bytes], log: Path) -> RunState:
@@ -122,33 +126,66 @@ def _show(console: Console, state: RunState, directory: StateDirectory, *, attac
     screen.show_next(console, state, attached=attached, command=own_command(), state_option=option)
 
 
-def _status(state_dir: StateDir = None, as_json: Json = False) -> None:
+def _status(
+    state_dir: StateDir = None,
+    env_file: SystemEnvFile = None,
+    url: Annotated[str | None, typer.Option("--url", help="A gateway: only that one is shown.")] = None,
+    as_json: Json = False,
+    secrets: Secrets = False,
+) -> None:
     directory = StateDirectory(state_dir or DEFAULT_DIRECTORY)
-    state = directory.read()
+    state = directory.read() if env_file is None and url is None else None
+    other = _other(state_dir, env_file, url)
+    if state is None and other is not None:
+        _show_released(other, as_json=as_json)
+        return
     if state is None and directory.is_locked():
         raise StartError(directory.who())
     if state is None:
         if as_json:
             print(msgspec.json.encode({"running": False, "stateDir": str(directory.path)}).decode())
         else:
-            print(f"nothing runs on {directory.path}; start it with: uniassist up")
+            print(f"nothing runs on {directory.path}, and nothing is released here; start it with: uniassist up")
         raise typer.Exit(NOT_HEALTHY)
     seen = screen.look(state)
     if as_json:
         document = {
             "running": True,
+            "kind": "up",
             "ready": state.ready,
             "pid": state.pid,
             "since": state.since,
             "stateDir": str(directory.path),
-            "databaseUrl": state.database_url,
-            "redisUrl": state.redis_url,
+            "databaseUrl": state.database_url if secrets else mask_url(state.database_url),
+            "redisUrl": state.redis_url if secrets else mask_url(state.redis_url),
             "services": seen,
         }
-        print(msgspec.json.encode(document).decode())
+        out = terminal.raw(sys.stdout) if secrets else sys.stdout
+        print(msgspec.json.encode(document).decode(), file=out)
     else:
-        screen.show(Console(highlight=False), state, seen, str(directory.path))
+        print(f"showing the system of `uniassist up` on {directory.path}")
+        screen.show(guarded_console(), state, seen, str(directory.path))
+        if other is not None:
+            print(f"also here: {other.said}; uniassist release status shows it")
     if not state.ready or any(service.health not in ("ok", "degraded") for service in seen):
+        raise typer.Exit(NOT_HEALTHY)
+
+
+def _other(state_dir: Path | None, env_file: Path | None, url: str | None) -> ReleasedSystem | None:
+    """The system that was asked for, or what is released here."""
+    if url is not None:
+        return ReleasedSystem(f"the gateway at {url}", {}, {"gateway": url.rstrip("/")})
+    return system.of_file(env_file) if env_file is not None else system.released_here(state_dir)
+
+
+def _show_released(found: ReleasedSystem, *, as_json: bool) -> None:
+    with waiting("asking the services…"):
+        seen = released.look(found)
+    if as_json:
+        print(msgspec.json.encode(released.document(found, seen)).decode())
+    else:
+        print("\n".join(released.lines(found, seen)))
+    if not all(released.is_well(name, answered) for name, answered in seen.items()):
         raise typer.Exit(NOT_HEALTHY)
 
 

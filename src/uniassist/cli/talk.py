@@ -13,17 +13,27 @@ from urllib.parse import quote
 
 import typer
 
+from uniassist.cli.copyable import copyable
 from uniassist.cli.event_lines import line_of
-from uniassist.cli.where import StateDir, gateway_url
+from uniassist.cli.system import SystemEnvFile
+from uniassist.cli.where import Gateway, StateDir, gateway
 from uniassist.contracts import codec
 from uniassist.contracts.inputs import IngestAck, UnifiedUserInput
 from uniassist.contracts.timeline import TimelineEvent, TimelinePage
 from uniassist.errors import StartError
-from uniassist.web.client import BadStatus, CallFailed, JsonClient
-from uniassist.web.sse import follow
+from uniassist.web.calling.client import BadStatus, CallFailed, JsonClient
+from uniassist.web.calling.sse import follow
 
-Url = Annotated[str | None, typer.Option("--url", help="The gateway. Default: GATEWAY_URL, else the one of `up`.")]
+Url = Annotated[str | None, typer.Option("--url", help="The gateway. Default: the one that runs here.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, one document or one event a line.")]
+AppToken = Annotated[
+    str | None,
+    typer.Option(
+        "--app-token",
+        metavar="TOKEN",
+        help="Where app authentication is on. Default: STAGING_APP_TOKEN of the env file, or of the shell.",
+    ),
+]
 CALL_SECONDS = 10.0
 T = TypeVar("T")
 
@@ -36,24 +46,30 @@ def register(app: typer.Typer) -> None:
 def _send(
     text: Annotated[str, typer.Argument(help="The message.")],
     session_id: Annotated[str | None, typer.Option("--session", help="Default: a new session.")] = None,
-    user_id: Annotated[str, typer.Option("--user", help="Who writes.")] = "user-1",
-    locale: Annotated[str | None, typer.Option("--locale", help="en for English; default Chinese.")] = None,
+    user_id: Annotated[
+        str | None, typer.Option("--user", help="Who writes. Default: whose app token it is, else user-1.")
+    ] = None,
+    locale: Annotated[
+        str | None, typer.Option("--locale", help="Such as en or zh-CN; default: by the text.")
+    ] = None,
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for providers.")] = 10.0,
     url: Url = None,
+    app_token: AppToken = None,
     state_dir: StateDir = None,
+    env_file: SystemEnvFile = None,
     as_json: Json = False,
 ) -> None:
+    where = gateway(url, state_dir, env_file, app_token)
     message = UnifiedUserInput(
         schema_version="v0",
         trace_id=uuid.uuid4().hex,
-        user_id=user_id,
+        user_id=user_id or where.user_id or "user-1",
         session_id=session_id or f"session-{uuid.uuid4().hex[:8]}",
         source="app",
         timestamp_ms=int(time.time() * 1000),
         text=text,
         locale=locale,
     )
-    where = gateway_url(url, state_dir)
     ack, events = _run(_send_and_watch(where, message, wait_seconds, quiet=as_json))
     if as_json:
         print(codec.encode({"ack": ack, "events": events}).decode())
@@ -62,19 +78,27 @@ def _send(
     missing = [run.provider_id for run in ack.runs if run.mode == "async" and run.run_id not in answered]
     if missing:
         print(f"no answer yet from {', '.join(missing)}", file=sys.stderr)
-    print(f"\nsession {ack.session_id}; follow it with: uniassist timeline {ack.session_id} --follow")
+    print(f"\nsession {ack.session_id}")
+    print(copyable(f"next: uniassist timeline {ack.session_id} --follow"))
+    if app_token is not None:
+        print("it needs the same --app-token, or STAGING_APP_TOKEN in the shell")
 
 
 async def _send_and_watch(
-    where: str, message: UnifiedUserInput, wait_seconds: float, *, quiet: bool
+    where: Gateway, message: UnifiedUserInput, wait_seconds: float, *, quiet: bool
 ) -> tuple[IngestAck, list[TimelineEvent]]:
     async with JsonClient() as client:
-        ack = await client.post_json(f"{where}/v0/ingest", message, IngestAck, timeout_seconds=CALL_SECONDS)
+        ack = await client.post_json(
+            f"{where.url}/v0/ingest", message, IngestAck, timeout_seconds=CALL_SECONDS, headers=where.headers
+        )
     events: list[TimelineEvent] = []
     owed = {run.run_id for run in ack.runs}
     try:
         async with asyncio.timeout(wait_seconds):
-            async for event in follow(where, ack.session_id, cursor=ack.stream.cursor, reconnect=False):
+            stream = follow(
+                where.url, ack.session_id, cursor=ack.stream.cursor, reconnect=False, headers=where.headers
+            )
+            async for event in stream:
                 events.append(event)
                 if not quiet:
                     print(line_of(event), flush=True)
@@ -103,10 +127,12 @@ def _timeline(
     ] = False,
     cursor: Annotated[int, typer.Option("--cursor", min=0, help="Only events with a seq above it.")] = 0,
     url: Url = None,
+    app_token: AppToken = None,
     state_dir: StateDir = None,
+    env_file: SystemEnvFile = None,
     as_json: Json = False,
 ) -> None:
-    where = gateway_url(url, state_dir)
+    where = gateway(url, state_dir, env_file, app_token)
     try:
         shown = _run(_show(where, session_id, cursor, follow_on=follow_on, as_json=as_json))
     except KeyboardInterrupt:
@@ -115,23 +141,24 @@ def _timeline(
         print(f"session {session_id} has no events{f' after {cursor}' if cursor else ''}")
 
 
-async def _show(where: str, session_id: str, cursor: int, *, follow_on: bool, as_json: bool) -> int:
+async def _show(where: Gateway, session_id: str, cursor: int, *, follow_on: bool, as_json: bool) -> int:
     shown = 0
     if follow_on:
-        async for event in follow(where, session_id, cursor=cursor):
+        async for event in follow(where.url, session_id, cursor=cursor, headers=where.headers):
             _print(event, as_json=as_json)
         return 1
     async with JsonClient() as client:
-        while True:  # ends: with a page that isn't full
+        while True:  # ends: with a page that leads no further
             page = await client.get_json(
-                f"{where}/v0/timeline?sessionId={quote(session_id, safe='')}&cursor={cursor}",
+                f"{where.url}/v0/timeline?sessionId={quote(session_id, safe='')}&cursor={cursor}",
                 TimelinePage,
                 timeout_seconds=CALL_SECONDS,
+                headers=where.headers,
             )
             for event in page.events:
                 _print(event, as_json=as_json)
             shown += len(page.events)
-            if not page.events:
+            if not page.events or page.next_cursor <= cursor:
                 return shown
             cursor = page.next_cursor
 
@@ -144,7 +171,8 @@ def _run(asked: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(asked)
     except BadStatus as error:
-        raise StartError(f"the gateway refused it: {_detail(error)}") from None
+        remedy = "\nshow an app token: --app-token TOKEN, or STAGING_APP_TOKEN" if error.status == 401 else ""
+        raise StartError(f"the gateway refused it: {_detail(error)}{remedy}") from None
     except CallFailed as error:
         raise StartError(
             f"{error}\nis the system running? `uniassist status` tells, `uniassist up` starts it"

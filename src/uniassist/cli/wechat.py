@@ -7,21 +7,23 @@ import base64
 import hashlib
 import os
 import signal
+import sys
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
-from uniassist.adapter_wechat import check
-from uniassist.adapter_wechat.check import Finding
+from uniassist import terminal
+from uniassist.adapter_wechat import account_check
+from uniassist.adapter_wechat.account_check import AccountFinding
+from uniassist.cli.console import guarded_console
 from uniassist.cli.findings import show
 from uniassist.cli.where import StateDir
 from uniassist.devstack.server import port_is_taken
 from uniassist.devstack.state import DEFAULT_DIRECTORY, StateDirectory
 from uniassist.errors import SettingsError, StartError
 from uniassist.settings import Reader, WechatAccountSettings
-from uniassist.web.client import JsonClient
+from uniassist.web.calling.client import JsonClient
 from uniassist.wechat_simulator.simulator import APP_ID, WechatSimulator
 
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the simulated platform listens.")]
@@ -53,21 +55,21 @@ def _check(
         settings = WechatAccountSettings.from_env()
         port = Reader(os.environ).integer("ADAPTER_WECHAT_PORT")
     except SettingsError as error:
-        findings = [Finding("fail", "settings", str(error), "set it as ops/deploy/staging/env.example says")]
+        findings = [AccountFinding("fail", "settings", str(error), "set it as ops/deploy/staging/env.example says")]
     else:
         findings = asyncio.run(_examine(settings, url or f"http://127.0.0.1:{port}/wechat/webhook"))
     failed = sum(finding.level == "fail" for finding in findings)
     if as_json:
         print(msgspec.json.encode({"ok": failed == 0, "findings": findings}).decode())
     else:
-        show(Console(highlight=False, soft_wrap=True), findings)
+        show(guarded_console(soft_wrap=True), findings)
     if failed:
         raise typer.Exit(1)
 
 
-async def _examine(settings: WechatAccountSettings, url: str) -> list[Finding]:
+async def _examine(settings: WechatAccountSettings, url: str) -> list[AccountFinding]:
     async with JsonClient() as client:
-        return await check.examine(client, settings, url)
+        return await account_check.examine(client, settings, url)
 
 
 def _simulate(
@@ -83,7 +85,7 @@ def _simulate(
     directory.path.mkdir(parents=True, exist_ok=True)
     made = settings_of(directory, port, plain=plain)
     if settings:
-        print("\n".join(f"{name}={value}" for name, value in made.items()))
+        print("\n".join(f"{name}={value}" for name, value in made.items()), file=terminal.raw(sys.stdout))
         return
     if port_is_taken(port):
         raise StartError(f"--port: {port} is taken; stop what uses it, or give another")

@@ -94,6 +94,19 @@ class IngestAck(Wire, kw_only=True, frozen=True):
     timestamp_ms: TimestampMs
 
 
+class StreamTicketRequest(Wire, kw_only=True, frozen=True):
+    """The body of POST /v0/stream-tickets."""
+
+    session_id: Id
+
+
+class StreamTicket(Wire, kw_only=True, frozen=True):
+    """`ticket`: for `/v0/stream?ticket=`, used once, before `expires_at`."""
+
+    ticket: str
+    expires_at: TimestampMs
+
+
 class UserInteraction(Wire, kw_only=True, frozen=True):
     schema_version: SchemaVersion
     trace_id: Id

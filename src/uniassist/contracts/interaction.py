@@ -35,8 +35,15 @@ class Ack(Wire, tag_field="type", tag="ack", kw_only=True, frozen=True):
 
 
 class AssistantMessage(Wire, tag_field="type", tag="assistant_message", kw_only=True, frozen=True):
+    """`message_id`: of the deltas that showed it while it was written.
+
+    `choices`: what the person may tap instead of writing; a key is the `actionId` of the interaction with this run.
+    """
+
     text: str
     markdown: bool | None = None
+    message_id: Id | None = None
+    choices: list[Choice] | None = None
 
 
 class Card(Wire, tag_field="type", tag="card", kw_only=True, frozen=True):

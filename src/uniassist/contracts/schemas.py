@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from uniassist.contracts import inputs, interaction, provider, timeline
+from uniassist.contracts import inputs, interaction, provider, streaming, timeline
 
 SHAPES: tuple[type, ...] = (
     inputs.UnifiedUserInput,
@@ -17,6 +17,8 @@ SHAPES: tuple[type, ...] = (
     inputs.RoutingDecision,
     inputs.UserInteraction,
     inputs.InteractAck,
+    inputs.StreamTicketRequest,
+    inputs.StreamTicket,
     timeline.TimelineEvent,
     timeline.TimelinePage,
     timeline.SseFrame,
@@ -32,13 +34,20 @@ SHAPES: tuple[type, ...] = (
     provider.InvokeResponse,
     provider.InteractRequest,
     provider.InteractResponse,
+    provider.ErasureRequest,
+    provider.ErasureResponse,
     provider.ProviderManifest,
     provider.LateInteraction,
     provider.LateDomainEvent,
+    provider.LateRunEnd,
     provider.LateDeliveryEvent,
     provider.ProviderEventsRequest,
     provider.ProviderEventsResponse,
     provider.UserContext,
+    streaming.StreamDelta,
+    streaming.StreamEvent,
+    streaming.StreamEnd,
+    streaming.DeltaFrame,
 )
 FILE = Path(__file__).with_name("v0.schema.json")
 

@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
-import structlog
-from redis.exceptions import ResponseError
+from collections.abc import Callable
 
-from uniassist.delivery.batches import BatchSize
+import structlog
+
+from uniassist.delivery.batches import ReadSize
 from uniassist.delivery.completions import Completions
-from uniassist.delivery.figures import Figures
+from uniassist.delivery.metrics import DeliveryMetrics
+from uniassist.delivery.stream_owner import StreamOwner
 from uniassist.lifecycle import Loop
-from uniassist.streams.group import Group, Read, is_no_group
+from uniassist.streams.group import Group, Read, StreamGone
+from uniassist.streams.outage import NoGroup
 
 log = structlog.get_logger()
 
 CLAIM_IDLE_MS = 5_000
 CLAIM_EVERY_SECONDS = 2.0
-CLAIM_COUNT = 100
+CLAIM_COUNT = 16  # they come with their payloads
 CLAIM_LIMIT = 10_000
+# Whoever begins an epoch makes the stream, and wakes this worker's reader.
+WITHOUT_STREAM_SECONDS = 1.0
 
 
 class Consumer:
-    """One group reader. A missing group is created from the stream's beginning, so that nothing is skipped."""
+    """One group reader. A missing group is created from the stream's beginning, so that nothing is skipped.
+
+    A missing stream is an epoch that ended: `on_stream_gone` hears of it, and reading waits for the next one.
+    """
 
     def __init__(
-        self, group: Group, completions: Completions, figures: Figures, *, count: int, block_ms: int
+        self,
+        group: Group,
+        completions: Completions,
+        owner: StreamOwner,
+        metrics: DeliveryMetrics,
+        *,
+        count: int,
+        block_ms: int,
     ) -> None:
         self._group = group
+        self._owner = owner
         self._completions = completions
-        self._figures = figures
-        self._size = BatchSize(count)
+        self._metrics = metrics
+        self._size = ReadSize(count)
         self._block_ms = block_ms
         # Own pending entries are read again from here; None: none are left.
         self._own_after: bytes | None = b"0-0"
         self._has_read = False
+        self.on_stream_gone: Callable[[], None] = lambda: None
         self.loop = Loop("consume", self._read_once)
         self.claiming = Loop("claim-idle", self._claim_once)
 
     async def _read_once(self) -> float:
+        await self._owner.until_ours()
         await self._completions.room_to_read()
         try:
             if self._own_after is not None:
                 await self._read_own(self._own_after)
             else:
-                self._saw(await self._group.read_new(count=self._size.now, block_ms=self._block_ms))
-        except ResponseError as error:
-            if not is_no_group(error):
-                raise
-            await self.recover()
+                await self._saw(await self._group.read_new(count=self._size.now, block_ms=self._block_ms))
+        except NoGroup:
+            return await self._recover()
         except Exception:
             # The connection broke: entries read but not received are own pending now.
             self._own_after = b"0-0"
@@ -57,29 +73,48 @@ class Consumer:
     def group_name(self) -> str:
         return self._group.name
 
-    async def recover(self) -> None:
-        """Make sure that the group is there; count it when it was there before."""
+    def expect(self, heaviest_bytes: int) -> None:
+        """The relay is about to publish entries, the heaviest of this weight."""
+        self._size.expect(heaviest_bytes)
+
+    async def begin(self) -> None:
+        """Read what a new epoch holds. StreamGone when it ended already."""
+        await self._ensure_group()
+        self.loop.wake()
+
+    async def _recover(self) -> float:
+        try:
+            await self._ensure_group()
+        except StreamGone:
+            self.on_stream_gone()
+            return WITHOUT_STREAM_SECONDS
+        return 0.0
+
+    async def _ensure_group(self) -> None:
+        """Count it when it was there before."""
         if await self._group.ensure() and self._has_read:
-            self._figures.group_recoveries.inc()
+            self._metrics.group_recoveries.inc()
             log.warning("consumer group created, reading from the beginning", group=self._group.name)
         self._own_after = b"0-0"
 
     async def _read_own(self, after: bytes) -> None:
         found = await self._group.read_own_pending(after=after, count=self._size.now)
-        self._saw(found)
+        await self._saw(found)
         self._own_after = found[-1].entry_id if found else None
 
-    def _saw(self, found: list[Read]) -> None:
+    async def _saw(self, found: list[Read]) -> None:
+        """What was given while another database took the stream stays pending, for that one's workers to claim."""
         self._has_read = True
+        if any(self._owner.is_foreign(entry.epoch) for entry in found) and not await self._owner.look():
+            return
         self._size.saw(len(found), sum(entry.payload_bytes for entry in found))
         self._completions.seen(found)
 
     async def _claim_once(self) -> float:
+        await self._owner.until_ours()
         try:
             claimed = await self._group.claim_idle(idle_ms=CLAIM_IDLE_MS, count=CLAIM_COUNT, limit=CLAIM_LIMIT)
-        except ResponseError as error:
-            if not is_no_group(error):
-                raise
+        except NoGroup:
             return CLAIM_EVERY_SECONDS  # the reader recovers it
         if claimed:
             log.info("claimed entries of idle consumers", entries=claimed)

@@ -6,30 +6,39 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
-from redis.asyncio import Redis
 
 from uniassist.delivery.completions import Completions
 from uniassist.delivery.consumer import Consumer
 from uniassist.delivery.envelope import Keys
-from uniassist.delivery.figures import Figures
-from uniassist.delivery.relay import Backoff, Relay
-from uniassist.delivery.shares import Shares
-from uniassist.delivery.upkeep import Upkeep
-from uniassist.lifecycle import Loop
-from uniassist.store.delivery import Beat
-from uniassist.store.pool import Pool
+from uniassist.delivery.failures import Backoff, Failures
+from uniassist.delivery.giving_back import GivingBack
+from uniassist.delivery.maintenance import Maintenance
+from uniassist.delivery.metrics import DeliveryMetrics
+from uniassist.delivery.relay import Relay
+from uniassist.delivery.shard_leases import ShardLeases
+from uniassist.delivery.stream_owner import StreamOwner
+from uniassist.errors import ServerFault, StartError
+from uniassist.lifecycle import Loop, Proof
+from uniassist.store.delivery import Heartbeat
+from uniassist.store.server import proof as store_proof
+from uniassist.store.server.pool import Pool
 from uniassist.streams import epoch as epochs
+from uniassist.streams import proof as streams_proof
 from uniassist.streams.append import Appender
-from uniassist.streams.group import Group
+from uniassist.streams.client import Redis
+from uniassist.streams.epoch import StreamTaken
+from uniassist.streams.group import WECHAT_GROUP, Group
+from uniassist.streams.trimming import HoldLimits, Trimming
 from uniassist.streams.wake import Listener
 from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
 
 PROBE_SECONDS = 1.0
-# A beat or probe older than this means that the server behind it doesn't answer.
+# A heartbeat or probe older than this means that the server behind it doesn't answer.
 SILENT_SECONDS = 3.0
 FAILURES_NOTED = 3
 SESSION_STREAM_LENGTH = 1000
@@ -48,6 +57,7 @@ class EngineSettings:
     batch_size: int
     backoff: Backoff
     retention_hours: int
+    hold_limits: HoldLimits
 
 
 class Engine:
@@ -68,10 +78,12 @@ class Engine:
     ) -> None:
         self._redis = redis
         self._global_key = settings.global_key
-        self._probed_at = self._beaten_at = float("-inf")
+        self._probed_at = self._heartbeat_at = float("-inf")
         self._probed = asyncio.Event()
         self._stopping = False
-        self.figures = figures = Figures()
+        self._postgres_writes = Proof(partial(store_proof.prove_writing, pool, "outbox_events"), self._wake_all)
+        self._redis_writes = Proof(partial(streams_proof.prove_writing, redis), self._wake_all)
+        self.metrics = metrics = DeliveryMetrics()
         keys = Keys(settings.prefix, settings.global_key)
         group = Group(redis, key=settings.global_key, name=settings.group, consumer=settings.consumer)
         reading = Group(reader, key=settings.global_key, name=settings.group, consumer=settings.consumer)
@@ -81,57 +93,89 @@ class Engine:
             session_length=SESSION_STREAM_LENGTH,
             session_expiry_seconds=SESSION_STREAM_EXPIRY_SECONDS,
         )
+        failures = Failures(pool, metrics, worker=worker, backoff=settings.backoff)
+        giving_back = GivingBack(pool, failures, worker=worker)
         self._completions = Completions(
-            pool, group, figures, worker=worker, bound=settings.batch_size * 10, spans=spans
+            pool, group, failures, metrics, worker=worker, bound=settings.batch_size * 10, spans=spans
         )
+        self._owner = StreamOwner(pool, redis, global_key=settings.global_key)
         self._consumer = Consumer(
-            reading, self._completions, figures, count=settings.read_count, block_ms=settings.block_ms
+            reading, self._completions, self._owner, metrics, count=settings.read_count, block_ms=settings.block_ms
         )
-        self._shares = Shares(pool, figures, worker=worker, beat_seconds=settings.poll_ms / 1000)
+        self._leases = ShardLeases(
+            pool, giving_back, metrics, worker=worker, heartbeat_seconds=settings.poll_ms / 1000
+        )
         self._relay = Relay(
             pool,
             redis,
             appender,
             self._completions,
             self._consumer,
-            self._shares,
-            figures,
+            self._leases,
+            self._owner,
+            failures,
+            giving_back,
+            metrics,
             worker=worker,
             keys=keys,
             batch_size=settings.batch_size,
-            backoff=settings.backoff,
             spans=spans,
         )
-        self._shares.on_beat = self._saw_beat
-        self._upkeep = Upkeep(pool, group, figures, worker=worker, retention_hours=settings.retention_hours)
+        self._leases.on_heartbeat = self._saw_heartbeat
+        self._leases.on_unsettled = self._relay.settle_anew
+        trimming = Trimming(
+            redis, settings.global_key, group=settings.group, ours=(WECHAT_GROUP,), limits=settings.hold_limits
+        )
+        self._maintenance = Maintenance(
+            pool,
+            group,
+            trimming,
+            self._owner,
+            giving_back,
+            metrics,
+            retention_hours=settings.retention_hours,
+        )
         self._listener = Listener(redis, settings.prefix, lambda _hint: self._relay.loop.wake())
         self._probe = Loop("probe", self._probe_once)
+        self._consumer.on_stream_gone = self._probe.wake
         self._listening = Loop("wake", self._listener.listen_once)
         self._loops = (
             self._probe,
-            self._shares.loop,
+            self._owner.loop,
+            self._leases.loop,
             self._completions.loop,
             self._consumer.loop,
             self._consumer.claiming,
             self._listening,
             self._relay.loop,
-            *self._upkeep.loops,
+            *self._maintenance.loops,
         )
 
     def start(self) -> None:
         for loop in self._loops:
             loop.start()
 
+    async def refuse_taken_stream(self, deadline_seconds: float) -> None:
+        """StartError when the stream is another database's. Servers that don't answer are waited for later."""
+        with contextlib.suppress(TimeoutError, ServerFault):
+            async with asyncio.timeout(deadline_seconds):
+                await self._owner.database()
+                await self._owner.look()
+        try:
+            self._owner.check_ours()
+        except StreamTaken as taken:
+            raise StartError(str(taken)) from None
+
     async def first_look(self, deadline_seconds: float) -> None:
         """Until both servers have answered once, so that health begins with the truth, or the deadline."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_seconds):
-                await asyncio.gather(self._shares.answered.wait(), self._probed.wait())
+                await asyncio.gather(self._leases.answered.wait(), self._probed.wait())
 
     async def stop(self, deadline_seconds: float) -> None:
         """Stop claiming, let what is under way be confirmed, give the leases back."""
         self._stopping = True
-        self._shares.stop_taking()
+        self._leases.stop_taking()
         try:
             async with asyncio.timeout(deadline_seconds):
                 await self._relay.loop.stop(deadline_seconds / 2)
@@ -140,38 +184,48 @@ class Engine:
             log.warning("leases not given back", error=repr(error))
         rest = (
             self._listening,
-            *self._upkeep.loops,
+            *self._maintenance.loops,
             self._consumer.loop,
             self._consumer.claiming,
             self._completions.loop,
-            self._shares.loop,
+            self._leases.loop,
+            self._owner.loop,
             self._probe,
         )
         await asyncio.gather(*(loop.stop(0.5) for loop in rest))
         await self._listener.close()
 
     async def check_postgres(self) -> None:
-        _check_recent(self._beaten_at, "Postgres", self._shares.loop)
+        await self._postgres_writes()
+        _check_recent(self._heartbeat_at, "Postgres", self._leases.loop)
 
     async def check_redis(self) -> None:
+        await self._redis_writes()
         _check_recent(self._probed_at, "Redis", self._probe)
 
     async def check_delivery(self) -> None:
-        """Both servers may answer and yet take no writes: a full Redis, a read-only replica, a Cluster."""
-        failures = max(loop.failures_in_a_row for loop in (self._relay.loop, self._completions.loop))
-        if failures >= FAILURES_NOTED:
-            raise RuntimeError(f"nothing could be delivered, {failures} times in a row")
+        """Both servers may take a small write and yet not ours: a Cluster, a stream of the wrong type."""
+        self._owner.check_ours()
+        failing = max((self._relay.loop, self._completions.loop), key=lambda loop: loop.failures_in_a_row)
+        if failing.failures_in_a_row >= FAILURES_NOTED:
+            times = f"{failing.failures_in_a_row} times in a row"
+            raise RuntimeError(f"nothing could be delivered, {times}: {failing.last_failure}")
+        self._leases.check_held()
+
+    async def check_alone(self) -> None:
+        """Another system that wants this one's streams gets none, and so delivers nothing."""
+        self._owner.check_alone()
 
     async def check_loops(self) -> None:
         dead = [loop.name for loop in self._loops if not loop.alive]
         if dead and not self._stopping:
             raise RuntimeError(f"loops ended: {', '.join(dead)}")
 
-    def _saw_beat(self, beat: Beat) -> None:
-        if _is_silent(self._beaten_at):
+    def _saw_heartbeat(self, found: Heartbeat) -> None:
+        if _is_silent(self._heartbeat_at):
             self._wake_all()
-        self._beaten_at = time.monotonic()
-        self._relay.saw_beat(beat)
+        self._heartbeat_at = time.monotonic()
+        self._relay.saw_heartbeat(found)
 
     async def _probe_once(self) -> float:
         async with asyncio.timeout(2.0):
@@ -180,6 +234,7 @@ class Engine:
         self._probed_at = time.monotonic()
         self._probed.set()
         self._relay.saw_epoch(found)
+        await self._owner.saw_epoch(found)
         if was_silent:
             self._wake_all()
         return PROBE_SECONDS

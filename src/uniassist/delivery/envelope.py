@@ -10,10 +10,10 @@ import msgspec
 from uniassist.contracts import codec
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.timeline import Envelope, StreamKeys, TimelineEvent
-from uniassist.store.delivery import Claimed
+from uniassist.store.delivery import LONGEST_BODY_BYTES, Claimed
 from uniassist.streams.append import Entry
 
-MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+MAX_PAYLOAD_BYTES = LONGEST_BODY_BYTES
 MAX_KEY_LENGTH = 1024
 
 
@@ -24,12 +24,12 @@ class Undeliverable(Exception):
     """This event can't be put on a stream, now or later."""
 
 
-class _OwnStream(msgspec.Struct, rename="camel"):
+class _NamedStream(msgspec.Struct, rename="camel"):
     key: str | None = None
     global_key: str | None = None
 
 
-class _OwnEvent(msgspec.Struct):
+class _NamedEvent(msgspec.Struct):
     seq: int | None = None
 
 
@@ -46,14 +46,20 @@ class Keys:
 
 def entry_of(row: Claimed, keys: Keys) -> Entry:
     """Raises Undeliverable with the reason. Only an event of the gateway's gets its seq as its stream id."""
-    entry = _own(row, keys) if row.payload is not None else _of_timeline(row, keys)
+    if row.body is None and row.body_bytes is not None:
+        raise _too_long(row.body_bytes)
+    entry = _bare(row, keys) if row.bare else _of_timeline(row, keys)
     if len(entry.payload) > MAX_PAYLOAD_BYTES:
-        raise Undeliverable(f"payload: {len(entry.payload)} bytes, at most {MAX_PAYLOAD_BYTES} go on a stream")
+        raise _too_long(len(entry.payload))
     return entry
 
 
+def _too_long(payload_bytes: int) -> Undeliverable:
+    return Undeliverable(f"payload: {payload_bytes} bytes, at most {MAX_PAYLOAD_BYTES} go on a stream")
+
+
 def _of_timeline(row: Claimed, keys: Keys) -> Entry:
-    if row.event_payload is None or row.seq is None or row.timestamp_ms is None or row.kind is None:
+    if row.body is None or row.seq is None or row.timestamp_ms is None or row.kind is None:
         raise Undeliverable("payload: null, and the timeline has no event of this id")
     key = keys.session(row.session_id)
     event = TimelineEvent(
@@ -69,7 +75,7 @@ def _of_timeline(row: Claimed, keys: Keys) -> Entry:
         kind=row.kind,
         extension_kind=row.extension_kind,
         render_schema_ref=row.render_schema_ref,
-        payload=msgspec.Raw(row.event_payload.encode()),
+        payload=msgspec.Raw(row.body.encode()),
     )
     envelope = Envelope(
         schema_version=SCHEMA_VERSION,
@@ -91,15 +97,15 @@ def _of_timeline(row: Claimed, keys: Keys) -> Entry:
     )
 
 
-def _own(row: Claimed, keys: Keys) -> Entry:
+def _bare(row: Claimed, keys: Keys) -> Entry:
     """A row that brings its payload: it goes out as it is, to the streams that it names, if it names any."""
-    assert row.payload is not None
-    stream, event = _OwnStream(), _OwnEvent()
-    parts = _parts(row.payload)
+    assert row.body is not None, "a payload is JSON, at least null"
+    stream, event = _NamedStream(), _NamedEvent()
+    parts = _parts(row.body)
     if "stream" in parts:
-        stream = _lenient(parts["stream"], _OwnStream)
+        stream = _lenient(parts["stream"], _NamedStream)
     if "event" in parts:
-        event = _lenient(parts["event"], _OwnEvent)
+        event = _lenient(parts["event"], _NamedEvent)
     for name, key in (("key", stream.key), ("globalKey", stream.global_key)):
         if key is not None and not 0 < len(key) <= MAX_KEY_LENGTH:
             raise Undeliverable(f"payload.stream.{name}: expected 1 to {MAX_KEY_LENGTH} characters")
@@ -108,7 +114,7 @@ def _own(row: Claimed, keys: Keys) -> Entry:
         stream_key=stream.key or keys.session(row.session_id),
         event_id=row.event_id,
         session_id=row.session_id,
-        payload=row.payload.encode(),
+        payload=row.body.encode(),
         seq=event.seq,
         replay=row.replay_token or "",
         other_global_key=other or "",
@@ -128,7 +134,7 @@ def _parts(payload: str) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
-        return {}  # any JSON may be a payload; only an object can say where to go
+        return {}  # the column holds JSON of any kind; only an object can say where to go
 
 
 def _lenient(part: msgspec.Raw, shape: type[T]) -> T:

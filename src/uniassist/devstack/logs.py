@@ -16,7 +16,9 @@ _LEVELS = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 4}
 def bound(path: Path) -> None:
     """Keep a log that has grown large beside it as `.1`, and begin anew; its writer appends, so it goes on."""
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        shutil.copyfile(path, path.with_suffix(path.suffix + ".1"))
+        older = path.with_suffix(path.suffix + ".1")
+        shutil.copyfile(path, older)
+        older.chmod(0o600)
         os.truncate(path, 0)
 
 

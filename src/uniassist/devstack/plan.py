@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from uniassist import terminal
 from uniassist.devstack.child import Program
 from uniassist.devstack.server import port_is_taken
 from uniassist.devstack.state import StateDirectory
@@ -19,9 +20,10 @@ from uniassist.settings import (
     Reader,
     WorkerSettings,
 )
+from uniassist.settings.masking import masker_of
 
 # In the order of their start, which is the runbook's.
-SERVICES: dict[str, str] = {
+PORT_VARIABLES: dict[str, str] = {
     "provider-plan": "PROVIDER_PLAN_PORT",
     "adapter-wechat": "ADAPTER_WECHAT_PORT",
     "gateway": "GATEWAY_PORT",
@@ -53,7 +55,7 @@ def read(environ: Mapping[str, str]) -> Plan:
     reader = Reader(cleaned)
     database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
     redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
-    ports = {service: reader.integer(variable) for service, variable in SERVICES.items()}
+    ports = {service: reader.integer(variable) for service, variable in PORT_VARIABLES.items()}
     return Plan(reader.text("HOST"), ports, database_url, redis_url, cleaned)
 
 
@@ -72,10 +74,10 @@ def check_ports(plan: Plan) -> None:
     twice = [port for port in plan.ports.values() if list(plan.ports.values()).count(port) > 1]
     if twice:
         raise StartError(
-            f"{', '.join(SERVICES.values())}: port {twice[0]} is given twice; expected four different ones"
+            f"{', '.join(PORT_VARIABLES.values())}: port {twice[0]} is given twice; expected four different ones"
         )
     taken = [
-        f"{SERVICES[service]}: port {port} is taken; stop what uses it, or set {SERVICES[service]}"
+        f"{PORT_VARIABLES[service]}: port {port} is taken; stop what uses it, or set {PORT_VARIABLES[service]}"
         for service, port in plan.ports.items()
         if port_is_taken(port, plan.host)
     ]
@@ -96,6 +98,7 @@ def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_
         "GATEWAY_URL": plan.url("gateway"),
     }
     env |= {name: value for name, value in made.items() if not env.get(name)}
+    terminal.hide(masker_of(env))
     return [
         Program(
             name=service,
@@ -104,7 +107,7 @@ def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_
             url=plan.url(service),
             log=directory.logs / f"{service}.log",
         )
-        for service, variable in SERVICES.items()
+        for service, variable in PORT_VARIABLES.items()
     ]
 
 

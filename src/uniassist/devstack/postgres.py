@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from uniassist.devstack.server import Account, ServerProcess, die_with_parent, f
 from uniassist.errors import StartError
 
 _DATABASE = "uniassist"
+_LEFTOVER_SECONDS = 20.0
 
 
 def binaries() -> Path:
@@ -125,7 +127,7 @@ class EmbeddedPostgres:
         if not path.exists():
             if not self.is_new:
                 raise StartError(f"{path} is gone, and the data beside it can't be opened without it")
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._own(self.directory)
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(24), "utf-8")
@@ -196,11 +198,28 @@ class EmbeddedPostgres:
             is_ours = str(self.data_directory) in arguments and Path(arguments[0]).name == "postgres"
         except (ValueError, psutil.Error):
             is_ours = False
-        if not is_ours:
+        if is_ours:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_LEFTOVER_SECONDS)
+            except psutil.TimeoutExpired:
+                raise StartError(f"a postgres from before (process {process.pid}) does not stop") from None
+        else:
             pid_file.unlink(missing_ok=True)
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except psutil.TimeoutExpired:
-            raise StartError(f"a postgres from before (process {process.pid}) does not stop") from None
+        self._outwait_orphans()
+
+    def _outwait_orphans(self) -> None:
+        """Processes of a server that was killed end once they notice; no other starts on their memory before."""
+        end = time.monotonic() + _LEFTOVER_SECONDS
+        while orphans := self._on_our_data():
+            if time.monotonic() > end:
+                raise StartError(f"a process of a postgres from before ({orphans[0]}) does not end")
+            time.sleep(0.02)  # no child of ours: only looking tells
+
+    def _on_our_data(self) -> list[int]:
+        """Every process of a Postgres works in its data directory."""
+        found = []
+        for process in psutil.process_iter(["name", "cwd"]):
+            if process.info["name"] == "postgres" and process.info["cwd"] == str(self.data_directory):
+                found.append(process.pid)
+        return found

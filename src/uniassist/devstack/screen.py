@@ -14,7 +14,7 @@ from rich.text import Text
 
 from uniassist.devstack.direct import direct
 from uniassist.devstack.state import RunState, ServiceState
-from uniassist.settings.reader import mask_url
+from uniassist.settings import mask_url
 
 _STYLES = {"ok": "green", "degraded": "yellow", "failing": "red", "no answer": "red", "down": "red"}
 

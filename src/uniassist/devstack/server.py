@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -20,6 +21,7 @@ from uniassist.errors import StartError
 
 READY_SECONDS = 30.0
 _PR_SET_PDEATHSIG = 1
+_PIPE_BYTES = 4096
 
 
 def free_port() -> int:
@@ -77,6 +79,13 @@ def die_with_parent(with_signal: int) -> Callable[[], None] | None:
     return arrange
 
 
+def _open_private(path: str, flags: int) -> int:
+    """A log tells what people did, and whatever a server finds worth telling."""
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)  # one that an older release made
+    return descriptor
+
+
 class ServerProcess:
     """One server process in a process group of its own; its output goes to `log`."""
 
@@ -105,14 +114,19 @@ class ServerProcess:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         death_signal: int = signal.SIGKILL,
+        stdin: bytes = b"",
     ) -> None:
-        """Start it from the main thread: a parent's thread that ends would take the child with it."""
+        """Start it from the main thread: a parent's thread that ends would take the child with it.
+
+        stdin: what it reads there, less than a pipe holds; then there is an end.
+        """
         assert not self.running, f"{self.name} runs already"
+        assert len(stdin) < _PIPE_BYTES
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as out:
+        with open(self.log, "ab", opener=_open_private) as out:
             self._child = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 env=dict(env) if env is not None else None,
@@ -123,6 +137,9 @@ class ServerProcess:
                 extra_groups=[] if self.account else None,
                 preexec_fn=die_with_parent(death_signal),
             )
+        if self._child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), self._child.stdin as pipe:
+                pipe.write(stdin)
 
     def wait_ready(self, probe: Callable[[], bool], deadline_seconds: float = READY_SECONDS) -> None:
         """Until `probe` is true; StartError with the log's last lines when it ends or the deadline passes."""

@@ -13,6 +13,7 @@ from typing import IO
 
 import msgspec
 
+from uniassist.devstack.server import Account
 from uniassist.errors import StartError
 
 DEFAULT_DIRECTORY = Path(".uniassist")
@@ -60,14 +61,32 @@ class StateDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """StartError that says who is here when somebody is."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self.path.chmod(0o755)  # the embedded Postgres may run as another user
+        self.make()
         with self._lock.open("a+") as lock:
             if not _take(lock):
                 raise StartError(self.who())
             self._state.unlink(missing_ok=True)  # of one that was killed
             yield
             self._state.unlink(missing_ok=True)
+
+    def make(self) -> None:
+        """Closed to other users of the machine, whatever the umask and whoever made it before.
+
+        The account that the embedded Postgres has when we are root may pass through, and sees no names.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        account = Account.unprivileged()
+        if account is not None:
+            os.chown(self.path, 0, account.gid)
+        self.path.chmod(0o710 if account is not None else 0o700)
+        self.logs.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.logs, self.path / "redis"):
+            if folder.is_dir():  # Redis's isn't where it is given, or not yet
+                folder.chmod(0o700)
+        self._lock.touch(mode=0o600)
+        for file in (*self.logs.iterdir(), self._lock):
+            if file.is_file() and not file.is_symlink():
+                file.chmod(0o600)  # of an older release
 
     def is_locked(self) -> bool:
         """Whether an `up` runs here, by its lock: a state file that outlived a SIGKILL doesn't count."""

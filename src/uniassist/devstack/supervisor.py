@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
 import urllib.error
 from collections.abc import Callable
 from types import FrameType
-
-from redis import Redis
-from redis.exceptions import RedisError
 
 from uniassist.devstack import plan as plans
 from uniassist.devstack.child import Child, Program, check_runs, wait_or_raise
@@ -21,15 +19,15 @@ from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port, port_is_taken
 from uniassist.devstack.state import RunState, ServiceState, StateDirectory
-from uniassist.errors import StartError
 from uniassist.store import migrate
+from uniassist.streams.client import connect
 
 LOOK_SECONDS = 0.2
 READY_SECONDS = 40.0
 DRAIN_SECONDS = 20.0
 
 
-class Interrupted(Exception):
+class StartInterrupted(Exception):
     """Asked to stop while starting."""
 
 
@@ -85,7 +83,7 @@ class Supervisor:
                 tail.show_new()
             for log in self._directory.logs.glob("*.log"):
                 bound(log)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)  # children, logs and their sizes are all looked at; a signal ends it
 
     def stop(self, *, quietly: bool = False) -> None:
         """Services first, in the order that loses no time, then the servers."""
@@ -109,7 +107,7 @@ class Supervisor:
             if self._signals > 1 or time.monotonic() > end:
                 self._say(f"killing   {child.name}")
                 child.runnable.process.kill()
-            time.sleep(0.02)
+            time.sleep(0.02)  # a second signal kills at once, so it isn't waited for in one piece
 
     def _start_servers(self) -> None:
         if self._plan.database_url is None:
@@ -122,10 +120,11 @@ class Supervisor:
             self._database_url = server.url
             self._say(f"postgres  ready on port {port} (embedded)")
         if self._plan.redis_url is not None:
-            check_redis(self._plan.redis_url)
+            asyncio.run(check_redis(self._plan.redis_url))
         else:
             port = self._free("redis")
-            redis = EmbeddedRedis(self._directory.path / "redis", port=port)
+            password = self._directory.secret("REDIS_PASSWORD")
+            redis = EmbeddedRedis(self._directory.path / "redis", port=port, password=password)
             self._servers.append(Child("redis", redis, self._say))
             redis.start()
             self._redis_url = redis.url
@@ -163,7 +162,7 @@ class Supervisor:
 
     def _check_asked(self) -> None:
         if self._signals:
-            raise Interrupted
+            raise StartInterrupted
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
@@ -176,13 +175,10 @@ class Supervisor:
         return RunState(os.getpid(), self._since, ready, self._database_url, self._redis_url, services)
 
 
-def check_redis(url: str) -> None:
-    """StartError when the given Redis doesn't answer: better now than from four services."""
-    try:
-        with Redis.from_url(url, socket_connect_timeout=3.0, socket_timeout=3.0) as redis:
-            redis.ping()
-    except (RedisError, OSError) as error:
-        raise StartError(f"REDIS_URL: can't connect: {error}") from None
+async def check_redis(url: str) -> None:
+    """ServerFault when the given Redis doesn't answer: better now than from four services."""
+    async with connect(url) as redis:
+        await redis.ping()
 
 
 def answers(url: str, deadline_seconds: float = 2.0) -> bool:

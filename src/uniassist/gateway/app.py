@@ -6,40 +6,60 @@ import asyncio
 import datetime as dt
 import os
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from starlette.types import ASGIApp
-
 from uniassist import VERSION, tracing
+from uniassist.contracts.bounds import MAX_VALUES
+from uniassist.gateway.bounds.bounds import Bounds, Limits
 from uniassist.gateway.callers import GRANTED, Callers, Grant, Grants
 from uniassist.gateway.calls import LEASE_SECONDS, Calls
-from uniassist.gateway.directory import Directory
+from uniassist.gateway.client_routes import ClientRoutes
+from uniassist.gateway.erasures import Erasures
+from uniassist.gateway.event_streams import Hub
 from uniassist.gateway.hints import Hints
-from uniassist.gateway.ids import new_id
-from uniassist.gateway.ledger import Committed, Ledger
-from uniassist.gateway.live import Hub
-from uniassist.gateway.metrics import Metrics
-from uniassist.gateway.operations import operations
+from uniassist.gateway.live.board import Board
+from uniassist.gateway.live.exchange import Exchange
+from uniassist.gateway.metrics import GatewayMetrics
+from uniassist.gateway.operator_routes import OperatorRoutes
+from uniassist.gateway.original_names import OriginalNames
 from uniassist.gateway.overview import Overview
-from uniassist.gateway.rate_limit import RateLimit
-from uniassist.gateway.routes import Routes
-from uniassist.lifecycle import Loop
+from uniassist.gateway.provider_routes import ProviderRoutes
+from uniassist.gateway.providers.catalogue import DEFAULT_KIND
+from uniassist.gateway.providers.kinds import chat_messages
+from uniassist.gateway.providers.kinds.chat_chunks import Usage
+from uniassist.gateway.providers.kinds.chat_messages import Line
+from uniassist.gateway.providers.kinds.kind import Kind
+from uniassist.gateway.providers.kinds.openai import OpenAiKind
+from uniassist.gateway.providers.kinds.uniassist import UniassistKind
+from uniassist.gateway.providers.registry import ProviderRegistry
+from uniassist.gateway.reading_routes import ReadingRoutes
+from uniassist.gateway.tickets import Tickets
+from uniassist.gateway.turns.group_commit import GroupCommit
+from uniassist.gateway.turns.ids import new_id
+from uniassist.lifecycle import Loop, Proof
 from uniassist.settings import GatewaySettings
-from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX
+from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX
 from uniassist.store import calls as stored_calls
-from uniassist.store.pool import Pool, create_pool
+from uniassist.store import timeline
+from uniassist.store.ledger import Rows
+from uniassist.store.server import proof as store_proof
+from uniassist.store.server.pool import Pool, create_pool
+from uniassist.streams import proof as streams_proof
+from uniassist.streams.client import Redis, create_client
 from uniassist.telemetry import configure_logging
 from uniassist.tracing import Spans
 from uniassist.web import server
-from uniassist.web.app import create_app
-from uniassist.web.app_tokens import AppTokens
-from uniassist.web.client import JsonClient
+from uniassist.web.app import Service, create_app
+from uniassist.web.auth.app_keys import from_setting
+from uniassist.web.auth.app_tokens import AppTokens
+from uniassist.web.auth.key_set import StoredKeySet
+from uniassist.web.auth.signing import FORMS
+from uniassist.web.calling.client import JsonClient
+from uniassist.web.client_address import ClientAddresses
 from uniassist.web.health import HealthRegistry
+from uniassist.web.operations import served
 
 KEYS_KEPT = dt.timedelta(days=3)
 PRUNE_SECONDS = 30.0
@@ -47,6 +67,7 @@ PRUNE_AGAIN_SECONDS = 0.5
 LOCK_TIMEOUT = "2s"
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 DRAIN_SECONDS = 10
+HISTORY_LINES = 100  # of a session, for a chat; its entry's budget is in tokens
 
 
 def main() -> None:
@@ -75,55 +96,62 @@ async def run() -> None:
             },
         )
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
-        redis = Redis.from_url(
-            settings.redis_url.reveal(),
-            socket_connect_timeout=2.0,
-            socket_timeout=5.0,
-            max_connections=20,
-            # Once, for a connection that was dropped while idle; who waits longer for Redis has a loop for it.
-            retry=Retry(NoBackoff(), 1),
-        )
+        redis = create_client(settings.redis_url.reveal(), max_connections=20)
         stack.push_async_callback(redis.aclose)
         # 0, no bound in common: one provider's calls would wait for another's. Each has its own `concurrency`.
-        client = await stack.enter_async_context(JsonClient(connection_limit=0))
-        metrics = Metrics()
-        hub = Hub(pool, redis, prefix=settings.streams.prefix, global_key=settings.streams.global_key)
-        directory = _directory(settings, client, metrics)
-        calls = Calls(pool=pool, client=client, directory=directory, owner=owner, metrics=metrics, spans=spans)
-        hints = Hints(redis, settings.streams.prefix)
-        ledger = Ledger(
+        client = await stack.enter_async_context(JsonClient(connection_limit=0, answer_values=MAX_VALUES))
+        app_tokens = await stack.enter_async_context(_app_tokens(settings, client))
+        metrics = GatewayMetrics()
+        prefix, board = settings.streams.prefix, Board()
+        hub = Hub(pool, redis, prefix=prefix, global_key=settings.streams.global_key, board=board)
+        kinds = _kinds(client, pool, metrics)
+        registry = _registry(settings, kinds, metrics)
+        calls = Calls(
+            pool=pool, kinds=kinds, board=board, registry=registry, owner=owner, metrics=metrics, spans=spans
+        )
+        hints = Hints(redis, prefix)
+        exchange = Exchange(redis, prefix=prefix, owner=owner, board=board, on_stopped=calls.stop_asking)
+        group_commit = GroupCommit(
             pool,
             owner=owner,
             queue_size=settings.ingest_queue_size,
             lease_seconds=LEASE_SECONDS,
             max_attempts=settings.outbox_max_attempts,
             spans=spans,
-            after_commit=partial(_after_commit, hub, calls, hints),
+            after_commit=partial(_after_commit, hub, calls, hints, exchange),
         )
         pruning = Loop("prune", partial(_prune, pool))
         health = await stack.enter_async_context(_health(settings, pool, redis))
-        app = _app(settings, pool, ledger, hub, directory, metrics, health, spans)
+        erasures = Erasures(pool, client, registry)
+        operator = _operator(settings, pool, redis, erasures)
+        app = _app(settings, pool, group_commit, hub, registry, metrics, health, spans, app_tokens, operator)
         hub.start()
-        ledger.start()
-        calls.start(ledger)
+        exchange.start()
+        group_commit.start()
+        calls.start(group_commit)
         pruning.start()
-        directory.start()
+        registry.start()
+        erasures.loop.start()
         try:
             await server.serve(app, listener, on_stop=_closing(hub), drain_seconds=DRAIN_SECONDS)
         finally:
             await pruning.stop()
-            await directory.stop()
+            await erasures.loop.stop(0.5)
+            await registry.stop()
             await calls.stop(deadline_seconds=DRAIN_SECONDS / 2)
-            await ledger.stop()
+            await group_commit.stop()
             await hub.stop()
             await hints.stop()
+            await exchange.stop()
 
 
-def _after_commit(hub: Hub, calls: Calls, hints: Hints, committed: Committed) -> None:
-    rows = committed.rows
+def _after_commit(hub: Hub, calls: Calls, hints: Hints, exchange: Exchange, rows: Rows) -> None:
     moved = {event.session_id: event.seq for event in rows.events}  # in seq order: the newest stays
     hub.wake(moved)
     calls.dispatch(rows.calls)
+    if cancelled := [run_id for run_id, status in rows.run_status if status == "cancelled"]:
+        calls.stop_asking(cancelled)
+        exchange.stopped(cancelled)
     if moved:
         hints.give(moved)
 
@@ -140,24 +168,45 @@ async def _prune(pool: Pool) -> float:
     return PRUNE_AGAIN_SECONDS if more else PRUNE_SECONDS
 
 
-def _directory(settings: GatewaySettings, client: JsonClient, metrics: Metrics) -> Directory:
-    return Directory(
+def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> Mapping[str, Kind]:
+    async def history(session_id: str, until: int) -> list[Line]:
+        said = await timeline.said(
+            pool, session_id, until, limit=HISTORY_LINES, longest=chat_messages.MAX_LINE_CHARACTERS
+        )
+        return [
+            Line("person" if kind == "inbound" else "provider", text, provider) for kind, provider, text in said
+        ]
+
+    def used(provider_id: str, usage: Usage) -> None:
+        metrics.chat_used(provider_id, usage.prompt_tokens, usage.completion_tokens)
+
+    return {DEFAULT_KIND: UniassistKind(client), "openai": OpenAiKind(client, history, used)}
+
+
+def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: GatewayMetrics) -> ProviderRegistry:
+    return ProviderRegistry(
         settings.providers_file,
         base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url},
-        tokens={name: value for name, value in os.environ.items() if name.startswith(PROVIDER_TOKEN_PREFIX)},
+        tokens=_provider_tokens(settings),
         timeout_ms=settings.provider_timeout_ms,
-        client=client,
-        metrics=metrics,
+        kinds=kinds,
+        on_checked=metrics.provider_checked,
     )
 
 
-def _grants(settings: GatewaySettings, directory: Directory) -> Grants:
+def _provider_tokens(settings: GatewaySettings) -> dict[str, str | None]:
+    """By variable. None: declared, and left empty, which the settings allow in dev and test."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(PROVIDER_TOKEN_PREFIX)}
+    return {**given, PLAN_TOKEN: settings.plan_token.reveal() if settings.plan_token is not None else None}
+
+
+def _grants(settings: GatewaySettings, registry: ProviderRegistry) -> Grants:
     shared = Grant(settings.provider_context_token.reveal(), GRANTED)
 
     def grants() -> list[Grant]:
         own = [
             Grant(provider.access.token, provider.access.scopes, provider.provider_id)
-            for provider in directory.catalogue.providers
+            for provider in registry.catalogue.providers
             if provider.access is not None
         ]
         return [shared, *own]
@@ -165,10 +214,30 @@ def _grants(settings: GatewaySettings, directory: Directory) -> Grants:
     return grants
 
 
-def _app_tokens(settings: GatewaySettings) -> AppTokens | None:
-    if settings.app_jwt_key is None:
-        return None
-    return AppTokens(settings.app_jwt_key.reveal(), settings.app_jwt_issuer, settings.app_jwt_audience)
+@asynccontextmanager
+async def _app_tokens(settings: GatewaySettings, client: JsonClient) -> AsyncIterator[AppTokens | None]:
+    """None: apps need no token. A key set is read as long as the gateway runs."""
+    auth = settings.app_auth
+    if auth is None:
+        yield None
+        return
+    key_set = StoredKeySet(auth.key_set.reveal(), client) if auth.key_set is not None else None
+    tokens = AppTokens(
+        [from_setting(variable, key.reveal()) for variable, key in auth.keys.items()],
+        key_set=key_set,
+        issuer=auth.issuer,
+        audience=auth.audience,
+        user_claim=auth.user_claim,
+        longest_seconds=auth.longest_hours * 3600,
+    )
+    if key_set is None:
+        yield tokens
+        return
+    await key_set.start()
+    try:
+        yield tokens
+    finally:
+        await key_set.stop()
 
 
 def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegistry:
@@ -180,45 +249,78 @@ def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegist
         env_digest=settings.service.env_digest,
     )
 
-    async def postgres() -> None:
-        # A schema that is missing shows here too; a service never makes it.
-        await pool.fetchval("SELECT 1 FROM outbox_events LIMIT 1", timeout=0.8)
-
-    health.required("postgres", postgres)
-    health.optional("redis", redis.ping)
+    health.required("postgres", Proof(partial(store_proof.prove_writing, pool, "sessions")))
+    health.optional("redis", Proof(partial(streams_proof.prove_writing, redis)))
     return health
+
+
+def _bounds(settings: GatewaySettings, pool: Pool) -> Bounds:
+    user, address = (
+        Limits(each.rate, each.streams, each.day_bytes, each.hour_sessions)
+        for each in (settings.of_user, settings.of_address)
+    )
+    return Bounds(
+        pool,
+        user=user,
+        address=address,
+        unknown_streams=settings.unknown_streams,
+        addresses=ClientAddresses(settings.trusted_proxies),
+    )
+
+
+def _operator(settings: GatewaySettings, pool: Pool, redis: Redis, erasures: Erasures) -> list[OperatorRoutes]:
+    """None without a token."""
+    if settings.operator_token is None:
+        return []
+    token, prefix = settings.operator_token.reveal(), settings.streams.prefix
+    return [OperatorRoutes(pool=pool, redis=redis, stream_prefix=prefix, token=token, on_erased=erasures.loop.wake)]
 
 
 def _app(
     settings: GatewaySettings,
     pool: Pool,
-    ledger: Ledger,
+    group_commit: GroupCommit,
     hub: Hub,
-    directory: Directory,
-    metrics: Metrics,
+    registry: ProviderRegistry,
+    metrics: GatewayMetrics,
     health: HealthRegistry,
     spans: Spans,
-) -> ASGIApp:
-    routes = Routes(
-        pool=pool,
-        ledger=ledger,
-        hub=hub,
-        directory=directory,
+    app_tokens: AppTokens | None,
+    operator: Sequence[OperatorRoutes],
+) -> Service:
+    secrets = tuple(secret.reveal() for secret in settings.adapter_secrets)
+    forms = tuple(form for form in FORMS if form in settings.signatures)
+    bounds = _bounds(settings, pool)
+    callers = Callers(secrets, app_tokens, _grants(settings, registry), bounds, forms)
+    client_routes = ClientRoutes(
+        group_commit=group_commit,
+        registry=registry,
         metrics=metrics,
-        callers=Callers(
-            tuple(secret.reveal() for secret in settings.adapter_secrets),
-            _app_tokens(settings),
-            _grants(settings, directory),
-        ),
-        rate_limit=RateLimit(settings.rate_limit_per_user),
-        version=VERSION,
+        callers=callers,
+        bounds=bounds,
     )
+    reading_routes = ReadingRoutes(
+        pool=pool, hub=hub, metrics=metrics, callers=callers, tickets=Tickets(secrets), bounds=bounds
+    )
+    provider_routes = ProviderRoutes(
+        pool=pool,
+        group_commit=group_commit,
+        callers=callers,
+        registry=registry,
+        version=VERSION,
+        proven=app_tokens is not None,
+    )
+    overview = Overview(pool, group_commit, metrics)
+    metrics.registry.register(OriginalNames(overview))
     return create_app(
         service="gateway",
         version=VERSION,
-        operations=operations(routes, Overview(pool, ledger, metrics)),
+        operations=served(client_routes, reading_routes, provider_routes, overview, *operator),
+        before_metrics=overview.refresh,
         health=health,
         metrics=metrics.registry,
         cors_origins=settings.cors_origins,
+        cors_loopback=settings.cors_loopback,
         spans=spans,
+        body_budget_bytes=settings.service.bodies_bytes,
     )

@@ -1,4 +1,4 @@
-"""Hints to workers and other gateways: which sessions moved, sent as soon as the last hint is out."""
+"""Hints to workers and other gateways: which sessions moved."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from itertools import islice
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from uniassist.errors import ServerFault
 from uniassist.streams import wake
+from uniassist.streams.client import Redis
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ MAX_KEPT = 10_000  # while Redis is away; its readers then look by themselves
 
 
 class Hints:
-    """Many commits while one hint is on its way share the next. What can't be sent is kept, within a bound."""
+    """Sends one hint at a time; what moves meanwhile goes with the next. Keeps what it can't send, to a bound."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
@@ -30,7 +30,7 @@ class Hints:
         self._task: asyncio.Task[None] | None = None
 
     def give(self, moved: Mapping[str, int]) -> None:
-        """Session → its newest seq."""
+        """Send that these sessions moved. `moved`: session → its newest seq."""
         if len(self._moved) < MAX_KEPT:
             self._moved.update(moved)
         if self._task is None or self._task.done():
@@ -47,7 +47,7 @@ class Hints:
             try:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     await wake.publish(self._redis, self._prefix, hint)
-            except (RedisError, OSError, TimeoutError) as error:
+            except (ServerFault, TimeoutError) as error:
                 log.debug("no hint", error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 _LATENCIES_KEPT = 2048
 
 
-class Metrics:
-    """Counters of this process since its start; the latency percentile is over the last 2,048 inputs."""
+class GatewayMetrics:
+    """Counted since the process started; the latency percentile is over the last 2,048 inputs."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,7 +32,12 @@ class Metrics:
             ["provider"],
             registry=self.registry,
         )
-        self._providers_seen: dict[str, bool] = {}
+        self._tokens = Counter(
+            "uniassist_chat_tokens",
+            "What chat models say that their answers cost",
+            ["provider", "of"],
+            registry=self.registry,
+        )
         self.streams = Gauge("uniassist_sse_connections", "Open event streams", registry=self.registry)
         self._recent: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self.ingest_total = 0
@@ -55,12 +60,13 @@ class Metrics:
         self.call_errors[kind] += 1
         self._calls.labels(kind).inc()
 
-    def provider_seen(self, provider_id: str, *, ok: bool) -> bool:
-        """True when that is news."""
-        self._provider_up.labels(provider_id).set(ok)
-        news = self._providers_seen.get(provider_id) is not ok
-        self._providers_seen[provider_id] = ok
-        return news
+    def provider_checked(self, provider_id: str, is_right: bool) -> None:
+        """What the last look at its manifest found."""
+        self._provider_up.labels(provider_id).set(is_right)
+
+    def chat_used(self, provider_id: str, prompt_tokens: int, completion_tokens: int) -> None:
+        self._tokens.labels(provider_id, "prompt").inc(max(0, prompt_tokens))
+        self._tokens.labels(provider_id, "completion").inc(max(0, completion_tokens))
 
     def latency_p95_ms(self) -> float:
         ordered = sorted(self._recent)

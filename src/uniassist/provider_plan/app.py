@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
-
-from uniassist import VERSION, tracing
-from uniassist.provider_plan.routes import Routes
+from uniassist.provider.app import serve
+from uniassist.provider_plan.planner.kinds import kinds
+from uniassist.provider_plan.routes import plan
 from uniassist.settings import ProviderPlanSettings
-from uniassist.telemetry import configure_logging
 from uniassist.web import server
-from uniassist.web.app import create_app
-from uniassist.web.health import HealthRegistry
 
 
 def main() -> None:
@@ -18,29 +14,7 @@ def main() -> None:
 
 
 async def run() -> None:
-    settings = ProviderPlanSettings.from_env().service
-    configure_logging("provider-plan", settings.log_level)
-    listener = server.listen(settings.host, settings.port, port_variable=settings.port_variable)
-    metrics = CollectorRegistry()
-    routes = Routes(version=VERSION, metrics=metrics)
-    health = HealthRegistry(
-        service="provider-plan",
-        version=VERSION,
-        revision=settings.revision,
-        instance=settings.instance,
-        env_digest=settings.env_digest,
-    )
-    spans = tracing.start(service="provider-plan", version=VERSION, is_configured=settings.traces)
-    app = create_app(
-        service="provider-plan",
-        version=VERSION,
-        operations=routes.operations(),
-        health=health,
-        metrics=metrics,
-        spans=spans,
-    )
-    try:
-        async with health:
-            await server.serve(app, listener)
-    finally:
-        await spans.stop()
+    read = ProviderPlanSettings.from_env()
+    token = read.token.reveal() if read.token is not None else None
+    kinds()  # the first person doesn't wait for the files
+    await serve(plan, read.service, token=token, gateway=None)

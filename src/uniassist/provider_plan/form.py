@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from uniassist.contracts.base import JsonObject
+from uniassist.contracts.dates import read_date
 from uniassist.provider_plan.phrases import say
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
-class Field:
+class PlanField:
     """`name` is also its title's key in the catalogue; `hint` names a phrase."""
 
     name: str
@@ -27,9 +28,9 @@ class Field:
 
 
 FIELDS = (
-    Field("goal", required=True, max_length=500, hint="goal_hint"),
-    Field("dueDate", is_date=True, widget="date"),
-    Field("constraints", max_length=2000, hint="constraints_hint", widget="textarea"),
+    PlanField("goal", required=True, max_length=500, hint="goal_hint"),
+    PlanField("dueDate", is_date=True, widget="date"),
+    PlanField("constraints", max_length=2000, hint="constraints_hint", widget="textarea"),
 )
 
 
@@ -65,8 +66,11 @@ def ui_schema(locale: str | None) -> JsonObject:
     return described
 
 
-def check(payload: object, locale: str | None) -> Submission:
-    """Read a submission, `{values: {…}}` or the values themselves. An empty field counts as left out."""
+def check(payload: object, locale: str | None, today: dt.date | None = None) -> Submission:
+    """Read a submission, `{values: {…}}` or the values themselves. An empty field counts as left out.
+
+    `today`: the person's, by which "下周五" becomes its date. None: only dates are dates.
+    """
     given = payload.get("values", payload) if isinstance(payload, dict) else payload
     if given is None:
         given = {}
@@ -80,6 +84,9 @@ def check(payload: object, locale: str | None) -> Submission:
             value = value.strip() or None
         if value is None and not field.required:
             continue
+        if field.is_date and today is not None and isinstance(value, str):
+            day = read_date(value, today)
+            value = day.isoformat() if day is not None else value
         problem = _problem(field, value, locale)
         if problem is not None:
             problems.append(problem)
@@ -99,7 +106,7 @@ def is_date(text: str) -> bool:
     return True
 
 
-def _problem(field: Field, value: object, locale: str | None) -> str | None:
+def _problem(field: PlanField, value: object, locale: str | None) -> str | None:
     title = say(field.name, locale)
     if value is None:
         return say("problem_required", locale, field=title)
@@ -112,7 +119,7 @@ def _problem(field: Field, value: object, locale: str | None) -> str | None:
     return None
 
 
-def _property(field: Field, locale: str | None, default: str | None) -> dict[str, Any]:
+def _property(field: PlanField, locale: str | None, default: str | None) -> dict[str, Any]:
     described: dict[str, Any] = {"type": "string", "title": say(field.name, locale)}
     if field.is_date:
         described["format"] = "date"

@@ -10,6 +10,21 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
         "zh": "好的，我来帮你制定计划。已经替你填上：{fields}，请核对并补充其余内容。",
         "en": "All right, let us make a plan. Already filled in: {fields}. Please check it and add the rest.",
     },
+    "changed": {
+        "zh": "好的，已按你说的更新：{fields}，请核对。",
+        "en": "All right, updated as you said: {fields}. Please check it.",
+    },
+    "not_read": {
+        "zh": "这句话我还没读懂要改“{title}”的哪一项。可以说“目标是三个月学会游泳”“10月7日之前”“预算五千”，"
+        "或者直接填写表单；不做计划了就说“取消”。",
+        "en": "I could not tell what that changes in “{title}”. You can say “my goal is to learn to swim”, "
+        "“in 30 days”, “budget 500”, or fill in the form; to leave it, say “cancel”.",
+    },
+    "given_up": {
+        "zh": "还是没读懂，先不打扰你了。“{title}”还在，想继续时填写它就好，或者再说一次你的计划。",
+        "en": "I still could not tell, so I will leave it there. “{title}” is still open: fill it in when "
+        "you like, or tell me about your plan again.",
+    },
     "form_title": {"zh": "请补充计划信息", "en": "Please tell me about your plan"},
     "goal": {"zh": "目标", "en": "Goal"},
     "goal_hint": {"zh": "例如：三个月内学会游泳", "en": "For example: learn to swim in three months"},
@@ -26,8 +41,8 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "problem_required": {"zh": "“{field}”需要填写。", "en": "“{field}” is required."},
     "problem_text": {"zh": "“{field}”需要是文字。", "en": "“{field}” must be text."},
     "problem_date": {
-        "zh": "“{field}”需要是 2026-03-01 这样的日期。",
-        "en": "“{field}” must be a date such as 2026-03-01.",
+        "zh": "“{field}”需要是一个日期，例如 2026-03-01 或“下周五”。",
+        "en": "“{field}” must be a date, such as 2026-03-01 or “next Friday”.",
     },
     "problem_long": {
         "zh": "“{field}”最多 {limit} 个字符。",
@@ -37,6 +52,48 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "progress": {"zh": "信息已收齐", "en": "Everything is here"},
     "summary": {"zh": "计划已确认。\n{lines}", "en": "The plan is confirmed.\n{lines}"},
     "summary_line": {"zh": "{field}：{value}", "en": "{field}: {value}"},
+    "plan_shown": {"zh": "这是你的计划：", "en": "Here is your plan:"},
+    "plan_next": {"zh": "我看一下。", "en": "Let me see."},
+    "plan_changed": {"zh": "好的，计划改好了：", "en": "All right, the plan is changed:"},
+    "plan_done": {"zh": "记下了，{all} 步里完成了 {done} 步。", "en": "Noted: {done} of {all} steps done."},
+    "plan_not_read": {
+        "zh": "这个我还帮不上忙。你的计划还在，要改可以说“太紧了”“推迟两天”“第二步做完了”“看看我的计划”，"
+        "或者直接说新的计划。",
+        "en": "I can't help with that. Your plan is still here; to change it say “too tight”, “move it by two "
+        "days”, “step 2 is done”, “show my plan”, or tell me about a new one.",
+    },
+    "plan_given_up": {
+        "zh": "还是没读懂，计划先放在这里，原来的不变。",
+        "en": "I still could not tell, so I leave the plan as it is.",
+    },
+    "refused_no_such_step": {
+        "zh": "没有第 {number} 步，一共 {count} 步。",
+        "en": "There is no step {number}; there are {count}.",
+    },
+    "refused_which_step": {
+        "zh": "没找到是哪一步，请说编号，例如“第二步做完了”。",
+        "en": "I could not tell which step; please say its number, such as “step 2 is done”.",
+    },
+    "refused_all_done": {"zh": "所有步骤都已经完成了。", "en": "All steps are done already."},
+    "refused_done_already": {"zh": "第 {number} 步已经完成了，不用再挪。", "en": "Step {number} is done already."},
+    "refused_past": {
+        "zh": "{day}已经过去了，换一个以后的日子吧。",
+        "en": "{day} is over; please name a later day.",
+    },
+    "refused_no_room": {
+        "zh": "这样排不下：到期前没有足够的日子了。可以先推迟整个计划。",
+        "en": "That does not fit before it is due. You could move the whole plan first.",
+    },
+    "refused_only_musts": {
+        "zh": "{day}是定死的，剩下的每一步都省不掉。可以说“推迟两天”，或者告诉我每天有多少时间。",
+        "en": "{day} is fixed and every step left is needed. You can say “move it by two days”, or how much time "
+        "you have.",
+    },
+    "refused_event_stays": {
+        "zh": "{day}的日子是定好的，没法提前；可以说“改到3月5日”。",
+        "en": "It is on {day}; to have it earlier say “move it to March 5”.",
+    },
+    "refused_last_step": {"zh": "这样就没有步骤了。", "en": "No step would be left."},
     "unknown_action": {
         "zh": "这个操作我还不支持。你可以填写“{title}”表单并提交，或者直接告诉我你的新计划。",
         "en": "I can't do that. You can fill in and submit “{title}”, or tell me about a new plan.",

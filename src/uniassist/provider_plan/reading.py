@@ -2,99 +2,130 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping, Sequence
+
+from uniassist.contracts.courtesies import courtesy
+from uniassist.contracts.dates import day_of, find_date, read_date
+from uniassist.contracts.scripts import simplified
 
 _READ_CHARACTERS = 2000
 _MAX_GOAL = 200
+_SHORT_GOAL = 40
 _MAX_CONSTRAINTS = 500
+_MAX_KNOWN = 2000  # as the form takes
 _CLAUSE_END = re.compile(r"[，,。;；!！?？\n]+")
 
 _STATED_GOAL = re.compile(r"^(?:我的|my )?(?:目标|goal)\s*(?:是|为|is|[:：])\s*(?P<goal>.+)$", re.IGNORECASE)
 _ASKED_GOAL = re.compile(
-    r"^(?:请|麻烦)?你?(?:帮我|给我|替我)?(?:我想要?|我要)?(?:做|制定|安排|规划|计划)(?:一下|一个|一份|个|下)?(?P<goal>.+)$"
+    r"^(?:请|麻烦)?你?(?:帮我|给我|替我)?(?:我想要?|我要)?(?:做|制定|安排|规划|计划)"
+    r"(?:一下|一个(?!半?月|星期|礼拜|小时|人|学期)|一份|个|下(?!周|个|星期|礼拜|月|次|半|午|学期))?(?P<goal>.+)$"
 )
+_POLITE_EN = (
+    r"(?:please\s+)?(?:(?:can|could) you\s+|i(?:'d| would) like to\s+|i want to\s+)?(?:please\s+)?(?:help me\s+)?"
+)
+_A_PLAN_EN = r"(?:make|create|draw up|write|set up)\s+(?:me\s+)?(?:a|an|my)\s+(?:\w+\s+)?plan"
 _ASKED_GOAL_EN = re.compile(
-    r"^(?:please\s+)?(?:help me\s+)?(?:to\s+)?plan\s+(?:to\s+|for\s+|out\s+)?(?P<goal>.+)$", re.IGNORECASE
+    rf"^{_POLITE_EN}(?:to\s+)?(?:{_A_PLAN_EN}|plan|organi[sz]e|arrange)\s+(?:to\s+|for\s+|out\s+)?(?P<goal>.+)$",
+    re.IGNORECASE,
 )
+_CHANGED_GOAL = re.compile(r"^(?:那就?|还是)?(?:把?目标)?(?:换成|改成|改为|换到|改去)(?P<goal>.+)$")
+_CHANGED_GOAL_EN = re.compile(
+    r"^(?:please\s+)?(?:make it|change it to|change the goal to|let's do)\s+(?P<goal>.+?)(?:\s+instead)?$",
+    re.IGNORECASE,
+)
+_PLEASE = re.compile(r",?\s+please$", re.IGNORECASE)
+_A_PLAN_OF = re.compile(r"的[计計][划劃]$")
 _EMPTY_GOAL = re.compile(r"^(?:的|我|my|a|the|\s)*(?:计划|安排|规划|日程|目标|方案|plan|schedule)?(?:吧|呢)?$")
 _CONSTRAINT = re.compile(
     r"^(?:预算|限制|约束|要求|条件|前提|不能|不要|只能|最多|至少|budget|constraints?|at most|no more than|only)",
     re.IGNORECASE,
 )
 
-_FULL_DATE = re.compile(r"(?<!\d)(\d{4})\s*[-/年.]\s*(\d{1,2})\s*[-/月.]\s*(\d{1,2})(?!\d)")
-_MONTH_AND_DAY = re.compile(r"(?<!\d)(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]")
-_DAYS_FROM_NOW = re.compile(
-    r"(?<![\d.])(\d{1,3})\s*天(?:之?内|之?后|以内|以后)|\b(?:in|within) (\d{1,3}) days\b", re.I
+_BETWEEN = re.compile(r"；|; ")
+_BUDGET = re.compile(r"预算|budget", re.IGNORECASE)
+_REPLIED_CONSTRAINT = re.compile(
+    r"(?:太|有点|过于|不够|别太)(?:紧|赶|贵|累|远|久|长|满|多|少|松|便宜|轻松)|放松|轻松(?:一)?点|宽松"
+    r"|\btoo (?:tight|expensive|tiring|far|long|short|much|many|busy|full|late|early)\b"
+    r"|\b(?:cheaper|slower|easier)\b",
+    re.IGNORECASE,
 )
-_NAMED_DAYS = (("大后天", 3), ("后天", 2), ("明天", 1), ("今天", 0), ("tomorrow", 1), ("today", 0))
-_BEIJING = dt.timezone(dt.timedelta(hours=8))
+_QUESTION = re.compile(
+    r"[?？]|[吗呢]$|怎么样|怎么办|多少钱|什么|^(?:怎么|为啥|哪|谁)|^(?:what|how|why|where|who|when|can|could|do|does|is|are)\b",
+    re.IGNORECASE,
+)
+
+
+def read_reply(text: str, *, at_ms: int, timezone: str | None, wants_goal: bool) -> dict[str, str]:
+    """As `suggest`, for a reply: it may change what was said, complain of it, or name the goal that is asked for.
+
+    `wants_goal`: no goal is known yet, so that a few words which are nothing else are the goal.
+    """
+    clauses, asks = _clauses(text), _QUESTION.search(simplified(text.strip())) is not None
+    found = suggest(text, at_ms=at_ms, timezone=timezone) if not asks else {}
+    if not asks and "dueDate" not in found:
+        found |= _bare_day(clauses, at_ms, timezone)
+    goal = _goal(clauses, (_CHANGED_GOAL, _CHANGED_GOAL_EN))
+    if goal is not None and "dueDate" not in found:
+        found.setdefault("goal", goal)
+    complaints = [each for each in clauses if _REPLIED_CONSTRAINT.search(simplified(each))] if not asks else []
+    if complaints:
+        found.setdefault("constraints", _joined(complaints)[:_MAX_CONSTRAINTS])
+    if found or asks or not wants_goal or len(clauses) != 1 or courtesy(text) is not None:
+        return found
+    bare = text.strip()
+    is_goal = 2 <= len(bare) <= _SHORT_GOAL and bare.strip("0123456789 ") != ""
+    return {"goal": bare} if is_goal else {}
+
+
+def merged(known: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    """What is known once `said` is said. Constraints add up; a budget takes the place of the one before."""
+    both = {**known, **said}
+    if "constraints" in known and "constraints" in said:
+        new = _BETWEEN.split(said["constraints"])
+        has_budget = any(_BUDGET.match(simplified(each)) for each in new)
+        old = [each for each in _BETWEEN.split(known["constraints"]) if each not in new]
+        kept = [each for each in old if not (has_budget and _BUDGET.match(simplified(each)))]
+        both["constraints"] = _joined([*kept, *new])[-_MAX_KNOWN:]
+    return both
 
 
 def suggest(text: str, *, at_ms: int, timezone: str | None) -> dict[str, str]:
     """Field name → value for what `text` says, seen at `at_ms` in the person's `timezone` (else Beijing's)."""
     text = text[:_READ_CHARACTERS]
-    clauses = [clause.strip() for clause in _CLAUSE_END.split(text) if clause.strip()]
-    due = _due_date(text, _day(at_ms, timezone))
+    clauses = _clauses(text)
+    today = day_of(at_ms, timezone)
+    due = find_date(text, today) if today is not None else None
+    limits = _joined([clause for clause in clauses if _CONSTRAINT.match(simplified(clause))])
     found = {
-        "goal": _goal(clauses),
+        "goal": _goal(clauses, (_STATED_GOAL, _ASKED_GOAL, _ASKED_GOAL_EN)),
         "dueDate": due.isoformat() if due is not None else None,
-        "constraints": "；".join(clause for clause in clauses if _CONSTRAINT.match(clause))[:_MAX_CONSTRAINTS],
+        "constraints": limits[:_MAX_CONSTRAINTS],
     }
     return {name: value for name, value in found.items() if value}
 
 
-def _goal(clauses: list[str]) -> str | None:
-    for form in (_STATED_GOAL, _ASKED_GOAL, _ASKED_GOAL_EN):
+def _bare_day(clauses: Sequence[str], at_ms: int, timezone: str | None) -> dict[str, str]:
+    """A clause that is a day and nothing else: "周五", "15号"."""
+    today = day_of(at_ms, timezone)
+    days = (read_date(clause, today) for clause in clauses) if today is not None else ()
+    return next(({"dueDate": day.isoformat()} for day in days if day is not None), {})
+
+
+def _joined(clauses: Sequence[str]) -> str:
+    return ("; " if all(each.isascii() for each in clauses) else "；").join(clauses)
+
+
+def _clauses(text: str) -> list[str]:
+    return [clause.strip() for clause in _CLAUSE_END.split(text[:_READ_CHARACTERS]) if clause.strip()]
+
+
+def _goal(clauses: Sequence[str], forms: Sequence[re.Pattern[str]]) -> str | None:
+    for form in forms:
         for clause in clauses:
-            match = form.match(clause)
-            goal = match["goal"].strip(" .").removesuffix("的计划") if match is not None else ""
-            if len(goal) > 1 and _EMPTY_GOAL.fullmatch(goal) is None:
+            match = form.match(simplified(clause))  # as long as the clause: what is kept is what was written
+            goal = clause[match.start("goal") : match.end("goal")].strip(" .") if match is not None else ""
+            goal = _A_PLAN_OF.sub("", _PLEASE.sub("", goal.rstrip("吧呗")))
+            if len(goal) > 1 and _EMPTY_GOAL.fullmatch(simplified(goal)) is None:
                 return goal[:_MAX_GOAL].strip()
     return None
-
-
-def _due_date(text: str, today: dt.date | None) -> dt.date | None:
-    if match := _FULL_DATE.search(text):
-        return _date(*(int(part) for part in match.groups()))
-    if today is None:
-        return None
-    if match := _MONTH_AND_DAY.search(text):
-        month, day = int(match[1]), int(match[2])
-        this_year = _date(today.year, month, day)
-        return this_year if this_year is None or this_year >= today else _date(today.year + 1, month, day)
-    if match := _DAYS_FROM_NOW.search(text):
-        return _days_after(today, int(match[1] or match[2]))
-    lowered = text.lower()
-    return next((_days_after(today, days) for name, days in _NAMED_DAYS if name in lowered), None)
-
-
-def _date(year: int, month: int, day: int) -> dt.date | None:
-    try:
-        return dt.date(year, month, day)
-    except ValueError:
-        return None
-
-
-def _days_after(today: dt.date, days: int) -> dt.date | None:
-    try:
-        return today + dt.timedelta(days=days)
-    except OverflowError:
-        return None
-
-
-def _day(at_ms: int, timezone: str | None) -> dt.date | None:
-    """The person's calendar day, None for a clock that is no date."""
-    try:
-        return dt.datetime.fromtimestamp(at_ms / 1000, _zone(timezone)).date()
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def _zone(name: str | None) -> dt.tzinfo:
-    try:
-        return ZoneInfo(name) if name else _BEIJING
-    except (KeyError, ValueError, OSError):  # unknown, no name at all, or a directory of the database
-        return _BEIJING

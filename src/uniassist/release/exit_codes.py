@@ -37,7 +37,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.TRIGGER_HELD: "a trigger fired and is held",
     ExitCode.LOCKED: "somebody else is at it",
     ExitCode.UNFINISHED: "an unfinished run is there",
-    ExitCode.STALE: "the plan is stale, or something drifted",
+    ExitCode.STALE: "the plan is stale, something drifted, or a port is taken",
     ExitCode.DRILL: "the drill failed",
     ExitCode.INCONCLUSIVE: "inconclusive, or a step was skipped",
     ExitCode.INTERRUPTED: "interrupted",

@@ -1,6 +1,7 @@
 """Settings: one table of variables, one strict reader, one dataclass for each service."""
 
-from uniassist.settings.reader import Reader, Secret, is_placeholder, mask_url
+from uniassist.settings.masking import mask_url
+from uniassist.settings.reader import Reader, Secret, is_placeholder
 from uniassist.settings.services import (
     AdapterWechatSettings,
     GatewaySettings,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from uniassist.settings.variables import GROUPS, Variable
+from uniassist.settings.variable import Variable
+from uniassist.settings.variables import GROUPS
 
 _HEAD = """\
 # UniAssist, staging. Copy this file, replace what is marked, and load it:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from uniassist.errors import SettingsError
-from uniassist.settings.variables import VARIABLES, Variable
+from uniassist.settings import postgres_url, redis_url
+from uniassist.settings.masking import MASK, mask_url
+from uniassist.settings.urls import raw_character
+from uniassist.settings.variable import Variable
+from uniassist.settings.variables import VARIABLES
 
 # `.example` is reserved for documentation (RFC 2606), so no real host ends in it.
 _PLACEHOLDER = re.compile(
@@ -15,6 +19,8 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _MIN_SECRET_LENGTH = 16
+_MANY_HOSTS = 16
+_LONGEST_SHOWN = 15  # a longer value could be a secret that belongs to another variable
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -47,15 +53,6 @@ class Secret:
 def is_placeholder(value: str) -> bool:
     """Whether an operator forgot to replace an example's value."""
     return _PLACEHOLDER.search(value.strip()) is not None
-
-
-def mask_url(url: str) -> str:
-    """The URL with its password, if any, as ***."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()
 
 
 class Reader:
@@ -135,6 +132,13 @@ class Reader:
     def items(self, name: str) -> list[str]:
         return [item.strip() for item in (self.optional(name) or "").split(",") if item.strip()]
 
+    def chosen_items(self, name: str) -> list[str]:
+        """One or more of the variable's choices."""
+        variable, items = VARIABLES[name], self.items(name)
+        if not items or not set(items) <= set(variable.choices):
+            raise self._unparsable(variable, self.optional(name) or "")
+        return items
+
     def optional_http_url(self, name: str) -> str | None:
         value = self.optional(name)
         return None if value is None else self._url(name, value, ("http", "https")).rstrip("/")
@@ -143,18 +147,30 @@ class Reader:
         return self._url(name, self.text(name), ("http", "https")).rstrip("/")
 
     def database_url(self) -> Secret:
-        return Secret(self._url("DATABASE_URL", self.text("DATABASE_URL"), ("postgresql", "postgres")))
+        schemes = ("postgresql", "postgres")
+        value = self._url("DATABASE_URL", self.text("DATABASE_URL"), schemes, hosts=_MANY_HOSTS)
+        postgres_url.parsed(value)
+        return Secret(value)
 
     def redis_url(self) -> Secret:
-        return Secret(self._url("REDIS_URL", self.text("REDIS_URL"), ("redis", "rediss", "unix")))
+        value = self.text("REDIS_URL")
+        many = _MANY_HOSTS if value.partition(":")[0] in redis_url.SENTINEL_SCHEMES else 1
+        self._url("REDIS_URL", value, redis_url.SCHEMES, hosts=many)
+        redis_url.parsed(value)
+        return Secret(value)
 
-    def _url(self, name: str, value: str, schemes: tuple[str, ...]) -> str:
+    def _url(self, name: str, value: str, schemes: tuple[str, ...], *, hosts: int = 1) -> str:
+        """`hosts`: how many there may be, separated by commas."""
+        if raw := raw_character(value):
+            raise SettingsError(f"{name}: its password has a raw {raw}; write it as {quote(raw, safe='')}")
         try:
             parts = urlsplit(value)
-            port_is_readable = parts.port is None or parts.port > 0
+            addresses = parts.netloc.rpartition("@")[2].split(",")
+            ports = [urlsplit(f"//{address}").port for address in addresses]
         except ValueError:
             raise self._unparsable(VARIABLES[name], value) from None
-        if parts.scheme not in schemes or not (parts.netloc or parts.path) or not port_is_readable:
+        is_readable = len(addresses) <= hosts and all(port is None or port > 0 for port in ports)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path) or not is_readable:
             raise self._unparsable(VARIABLES[name], value)
         return value
 
@@ -166,5 +182,9 @@ class Reader:
 
     @staticmethod
     def _unparsable(variable: Variable, value: str) -> SettingsError:
-        shown = "***" if variable.secret else repr(value)
+        if variable.kind == "url" and not variable.secret:
+            shown = repr(mask_url(value))
+        else:
+            is_long = len(value) > _LONGEST_SHOWN and not value.isdigit()
+            shown = MASK if variable.secret or is_long else repr(value)
         return SettingsError(f"{variable.name}: expected {variable.expected()}, got {shown}")

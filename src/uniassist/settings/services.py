@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from uniassist.errors import SettingsError
+from uniassist.settings.app_auth import AppAuthSettings
 from uniassist.settings.reader import Reader, Secret
+from uniassist.settings.variables import PLAN_TOKEN
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -18,6 +20,7 @@ class ServiceSettings:
     """What every service needs. `port_variable` is the variable to name when the port is taken.
 
     `instance`, `env_digest` None: no release tool started it. `traces`: an exporter of spans is configured.
+    `bodies_bytes`: of all bodies that arrive at a time.
     """
 
     env: str
@@ -29,6 +32,7 @@ class ServiceSettings:
     port: int
     port_variable: str
     traces: bool
+    bodies_bytes: int
 
     @classmethod
     def read(cls, reader: Reader, port_variable: str) -> ServiceSettings:
@@ -46,6 +50,7 @@ class ServiceSettings:
             port=own_port if own_port is not None else reader.integer(port_variable),
             port_variable="PORT" if own_port is not None else port_variable,
             traces=_traces(reader),
+            bodies_bytes=reader.integer("UNIASSIST_BODIES_MIB") * 1024 * 1024,
         )
 
 
@@ -69,6 +74,8 @@ class StreamSettings:
     consumer: str
     block_ms: int
     batch_size: int
+    others_max_age_seconds: int
+    others_max_entries: int
 
     @classmethod
     def read(cls, reader: Reader, port: int) -> StreamSettings:
@@ -80,12 +87,37 @@ class StreamSettings:
             consumer=reader.optional("UNIASSIST_STREAM_CONSUMER") or f"{socket.gethostname()}-{port}",
             block_ms=reader.integer("STREAM_CONSUMER_BLOCK_MS"),
             batch_size=reader.integer("STREAM_CONSUMER_BATCH_SIZE"),
+            others_max_age_seconds=reader.integer("STREAM_OTHERS_MAX_AGE_SECONDS"),
+            others_max_entries=reader.integer("STREAM_OTHERS_MAX_ENTRIES"),
+        )
+
+
+@dataclass(frozen=True)
+class BoundsSettings:
+    """Of one user or one address; 0: no limit. `rate` a second, `day_bytes` a day, `hour_sessions` an hour."""
+
+    rate: int
+    streams: int
+    day_bytes: int
+    hour_sessions: int
+
+    @classmethod
+    def read(cls, reader: Reader, whose: str) -> BoundsSettings:
+        return cls(
+            rate=reader.integer(f"GATEWAY_RATE_LIMIT_PER_{whose}"),
+            streams=reader.integer(f"GATEWAY_STREAMS_PER_{whose}"),
+            day_bytes=reader.integer(f"GATEWAY_DAY_MIB_PER_{whose}") * 1024 * 1024,
+            hour_sessions=reader.integer(f"GATEWAY_HOUR_SESSIONS_PER_{whose}"),
         )
 
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """`app_jwt_key` None: apps need no token. `rate_limit_per_user` in inputs a second, 0: none."""
+    """`app_auth` None: apps need no token. `unknown_streams`: of sessions that don't exist yet.
+
+    `signatures`: the forms that are taken. `cors_loopback`: pages of this machine may call.
+    `plan_token`: what provider-plan is shown; None: nothing.
+    """
 
     service: ServiceSettings
     database_url: Secret
@@ -95,44 +127,49 @@ class GatewaySettings:
     plan_base_url: str | None
     providers_file: str | None
     cors_origins: list[str]
+    cors_loopback: bool
+    signatures: list[str]
+    plan_token: Secret | None
     ingest_queue_size: int
     outbox_max_attempts: int
     provider_timeout_ms: int
-    rate_limit_per_user: int
-    app_jwt_key: Secret | None
-    app_jwt_issuer: str | None
-    app_jwt_audience: str | None
+    of_user: BoundsSettings
+    of_address: BoundsSettings
+    unknown_streams: int
+    trusted_proxies: list[str]
+    app_auth: AppAuthSettings | None
     streams: StreamSettings
+    operator_token: Secret | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> GatewaySettings:
         reader = Reader(environ)
         service = ServiceSettings.read(reader, "GATEWAY_PORT")
         previous = reader.optional_secret("UNIASSIST_ADAPTER_SECRET_PREVIOUS")
+        plan_base_url = reader.optional_http_url("UNIASSIST_PLAN_PROVIDER_BASE_URL")
         return cls(
             service=service,
             database_url=reader.database_url(),
             redis_url=reader.redis_url(),
             adapter_secrets=(reader.secret("UNIASSIST_ADAPTER_SECRET"), *((previous,) if previous else ())),
             provider_context_token=reader.secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),
-            plan_base_url=reader.optional_http_url("UNIASSIST_PLAN_PROVIDER_BASE_URL"),
+            plan_base_url=plan_base_url,
             providers_file=reader.optional("UNIASSIST_PROVIDERS_FILE"),
             cors_origins=reader.items("UNIASSIST_CORS_ORIGINS"),
+            cors_loopback=reader.env == "dev" and not reader.items("UNIASSIST_CORS_ORIGINS"),
+            signatures=reader.chosen_items("UNIASSIST_SIGNATURES"),
+            plan_token=_plan_token(reader, is_called=plan_base_url is not None),
             ingest_queue_size=reader.integer("GATEWAY_INGEST_QUEUE_SIZE"),
             outbox_max_attempts=reader.integer("OUTBOX_MAX_ATTEMPTS"),
             provider_timeout_ms=reader.integer("GATEWAY_PROVIDER_TIMEOUT_MS"),
-            rate_limit_per_user=reader.integer("GATEWAY_RATE_LIMIT_PER_USER"),
-            app_jwt_key=_app_jwt_key(reader),
-            app_jwt_issuer=reader.optional("UNIASSIST_APP_JWT_ISSUER"),
-            app_jwt_audience=reader.optional("UNIASSIST_APP_JWT_AUDIENCE"),
+            of_user=BoundsSettings.read(reader, "USER"),
+            of_address=BoundsSettings.read(reader, "ADDRESS"),
+            unknown_streams=reader.integer("GATEWAY_UNKNOWN_STREAMS"),
+            trusted_proxies=reader.items("GATEWAY_TRUSTED_PROXIES"),
+            app_auth=AppAuthSettings.read(reader),
             streams=StreamSettings.read(reader, service.port),
+            operator_token=reader.optional_secret("UNIASSIST_OPERATOR_TOKEN"),
         )
-
-
-def _app_jwt_key(reader: Reader) -> Secret | None:
-    """None: app authentication is off, which outside dev and test must be said."""
-    said = reader.choice("UNIASSIST_APP_AUTH") if reader.strict or reader.optional("UNIASSIST_APP_AUTH") else "off"
-    return reader.secret("UNIASSIST_APP_JWT_KEY") if said == "jwt" else None
 
 
 @dataclass(frozen=True)
@@ -163,6 +200,8 @@ class WorkerSettings:
     redis_url: Secret
     streams: StreamSettings
     outbox: OutboxSettings
+    session_days: int
+    timeline_days: int
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> WorkerSettings:
@@ -174,21 +213,37 @@ class WorkerSettings:
             redis_url=reader.redis_url(),
             streams=StreamSettings.read(reader, service.port),
             outbox=OutboxSettings.read(reader),
+            session_days=reader.integer("RETENTION_SESSION_DAYS"),
+            timeline_days=reader.integer("RETENTION_TIMELINE_DAYS"),
         )
 
 
 @dataclass(frozen=True)
 class ProviderPlanSettings:
+    """`token`: what the gateway shows with each call; None: anybody may call."""
+
     service: ServiceSettings
+    token: Secret | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> ProviderPlanSettings:
-        return cls(service=ServiceSettings.read(Reader(environ), "PROVIDER_PLAN_PORT"))
+        reader = Reader(environ)
+        return cls(
+            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT"), token=_plan_token(reader, is_called=True)
+        )
+
+
+def _plan_token(reader: Reader, *, is_called: bool) -> Secret | None:
+    """Needed outside dev and test, where provider-plan is called."""
+    return reader.secret(PLAN_TOKEN) if reader.strict and is_called else reader.optional_secret(PLAN_TOKEN)
 
 
 @dataclass(frozen=True)
 class WechatAccountSettings:
-    """What the account itself is set up with; each is checked on its own by `uniassist wechat check`."""
+    """What the account itself is set up with, as `uniassist wechat check` looks at it too.
+
+    `encoding_aes_key` None means plain mode; without `app_id` or `app_secret`, passive replies only.
+    """
 
     token: Secret
     app_id: str | None
@@ -198,7 +253,10 @@ class WechatAccountSettings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> WechatAccountSettings:
-        reader = Reader(environ)
+        return cls.read(Reader(environ))
+
+    @classmethod
+    def read(cls, reader: Reader) -> WechatAccountSettings:
         return cls(
             token=reader.secret("WECHAT_TOKEN"),
             app_id=reader.optional("WECHAT_APP_ID"),
@@ -210,25 +268,20 @@ class WechatAccountSettings:
 
 @dataclass(frozen=True)
 class AdapterWechatSettings:
-    """`encoding_aes_key` None means plain mode; without `app_id` or `app_secret`, passive replies only."""
-
     service: ServiceSettings
     database_url: Secret
     redis_url: Secret
     streams: StreamSettings
+    account: WechatAccountSettings
     gateway_url: str
     adapter_secret: Secret
     provider_context_token: Secret
-    token: Secret
-    app_id: str | None
-    app_secret: Secret | None
-    encoding_aes_key: Secret | None
-    api_base_url: str
     json_entrance: bool
     ai_mark: bool
     text_bytes: int
     media_dir: str
     media_days: int
+    media_hosts: list[str]
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> AdapterWechatSettings:
@@ -240,17 +293,14 @@ class AdapterWechatSettings:
             database_url=reader.database_url(),
             redis_url=reader.redis_url(),
             streams=StreamSettings.read(reader, service.port),
+            account=WechatAccountSettings.read(reader),
             gateway_url=reader.http_url("GATEWAY_URL"),
             adapter_secret=reader.secret("UNIASSIST_ADAPTER_SECRET"),
             provider_context_token=reader.secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),
-            token=reader.secret("WECHAT_TOKEN"),
-            app_id=reader.optional("WECHAT_APP_ID"),
-            app_secret=reader.optional_secret("WECHAT_APP_SECRET"),
-            encoding_aes_key=reader.optional_secret("WECHAT_ENCODING_AES_KEY"),
-            api_base_url=reader.http_url("WECHAT_API_BASE_URL"),
             json_entrance=entrance if entrance is not None else not reader.strict,
             ai_mark=reader.optional_boolean("WECHAT_AI_MARK") or False,
             text_bytes=reader.integer("WECHAT_TEXT_BYTES"),
             media_dir=reader.text("WECHAT_MEDIA_DIR"),
             media_days=reader.integer("WECHAT_MEDIA_DAYS"),
+            media_hosts=reader.items("WECHAT_MEDIA_HOSTS"),
         )

@@ -5,64 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from uniassist.settings.bounds_variables import BOUNDS
+from uniassist.settings.variable import Variable, VariableGroup, count, port, secret, url
 
-Kind = Literal["text", "integer", "boolean", "url", "choice", "list"]
-Need = Literal["required", "optional"]
+# Secrets that a providers file names: `token_env`, `access_token_env`.
+PROVIDER_TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
+PLAN_TOKEN = f"{PROVIDER_TOKEN_PREFIX}PLAN"
 
-
-@dataclass(frozen=True)
-class Variable:
-    """`default` is text as an operator would write it; None: no default. `need` is what staging asks for."""
-
-    name: str
-    kind: Kind
-    meaning: str
-    default: str | None = None
-    need: Need = "optional"
-    secret: bool = False
-    choices: tuple[str, ...] = ()
-    low: int | None = None
-    high: int | None = None
-    example: str | None = None
-
-    def expected(self) -> str:
-        if self.kind == "choice":
-            return "one of " + ", ".join(self.choices)
-        if self.kind == "integer":
-            return f"an integer from {self.low} to {self.high}"
-        if self.kind == "boolean":
-            return "true or false"
-        if self.kind == "url":
-            return "a URL such as " + (self.example or "http://127.0.0.1:8787")
-        return "some text"
-
-
-@dataclass(frozen=True)
-class Group:
-    title: str
-    variables: tuple[Variable, ...]
-
-
-def _port(name: str, default: str, whose: str) -> Variable:
-    return Variable(name, "integer", f"Port of {whose}.", default, low=1, high=65535)
-
-
-def _count(name: str, default: str, meaning: str, low: int, high: int) -> Variable:
-    return Variable(name, "integer", meaning, default, low=low, high=high)
-
-
-def _secret(name: str, meaning: str, need: Need = "required") -> Variable:
-    return Variable(name, "text", meaning, need=need, secret=True)
-
-
-def _url(name: str, meaning: str, example: str, default: str | None = None, need: Need = "optional") -> Variable:
-    return Variable(name, "url", meaning, default, need=need, example=example)
-
-
-GROUPS: tuple[Group, ...] = (
-    Group(
+GROUPS: tuple[VariableGroup, ...] = (
+    VariableGroup(
         "Where it runs",
         (
             Variable(
@@ -87,13 +38,20 @@ GROUPS: tuple[Group, ...] = (
             Variable(
                 "PORT", "integer", "Overrides the port of the one service started with it.", low=1, high=65535
             ),
-            _port("GATEWAY_PORT", "8787", "the gateway"),
-            _port("ADAPTER_WECHAT_PORT", "8788", "adapter-wechat"),
-            _port("WORKER_PORT", "8789", "the worker's health and metrics"),
-            _port("PROVIDER_PLAN_PORT", "8890", "provider-plan"),
+            count(
+                "UNIASSIST_BODIES_MIB",
+                "64",
+                "What the bodies that arrive at a service may take at a time, all of them, in MiB; beyond it 503.",
+                2,
+                65_536,
+            ),
+            port("GATEWAY_PORT", "8787", "the gateway"),
+            port("ADAPTER_WECHAT_PORT", "8788", "adapter-wechat"),
+            port("WORKER_PORT", "8789", "the worker's health and metrics"),
+            port("PROVIDER_PLAN_PORT", "8890", "provider-plan"),
         ),
     ),
-    Group(
+    VariableGroup(
         "Postgres and Redis (either missing under `uniassist up`: an embedded server)",
         (
             Variable(
@@ -114,32 +72,49 @@ GROUPS: tuple[Group, ...] = (
             ),
         ),
     ),
-    Group(
+    VariableGroup(
         "Gateway",
         (
-            _secret("UNIASSIST_ADAPTER_SECRET", "Signs what channel adapters send to the gateway."),
-            _secret(
+            secret("UNIASSIST_ADAPTER_SECRET", "Signs what channel adapters send to the gateway."),
+            secret(
                 "UNIASSIST_ADAPTER_SECRET_PREVIOUS",
                 "While a secret is being changed: the old one, still accepted.",
                 need="optional",
             ),
-            _secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN", "Bearer token of providers: context:read, events:write."),
-            _url(
+            secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN", "Bearer token of providers: context:read, events:write."),
+            url(
                 "UNIASSIST_PLAN_PROVIDER_BASE_URL",
                 "Where the gateway calls provider-plan; empty: plan routes, but is not connected.",
                 "http://provider-plan.staging.example:8890",
                 need="required",
             ),
+            secret(
+                PLAN_TOKEN,
+                "Bearer token that the gateway shows to provider-plan, which outside dev and test takes no call "
+                "without.",
+            ),
             Variable("UNIASSIST_PROVIDERS_FILE", "text", "Providers file (TOML); empty: the one in the package."),
-            Variable("UNIASSIST_CORS_ORIGINS", "list", "Origins of browsers, comma-separated; * for all.", "*"),
-            _count(
+            Variable(
+                "UNIASSIST_CORS_ORIGINS",
+                "list",
+                "Origins whose pages may call, comma-separated; * for all. Empty: in dev this machine's, else "
+                "none.",
+            ),
+            Variable(
+                "UNIASSIST_SIGNATURES",
+                "list",
+                "Forms of signatures that are taken, comma-separated: 2 signs method, path and query too, webhooks "
+                "is Standard Webhooks, 1 is for channels that know no other.",
+                "1,2,webhooks",
+                choices=("1", "2", "webhooks"),
+            ),
+            count(
                 "GATEWAY_INGEST_QUEUE_SIZE",
                 "2000",
                 "Inputs waiting for a commit before the gateway answers 503.",
                 1,
                 1_000_000,
             ),
-            _count("GATEWAY_RATE_LIMIT_PER_USER", "200", "Inputs a second of one user; 0: no limit.", 0, 1_000_000),
             Variable(
                 "UNIASSIST_APP_AUTH",
                 "choice",
@@ -148,17 +123,44 @@ GROUPS: tuple[Group, ...] = (
                 need="required",
                 choices=("off", "jwt"),
             ),
-            _secret(
+            secret(
                 "UNIASSIST_APP_JWT_KEY",
                 "With jwt: the public key in PEM, or the shared secret, that app tokens are checked with.",
                 need="optional",
             ),
+            secret(
+                "UNIASSIST_APP_JWT_KEY_PREVIOUS",
+                "While the key is being changed: the other one, taken as well.",
+                need="optional",
+            ),
+            Variable(
+                "UNIASSIST_APP_JWT_JWKS",
+                "text",
+                "With jwt: a JSON Web Key Set, as a file's path or an https URL, beside the key or instead of it.",
+                secret=True,
+            ),
+            Variable(
+                "UNIASSIST_APP_JWT_USER_CLAIM", "text", "With jwt: the claim that every userId must equal.", "sub"
+            ),
+            count(
+                "UNIASSIST_APP_JWT_MAX_HOURS",
+                "8784",
+                "With jwt: a token whose exp is further off is refused; 0: no limit.",
+                0,
+                1_000_000,
+            ),
             Variable("UNIASSIST_APP_JWT_ISSUER", "text", "With jwt: the iss that tokens must have; empty: any."),
             Variable("UNIASSIST_APP_JWT_AUDIENCE", "text", "With jwt: the aud that tokens must have; empty: any."),
-            _count("GATEWAY_PROVIDER_TIMEOUT_MS", "8000", "Deadline of one provider call.", 100, 120_000),
+            count("GATEWAY_PROVIDER_TIMEOUT_MS", "8000", "Deadline of one provider call.", 100, 120_000),
+            secret(
+                "UNIASSIST_OPERATOR_TOKEN",
+                "Bearer token of POST /v0/operator/…: a user's data exported and erased; empty: no such calls.",
+                need="optional",
+            ),
         ),
     ),
-    Group(
+    BOUNDS,
+    VariableGroup(
         "Streams",
         (
             Variable(
@@ -171,25 +173,54 @@ GROUPS: tuple[Group, ...] = (
                 "text",
                 "Consumer name; must be stable and the worker's own. Empty: from the host's name and the port.",
             ),
-            _count("STREAM_CONSUMER_BLOCK_MS", "2000", "Longest wait of one group read.", 10, 60_000),
-            _count("STREAM_CONSUMER_BATCH_SIZE", "500", "Entries in one group read.", 1, 10_000),
+            count("STREAM_CONSUMER_BLOCK_MS", "2000", "Longest wait of one group read.", 10, 60_000),
+            count("STREAM_CONSUMER_BATCH_SIZE", "500", "Entries in one group read.", 1, 10_000),
+            count(
+                "STREAM_OTHERS_MAX_AGE_SECONDS",
+                "86400",
+                "An entry is kept this long for consumer groups that aren't ours; 0: until they acknowledge it.",
+                0,
+                31_536_000,
+            ),
+            count(
+                "STREAM_OTHERS_MAX_ENTRIES",
+                "100000",
+                "Entries on the global stream above which those that only such groups wait for go; 0: no limit.",
+                0,
+                1_000_000_000,
+            ),
         ),
     ),
-    Group(
+    VariableGroup(
         "Outbox",
         (
-            _count("OUTBOX_POLL_MS", "1000", "Backstop poll; delivery itself is woken by a hint.", 10, 60_000),
-            _count("OUTBOX_BATCH_SIZE", "500", "Events in one claim.", 1, 10_000),
-            _count("OUTBOX_MAX_ATTEMPTS", "12", "Attempts before an event is a dead letter.", 1, 1_000),
-            _count("OUTBOX_BACKOFF_BASE_MS", "1000", "First backoff; doubles with each attempt.", 1, 3_600_000),
-            _count("OUTBOX_BACKOFF_MAX_MS", "300000", "Longest backoff.", 1, 86_400_000),
-            _count("OUTBOX_RETENTION_HOURS", "168", "Consumed rows are kept this long; 0: for ever.", 0, 87_600),
+            count("OUTBOX_POLL_MS", "1000", "Backstop poll; delivery itself is woken by a hint.", 10, 60_000),
+            count("OUTBOX_BATCH_SIZE", "500", "Events in one claim.", 1, 10_000),
+            count("OUTBOX_MAX_ATTEMPTS", "12", "Attempts before an event is a dead letter.", 1, 1_000),
+            count("OUTBOX_BACKOFF_BASE_MS", "1000", "First backoff; doubles with each attempt.", 1, 3_600_000),
+            count("OUTBOX_BACKOFF_MAX_MS", "300000", "Longest backoff.", 1, 86_400_000),
+            count(
+                "RETENTION_SESSION_DAYS",
+                "730",
+                "A session goes with its timeline and runs so many days after its last activity, once all of it is "
+                "delivered; 0: never.",
+                0,
+                36_500,
+            ),
+            count(
+                "RETENTION_TIMELINE_DAYS",
+                "730",
+                "Events and runs of sessions in use go after so many days, once they are delivered; 0: never.",
+                0,
+                36_500,
+            ),
+            count("OUTBOX_RETENTION_HOURS", "168", "Consumed rows are kept this long; 0: for ever.", 0, 87_600),
         ),
     ),
-    Group(
+    VariableGroup(
         "adapter-wechat",
         (
-            _url(
+            url(
                 "GATEWAY_URL",
                 "Where adapter-wechat finds the gateway.",
                 "http://gateway.staging.example:8787",
@@ -197,14 +228,14 @@ GROUPS: tuple[Group, ...] = (
                 need="required",
             ),
             Variable("WECHAT_APP_ID", "text", "App id of the Official Account."),
-            _secret(
+            secret(
                 "WECHAT_APP_SECRET",
                 "App secret of the Official Account; empty: passive replies only.",
                 need="optional",
             ),
-            _secret("WECHAT_TOKEN", "Token of the Official Account's server configuration."),
-            _secret("WECHAT_ENCODING_AES_KEY", "43 characters; empty: plain mode.", need="optional"),
-            _url(
+            secret("WECHAT_TOKEN", "Token of the Official Account's server configuration."),
+            secret("WECHAT_ENCODING_AES_KEY", "43 characters; empty: plain mode.", need="optional"),
+            url(
                 "WECHAT_API_BASE_URL",
                 "Base URL of the platform's API.",
                 "http://127.0.0.1:9000",
@@ -216,7 +247,7 @@ GROUPS: tuple[Group, ...] = (
                 "The unsigned JSON test entrance; empty: on in dev and test, off elsewhere.",
             ),
             Variable("WECHAT_AI_MARK", "boolean", "Mark messages as written by a machine.", "false"),
-            _count(
+            count(
                 "WECHAT_TEXT_BYTES",
                 "2000",
                 "Longest text of one message, in bytes of UTF-8; longer ones are sent in pieces.",
@@ -230,23 +261,30 @@ GROUPS: tuple[Group, ...] = (
                 "knows, such as s3://bucket/wechat with s3fs installed.",
                 ".uniassist/wechat-media",
             ),
-            _count("WECHAT_MEDIA_DAYS", "30", "Media are deleted after so many days; 0: kept for ever.", 0, 36_500),
+            Variable(
+                "WECHAT_MEDIA_HOSTS",
+                "list",
+                "Hosts that videos are fetched from when the platform names one: host, *.host, with :port where it "
+                "isn't the scheme's own. Their addresses have to be public. The API's own origin always.",
+                "*.weixin.qq.com,*.tc.qq.com,*.wx.qq.com",
+            ),
+            count("WECHAT_MEDIA_DAYS", "30", "Media are deleted after so many days; 0: kept for ever.", 0, 36_500),
         ),
     ),
-    Group(
+    VariableGroup(
         "Traces (OpenTelemetry; the SDK reads its other OTEL_ variables too)",
         (
-            _url(
+            url(
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 "A collector that takes OTLP over HTTP; empty: no spans are recorded.",
                 "http://collector.staging.example:4318",
             ),
-            _url(
+            url(
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
                 "The whole URL for spans, where it isn't the endpoint with /v1/traces.",
                 "http://collector.staging.example:4318/v1/traces",
             ),
-            _secret("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: name=value,…", need="optional"),
+            secret("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: name=value,…", need="optional"),
             Variable(
                 "OTEL_EXPORTER_OTLP_PROTOCOL",
                 "choice",
@@ -258,36 +296,36 @@ GROUPS: tuple[Group, ...] = (
             Variable("OTEL_SDK_DISABLED", "boolean", "true: no spans.", "false"),
         ),
     ),
-    Group(
+    VariableGroup(
         "Post-release verification",
         (
-            _url(
+            url(
                 "STAGING_GATEWAY_BASE_URL",
                 "The gateway, as the verifier reaches it.",
                 "http://gateway.staging.example:8787",
             ),
-            _url(
+            url(
                 "STAGING_PROVIDER_PLAN_BASE_URL",
                 "provider-plan, as the verifier reaches it.",
                 "http://provider-plan.staging.example:8890",
             ),
-            _url(
+            url(
                 "STAGING_ADAPTER_WECHAT_BASE_URL",
                 "adapter-wechat, as the verifier reaches it.",
                 "http://adapter-wechat.staging.example:8788",
             ),
-            _url("STAGING_WORKER_BASE_URL", "The worker's health; optional.", "http://worker.staging.example:8789"),
-            _secret("STAGING_CONTEXT_TOKEN", "Token for the context API check; optional.", need="optional"),
-            _secret("STAGING_APP_TOKEN", "App token when app authentication is on; optional.", need="optional"),
-            _count("STAGING_VERIFY_TIMEOUT_MS", "30000", "Deadline of the whole verification.", 1000, 600_000),
-            _secret(
+            url("STAGING_WORKER_BASE_URL", "The worker's health; optional.", "http://worker.staging.example:8789"),
+            secret("STAGING_CONTEXT_TOKEN", "Token for the context API check; optional.", need="optional"),
+            secret("STAGING_APP_TOKEN", "App token when app authentication is on; optional.", need="optional"),
+            count("STAGING_VERIFY_TIMEOUT_MS", "30000", "Deadline of the whole verification.", 1000, 600_000),
+            secret(
                 "STAGING_ALERT_COMMAND",
                 "Run by a shell for every alert of a release watch, with the alert as JSON on its standard input.",
                 need="optional",
             ),
         ),
     ),
-    Group(
+    VariableGroup(
         "Worker reliability drill",
         (
             Variable(
@@ -296,7 +334,7 @@ GROUPS: tuple[Group, ...] = (
                 "live injects faults into DATABASE_URL and REDIS_URL; unset never means live.",
                 choices=("simulate", "live"),
             ),
-            _count("WORKER_DRILL_TIMEOUT_MS", "45000", "Deadline of each step.", 1000, 600_000),
+            count("WORKER_DRILL_TIMEOUT_MS", "45000", "Deadline of each step.", 1000, 600_000),
             Variable("WORKER_DRILL_ENABLE_NOGROUP", "boolean", "Destroy the consumer group once.", "true"),
             Variable(
                 "WORKER_DRILL_OUTPUT_PATH",
@@ -308,7 +346,5 @@ GROUPS: tuple[Group, ...] = (
     ),
 )
 
-# Secrets that a providers file names: `token_env`, `access_token_env`.
-PROVIDER_TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for group in GROUPS for variable in group.variables}

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-import asyncpg
-
-from uniassist.errors import StartError
+from uniassist.errors import NoPermission, StartError
+from uniassist.store.server import pool
 
 
 async def create(url: str, name: str) -> str:
     """The URL of a new, empty database beside the one of `url`, or of a schema in it where none may be created.
 
-    StartError when the server can't be reached, or its user may create neither.
+    StartError when its user may create neither.
     """
     try:
         await _execute(url, f'CREATE DATABASE "{name}"')
         return urlsplit(url)._replace(path=f"/{name}").geturl()
-    except asyncpg.InsufficientPrivilegeError:
+    except NoPermission:
         pass
     try:
         await _execute(url, f'CREATE SCHEMA "{name}"')
-    except asyncpg.InsufficientPrivilegeError:
+    except NoPermission:
         raise StartError(
             "DATABASE_URL: this check needs a database or a schema of its own, and its user may create neither; "
             "grant it CREATEDB, or leave DATABASE_URL out to use an embedded Postgres"
@@ -41,12 +40,6 @@ def _in_schema(url: str, name: str) -> str:
 
 
 async def _execute(url: str, *statements: str) -> None:
-    try:
-        connection = await asyncpg.connect(url, timeout=5.0, command_timeout=30.0)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StartError(f"DATABASE_URL: can't connect: {error or type(error).__name__}") from None
-    try:
+    async with await pool.connect(url) as connection:
         for statement in statements:
             await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -9,8 +9,8 @@ import msgspec
 from uniassist.contracts import codec
 from uniassist.contracts.base import JsonObject
 from uniassist.contracts.provider import UserContext
-from uniassist.store.pool import Pool
-from uniassist.store.queries import load
+from uniassist.store.queries import statements
+from uniassist.store.server.pool import Pool
 
 _KEPT = dt.timedelta(minutes=5)
 
@@ -23,9 +23,13 @@ class _Snapshot(msgspec.Struct):
     consents: JsonObject | None = None
 
 
-async def read(pool: Pool, profile_ref: str, user_id: str) -> UserContext:
-    """The cached snapshot, or a new one. An unknown user has an empty one."""
-    cached = await pool.fetchrow(load("gateway")["cached_context"], profile_ref, timeout=10)
+async def read(pool: Pool, profile_ref: str, user_id: str, *, proven: bool) -> UserContext:
+    """The cached snapshot, or a new one. An unknown user has an empty one.
+
+    `proven`: what came without a token or a signature says nothing of the user.
+    """
+    queries = statements("gateway")
+    cached = await pool.fetchrow(*queries["cached_context"](profile_ref=profile_ref), timeout=10)
     if cached is not None:
         snapshot = msgspec.json.decode(cached["snapshot"], type=_Snapshot)
         return UserContext(
@@ -34,10 +38,12 @@ async def read(pool: Pool, profile_ref: str, user_id: str) -> UserContext:
             consents=snapshot.consents or {},
             updated_at=cached["updated_at_ms"],
         )
-    last = await pool.fetchrow(load("gateway")["last_input"], user_id, timeout=10)
+    last = await pool.fetchrow(*queries["last_input"](user_id=user_id, proven=proven), timeout=10)
     preferences = {name: value for name, value in dict(last).items() if value is not None} if last else {}
     fresh = {"profile": {"userId": user_id}, "preferences": preferences, "consents": {}}
+    snapshot_json = codec.encode(fresh).decode()
     kept = await pool.fetchval(
-        load("gateway")["keep_context"], profile_ref, user_id, codec.encode(fresh).decode(), _KEPT, timeout=10
+        *queries["keep_context"](profile_ref=profile_ref, user_id=user_id, snapshot=snapshot_json, kept_for=_KEPT),
+        timeout=10,
     )
     return UserContext(profile=fresh["profile"], preferences=preferences, consents={}, updated_at=kept)

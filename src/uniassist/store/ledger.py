@@ -10,8 +10,8 @@ import msgspec
 
 from uniassist.contracts.inputs import Mode
 from uniassist.contracts.timeline import RoutingMode, RunStatus
-from uniassist.store.pool import Connection
-from uniassist.store.queries import load
+from uniassist.store.queries import statements
+from uniassist.store.server.pool import Connection
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST_MS = 253_402_300_799_000  # the end of the year 9999; a client's clock may say anything
@@ -107,14 +107,18 @@ class RunFacts:
 
 @dataclass
 class Rows:
-    """What a batch writes. Events are in order: a session's seq rises along the list."""
+    """What a batch writes. Events are in order: a session's seq rises along the list.
+
+    `run_deadlines`: of each run that is `running` from now on, in Unix milliseconds.
+    """
 
     sessions: list[Session] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
     runs: list[RunRow] = field(default_factory=list)
     run_status: list[tuple[str, RunStatus]] = field(default_factory=list)
+    run_deadlines: dict[str, int] = field(default_factory=dict)
     calls: list[CallRow] = field(default_factory=list)
-    settled_calls: list[str] = field(default_factory=list)
+    answered_calls: list[str] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     keys: list[KeyRow] = field(default_factory=list)
 
@@ -132,13 +136,14 @@ async def lock_sessions(
             break
         opened = [by_id[session_id] for session_id in sorted(missing & by_id.keys())]
         rows = await connection.fetch(
-            load("ledger")["open_and_lock"],
-            [opening.session_id for opening in opened],
-            [opening.user_id for opening in opened],
-            [opening.signed for opening in opened],
-            [_time(opening.at_ms) for opening in opened],
-            [opening.subject for opening in opened],
-            sorted(missing),
+            *statements("ledger")["open_and_lock"](
+                opened_ids=[opening.session_id for opening in opened],
+                opened_user_ids=[opening.user_id for opening in opened],
+                opened_signed=[opening.signed for opening in opened],
+                opened_at=[_time(opening.at_ms) for opening in opened],
+                opened_subjects=[opening.subject for opening in opened],
+                locked_ids=sorted(missing),
+            )
         )
         for row in rows:
             found[row["session_id"]] = Session(
@@ -159,42 +164,44 @@ async def lock_sessions(
 
 async def newest_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, str]:
     """For each session the last of its line of successors, as of now, unlocked."""
-    rows = await connection.fetch(load("ledger")["newest_sessions"], list(session_ids))
+    rows = await connection.fetch(*statements("ledger")["newest_sessions"](session_ids=list(session_ids)))
     return {row["origin"]: row["session_id"] for row in rows}
 
 
 async def unlocked_sessions(connection: Connection, session_ids: Iterable[str]) -> set[str]:
     """Those that nobody holds a lock on right now, and those that don't exist."""
     wanted = set(session_ids)
-    rows = await connection.fetch(load("ledger")["locked_sessions"], list(wanted))
+    rows = await connection.fetch(*statements("ledger")["locked_sessions"](session_ids=list(wanted)))
     return wanted - {row["session_id"] for row in rows}
 
 
 async def forget_sessions(connection: Connection, session_ids: Sequence[str]) -> None:
     """Undo the opening of sessions that this transaction locked and then didn't use."""
-    await connection.execute(load("ledger")["forget_sessions"], session_ids)
+    await connection.execute(*statements("ledger")["forget_sessions"](session_ids=session_ids))
 
 
 async def known_nonces(connection: Connection, nonces: Sequence[str]) -> set[str]:
-    return {row["nonce"] for row in await connection.fetch(load("ledger")["known_nonces"], nonces)}
+    rows = await connection.fetch(*statements("ledger")["known_nonces"](nonces=nonces))
+    return {row["nonce"] for row in rows}
 
 
 async def known_keys(
     connection: Connection, keys: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[bytes, bytes]]:
     """(scope, key) → (body hash, answer)."""
-    rows = await connection.fetch(load("ledger")["known_keys"], [k[0] for k in keys], [k[1] for k in keys])
+    statement = statements("ledger")["known_keys"]
+    rows = await connection.fetch(*statement(scopes=[k[0] for k in keys], keys=[k[1] for k in keys]))
     return {(row["scope"], row["key"]): (row["body_hash"], row["answer"]) for row in rows}
 
 
 async def held_calls(connection: Connection, call_ids: Sequence[str], owner: str) -> set[str]:
     """Those of `call_ids` that `owner` still has the lease of, locked until the commit (the fence of a result)."""
-    rows = await connection.fetch(load("ledger")["held_calls"], call_ids, owner)
+    rows = await connection.fetch(*statements("ledger")["held_calls"](call_ids=call_ids, owner=owner))
     return {row["call_id"] for row in rows}
 
 
 async def known_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunFacts]:
-    rows = await connection.fetch(load("ledger")["known_runs"], run_ids)
+    rows = await connection.fetch(*statements("ledger")["known_runs"](run_ids=run_ids))
     return {row["run_id"]: RunFacts(**dict(row)) for row in rows}
 
 
@@ -202,33 +209,47 @@ async def write(
     connection: Connection, rows: Rows, *, max_attempts: int, lease_owner: str, lease_seconds: float
 ) -> None:
     """Everything of the batch, in one statement."""
-    sessions = sorted(rows.sessions, key=lambda session: session.session_id)
-    arguments: list[object] = [
-        [session.session_id for session in sessions],
-        [session.user_id for session in sessions],
-        [session.seq for session in sessions],
-        [_time(session.last_activity_ms) for session in sessions],
-        [session.signed for session in sessions],
-        [session.successor_id for session in sessions],
-        [session.state for session in sessions],
-        *_columns(rows.events, EventRow),
-        max_attempts,
-        *_columns(rows.runs, RunRow),
-        [run_id for run_id, _ in rows.run_status],
-        [status for _, status in rows.run_status],
-        *_columns(rows.calls, CallRow),
-        lease_owner,
-        dt.timedelta(seconds=lease_seconds),
-        rows.settled_calls,
-        rows.nonces,
-        *_columns(rows.keys, KeyRow),
-        [session.subject for session in sessions],
-    ]
-    await connection.execute(load("ledger")["write"], *arguments)
+    await connection.execute(
+        *statements("ledger")["write"](
+            **_session_columns(sorted(rows.sessions, key=lambda session: session.session_id)),
+            **_columns("events", EventRow, rows.events),
+            max_attempts=max_attempts,
+            **_columns("runs", RunRow, rows.runs),
+            changed_run_ids=[run_id for run_id, _ in rows.run_status],
+            changed_run_statuses=[status for _, status in rows.run_status],
+            changed_run_deadlines=[
+                _time(rows.run_deadlines[run_id]) if status == "running" else None
+                for run_id, status in rows.run_status
+            ],
+            **_columns("calls", CallRow, rows.calls),
+            lease_owner=lease_owner,
+            lease=dt.timedelta(seconds=lease_seconds),
+            answered_call_ids=rows.answered_calls,
+            nonces=rows.nonces,
+            **_columns("keys", KeyRow, rows.keys),
+        )
+    )
 
 
-def _columns(rows: Sequence[msgspec.Struct], shape: type[msgspec.Struct]) -> Sequence[Sequence[object]]:
-    return list(zip(*map(msgspec.structs.astuple, rows), strict=True)) or [()] * len(shape.__struct_fields__)
+def _session_columns(sessions: Sequence[Session]) -> dict[str, list[object]]:
+    return {
+        "sessions_session_id": [session.session_id for session in sessions],
+        "sessions_user_id": [session.user_id for session in sessions],
+        "sessions_seq": [session.seq for session in sessions],
+        "sessions_last_activity_at": [_time(session.last_activity_ms) for session in sessions],
+        "sessions_signed": [session.signed for session in sessions],
+        "sessions_successor_id": [session.successor_id for session in sessions],
+        "sessions_state": [session.state for session in sessions],
+        "sessions_subject": [session.subject for session in sessions],
+    }
+
+
+def _columns(
+    table: str, shape: type[msgspec.Struct], rows: Sequence[msgspec.Struct]
+) -> dict[str, Sequence[object]]:
+    """The statement's parameters for these rows: `<table>_<field>`, a sequence each."""
+    columns = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else [()] * len(shape.__struct_fields__)
+    return {f"{table}_{name}": column for name, column in zip(shape.__struct_fields__, columns, strict=True)}
 
 
 def _time(at_ms: int) -> dt.datetime:

@@ -6,10 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
-from uniassist.store.pool import Connection, Pool
-from uniassist.store.queries import load
+from uniassist.store.queries import statements
+from uniassist.store.server.pool import Connection, Pool, Record
 
 
 @dataclass(frozen=True)
@@ -30,19 +28,19 @@ class Replayed:
 
 async def counts(pool: Pool) -> dict[str, int]:
     """Rows by state, attempts and the backlog's age. Reads the whole table: for a person, not for a scrape."""
-    row = await pool.fetchrow(load("outbox")["counts"], timeout=20)
+    row = await pool.fetchrow(*statements("outbox")["counts"](), timeout=20)
     assert row is not None, "an aggregate gives a row"
     return {name: int(value) for name, value in row.items()}
 
 
 async def stats(connection: Connection) -> list[dict[str, Any]]:
     """`status, events, oldest, oldest_seconds`. Counts the whole table: for a person, not for a scrape."""
-    return [dict(row) for row in await connection.fetch(load("outbox")["stats"])]
+    return [dict(row) for row in await connection.fetch(*statements("outbox")["stats"]())]
 
 
 async def workers(connection: Connection) -> list[dict[str, Any]]:
     """`worker, consumed_per_second, shards` of each that is alive."""
-    return [dict(row) for row in await connection.fetch(load("outbox")["workers"])]
+    return [dict(row) for row in await connection.fetch(*statements("outbox")["workers"]())]
 
 
 async def list_events(
@@ -52,28 +50,39 @@ async def list_events(
     session_id: str | None,
     older_than: dt.timedelta | None,
     limit: int,
-) -> list[asyncpg.Record]:
+) -> list[Record]:
     """Oldest first."""
-    return list(await connection.fetch(load("outbox")["list"], status, session_id, older_than, limit))
+    statement = statements("outbox")["list"]
+    return list(
+        await connection.fetch(*statement(status=status, session_id=session_id, older_than=older_than, limit=limit))
+    )
 
 
-async def show(connection: Connection, event_id: str) -> tuple[asyncpg.Record | None, list[asyncpg.Record]]:
+async def show(connection: Connection, event_id: str) -> tuple[Record | None, list[Record]]:
     """The event's row, and the replays that moved it, oldest first."""
-    row = await connection.fetchrow(load("outbox")["show"], event_id)
-    return row, list(await connection.fetch(load("outbox")["replays_of"], event_id))
+    queries = statements("outbox")
+    row = await connection.fetchrow(*queries["show"](event_id=event_id))
+    return row, list(await connection.fetch(*queries["replays_of"](event_id=event_id)))
 
 
 async def inject(
     connection: Connection, *, event_id: str, session_id: str, status: str = "pending", attempts: int = 0
 ) -> None:
     """Write a row as an operator or a drill does, in a given state."""
-    payload = '{"injected": true}'
-    await connection.execute(load("outbox")["inject"], event_id, session_id, payload, status, attempts)
+    await connection.execute(
+        *statements("outbox")["inject"](
+            event_id=event_id,
+            session_id=session_id,
+            payload='{"injected": true}',
+            status=status,
+            attempts=attempts,
+        )
+    )
 
 
 async def status_of(connection: Connection, event_id: str) -> str | None:
     """None when there is no such event."""
-    found: str | None = await connection.fetchval(load("outbox")["status_of"], event_id)
+    found: str | None = await connection.fetchval(*statements("outbox")["status_of"](event_id=event_id))
     return found
 
 
@@ -81,15 +90,20 @@ async def replay(
     connection: Connection, chosen: Selection, *, token: str, note: str | None, reset_attempts: bool, dry_run: bool
 ) -> Replayed:
     """Move dead letters to failed, due now, at most once per (token, event)."""
-    queries = load("outbox")
+    queries = statements("outbox")
     async with connection.transaction():
         rows = await connection.fetch(
-            queries["replay_select"], chosen.event_id, chosen.session_id, chosen.limit, token
+            *queries["replay_select"](
+                event_id=chosen.event_id, session_id=chosen.session_id, limit=chosen.limit, token=token
+            )
         )
         if dry_run or not rows:
             return Replayed(len(rows), 0, 0)
-        logged = await connection.fetch(queries["replay_log"], [row["id"] for row in rows], token, note)
+        logged = await connection.fetch(
+            *queries["replay_log"](ids=[row["id"] for row in rows], token=token, note=note)
+        )
+        event_ids = [row["event_id"] for row in logged]
         answer = await connection.execute(
-            queries["replay_update"], [row["event_id"] for row in logged], reset_attempts, token
+            *queries["replay_update"](event_ids=event_ids, reset_attempts=reset_attempts, token=token)
         )
     return Replayed(len(rows), len(logged), int(answer.rsplit(" ", 1)[1]))

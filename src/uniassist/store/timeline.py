@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import asyncpg
 import msgspec
 
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.timeline import TimelineEvent
-from uniassist.store.pool import Pool
-from uniassist.store.queries import load
+from uniassist.store.queries import statements
+from uniassist.store.server.pool import Pool, Record
 
 MAX_PAGE = 1000
 MAX_PAGE_BYTES = 512 * 1024  # an input may have a megabyte, so a thousand events are no bound
@@ -49,18 +48,44 @@ async def read(
     and for one that isn't `subject`'s (None: any).
     """
     limit = min(limit, MAX_PAGE)
-    rows = await pool.fetch(load("gateway")["timeline"], session_id, cursor, limit, subject, max_bytes, timeout=10)
+    statement = statements("gateway")["timeline"]
+    rows = await pool.fetch(
+        *statement(session_id=session_id, cursor=cursor, limit=limit, subject=subject, max_bytes=max_bytes),
+        timeout=10,
+    )
     more = bool(rows) and (len(rows) == limit or rows[-1]["bytes"] >= max_bytes)
     return Page([_event(row) for row in rows], more)
 
 
+async def known(pool: Pool, session_ids: Collection[str], *, subject: str | None) -> set[str]:
+    """Those that exist, and are `subject`'s (None: anybody's)."""
+    statement = statements("gateway")["known_sessions"]
+    rows = await pool.fetch(*statement(session_ids=list(session_ids), subject=subject), timeout=5)
+    return {row["session_id"] for row in rows}
+
+
+async def said(
+    pool: Pool, session_id: str, until: int, *, limit: int, longest: int
+) -> list[tuple[str, str | None, str]]:
+    """What people and providers said up to the seq `until`: kind, provider and text, oldest first.
+
+    At most the `limit` newest, each cut to `longest` characters.
+    """
+    statement = statements("gateway")["said"]
+    rows = await pool.fetch(
+        *statement(session_id=session_id, until=until, limit=limit, longest=longest), timeout=10
+    )
+    return [(row["kind"], row["provider_id"], row["text"]) for row in rows]
+
+
 async def moved(pool: Pool, cursors: Mapping[str, int]) -> list[Moved]:
     """Those of the sessions that have events behind the cursor given for each."""
-    rows = await pool.fetch(load("gateway")["moved_sessions"], list(cursors), list(cursors.values()), timeout=10)
+    statement = statements("gateway")["moved_sessions"]
+    rows = await pool.fetch(*statement(session_ids=list(cursors), cursors=list(cursors.values())), timeout=10)
     return [Moved(*row) for row in rows]
 
 
-def _event(row: asyncpg.Record) -> TimelineEvent:
+def _event(row: Record) -> TimelineEvent:
     return TimelineEvent(
         schema_version=SCHEMA_VERSION,
         event_id=row["event_id"],
@@ -78,7 +103,19 @@ def _event(row: asyncpg.Record) -> TimelineEvent:
     )
 
 
-async def latest_session(pool: Pool, user_id: str) -> str | None:
-    """The session that whoever used this userId first opened last."""
-    found: str | None = await pool.fetchval(load("gateway")["latest_session"], user_id, timeout=10)
+async def latest_session(pool: Pool, user_id: str, provider_id: str, *, proven: bool) -> str | None:
+    """Of the sessions that the provider served, the one that whoever used this userId first opened last.
+
+    `proven`: one that was opened without a token or a signature doesn't count.
+    """
+    statement = statements("gateway")["latest_session"]
+    found: str | None = await pool.fetchval(
+        *statement(user_id=user_id, provider_id=provider_id, proven=proven), timeout=10
+    )
     return found
+
+
+async def is_served(pool: Pool, session_id: str, provider_id: str) -> bool:
+    """Whether the session ever had a run of the provider's."""
+    statement = statements("gateway")["served_session"]
+    return bool(await pool.fetchval(*statement(session_id=session_id, provider_id=provider_id), timeout=10))

@@ -1,13 +1,18 @@
 -- Appends events to their session streams and to the global stream, all in one step.
 -- KEYS: 1 the epoch's sentinel, 2 the global stream, then each row's session stream.
--- ARGV: 1 sentinel expected, 2 run id expected, 3 length cap of a session stream, 4 its expiry in seconds, then for
+-- ARGV: 1 sentinel expected, 2 length cap of a session stream, 3 its expiry in seconds, then for
 -- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key,
 -- CloudEvents type and time, traceparent.
 -- Returns {'epoch'} when this isn't the Redis that the caller knows (nothing is written then), else for each row:
--- 'published', 'present' (was there before), 'held' (an earlier one of its session failed), 'error: <reason>'.
+-- 'published', 'present' (was there before), 'behind' (published now, after successors of its session, which should
+-- not be), 'held' (an earlier one of its session failed), 'error: <reason>', or 'stopped: <reason>': the global stream
+-- takes nothing more, whatever it is, and what follows is 'held'.
 -- Layout: one Redis primary, no Cluster: the streams hash to different slots.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'epoch'} end
-if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[2] then return {'epoch'} end
+local function asked(section, field) return string.match(redis.call('INFO', section), field .. ':(%x+)') end
+
+local epoch = string.match(ARGV[1], '^[^:]*')
+local holding = table.concat({epoch, asked('server', 'run_id'), asked('replication', 'master_replid')}, ':')
+if ARGV[1] ~= holding or redis.call('GET', KEYS[1]) ~= holding then return {'epoch'} end
 
 local function type_of(key) return redis.call('TYPE', key).ok end
 
@@ -18,8 +23,8 @@ if kind ~= 'stream' then
 end
 
 local REMEMBERED_SECONDS = 3600
-local cap, expiry = ARGV[3], ARGV[4]
-local failed, expires = {}, {}
+local cap, expiry = ARGV[2], ARGV[3]
+local failed, expires, stopped = {}, {}, false
 
 local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
 
@@ -32,13 +37,14 @@ local function wrong_type(key)
 end
 
 local function position(key)
-  if redis.call('EXISTS', key) == 0 then return '0-0', nil end
-  local info, last, first = redis.call('XINFO', 'STREAM', key), '0-0', nil
+  if redis.call('EXISTS', key) == 0 then return '0-0', nil, 0 end
+  local info, last, first, length = redis.call('XINFO', 'STREAM', key), '0-0', nil, 0
   for at = 1, #info, 2 do
     if info[at] == 'last-generated-id' then last = info[at + 1] end
     if info[at] == 'first-entry' and info[at + 1] then first = info[at + 1][1] end
+    if info[at] == 'length' then length = info[at + 1] end
   end
-  return last, first
+  return last, first, length
 end
 
 local function milliseconds(id) return tonumber(string.match(id, '^(%d+)%-')) end
@@ -48,10 +54,17 @@ local function above(last)
   return ms .. '-' .. string.format('%.0f', tonumber(n) + 1)
 end
 
-local function add_above(key, last, fields)
-  local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, above(last), unpack(fields))
-  if is_error(added) then return reason(added) end
-  return 'published'
+-- Just above the last entry. No id tells such an entry from its repetition, so its publishing is remembered, within
+-- this epoch's data.
+local function add_above(key, event, replay, fields)
+  local memory = KEYS[1] .. ':' .. event .. ':' .. replay
+  local remembered = redis.pcall('SET', memory, '', 'NX', 'EX', REMEMBERED_SECONDS)
+  if not remembered then return 'present' end
+  if is_error(remembered) then return reason(remembered) end
+  local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, above(position(key)), unpack(fields))
+  if not is_error(added) then return 'published' end
+  redis.call('DEL', memory)
+  return reason(added)
 end
 
 local function add_explicit(key, seq, event, replay, fields)
@@ -61,22 +74,17 @@ local function add_explicit(key, seq, event, replay, fields)
   if wrong then return wrong end
   local there = redis.call('XRANGE', key, id, id)[1]
   if there and there[2][2] == event then return 'present' end
-  local last, first = position(key)
-  -- Below what was trimmed away: it was there once, and doesn't come back behind its successors.
-  if replay == '' and not there and (not first or tonumber(seq) < milliseconds(first)) then return 'present' end
-  return add_above(key, last, fields)
+  if there or replay ~= '' then return add_above(key, event, replay, fields) end
+  -- Below what was trimmed away: it was there once, and doesn't come back behind its successors. Only a stream at its
+  -- cap was trimmed (a trim leaves at least as many); in any other, what is missing was never there.
+  local _, first, length = position(key)
+  if length >= tonumber(cap) and tonumber(seq) < milliseconds(first) then return 'present' end
+  local outcome = add_above(key, event, replay, fields)
+  return outcome == 'published' and 'behind' or outcome
 end
 
--- No id of its own tells a bare row from its repetition, so its publishing is remembered, within this epoch's data.
 local function add_bare(key, event, replay, fields)
-  local wrong = wrong_type(key)
-  if wrong then return wrong end
-  local memory = KEYS[1] .. ':' .. event .. ':' .. replay
-  if not redis.call('SET', memory, '', 'NX', 'EX', REMEMBERED_SECONDS) then return 'present' end
-  local last = position(key)
-  local outcome = add_above(key, last, fields)
-  if outcome ~= 'published' then redis.call('DEL', memory) end
-  return outcome
+  return wrong_type(key) or add_above(key, event, replay, fields)
 end
 
 local function add_if(fields, name, value)
@@ -85,7 +93,7 @@ end
 
 local function append(key, at)
   local seq, event, session, shown, payload, replay, other, ce_type, ce_time, trace = unpack(ARGV, at, at + 9)
-  if failed[session] then return 'held' end
+  if stopped or failed[session] then return 'held' end
   if other == key then other = '' end
   local fields = {
     'eventId', event, 'sessionId', session, 'seq', shown, 'payload', payload,
@@ -109,18 +117,30 @@ local function append(key, at)
     expires[key] = nil
     return outcome
   end
-  fields[#fields + 1] = 'streamKey'
-  fields[#fields + 1] = key
-  local added = redis.pcall('XADD', KEYS[2], '*', unpack(fields))
-  if not is_error(added) and other ~= '' then added = redis.pcall('XADD', other, '*', unpack(fields)) end
+  for _, field in ipairs({'streamKey', key, 'epoch', epoch}) do fields[#fields + 1] = field end
+  -- A stream that only this row names comes first: where that fails, nobody is given the event.
+  local added = other ~= '' and redis.pcall('XADD', other, '*', unpack(fields))
   if is_error(added) then
     failed[session] = true
     return reason(added)
   end
+  added = redis.pcall('XADD', KEYS[2], '*', unpack(fields))
+  if is_error(added) then
+    stopped = true
+    return (string.gsub(reason(added), '^error', 'stopped'))
+  end
   return outcome
 end
 
+-- Whatever a row makes the script stumble over is the row's own.
+local function append_alone(key, at)
+  local went_well, answer = pcall(append, key, at)
+  if went_well then return answer end
+  failed[ARGV[at + 2]] = true
+  return reason(type(answer) == 'table' and answer or {err = tostring(answer)})
+end
+
 local outcomes = {}
-for row = 1, #KEYS - 2 do outcomes[row] = append(KEYS[row + 2], 5 + (row - 1) * 10) end
+for row = 1, #KEYS - 2 do outcomes[row] = append_alone(KEYS[row + 2], 4 + (row - 1) * 10) end
 for key in pairs(expires) do redis.call('EXPIRE', key, expiry) end
 return outcomes

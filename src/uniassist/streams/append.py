@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 
@@ -15,8 +15,7 @@ class EpochChanged(Exception):
     """This isn't the Redis that it was, or it lost its data; nothing was written."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """`explicit_seq`: only for rows written by the gateway; None for all others.
 
     `other_global_key`: a further global stream that the row itself names. `ce_type` and `ce_time` (RFC 3339) are
@@ -46,11 +45,14 @@ class Appender:
         self._limits = (session_length, session_expiry_seconds)
 
     async def append(self, entries: Sequence[Entry], epoch: Epoch) -> list[str]:
-        """Per entry 'published', 'present', 'held' or 'error: <the server's reason>'.
+        """Per entry 'published', 'present', 'behind', 'held', 'error: <the server's reason>' or, where the fault is
+        the global stream's, 'stopped: <the reason>' (see append.lua).
+
+        Without entries it says by raising nothing that appending is possible.
 
         Raises EpochChanged, having written nothing; transport errors as they are, with an unknown outcome.
         """
-        arguments: list[str | bytes | int] = [epoch.sentinel, epoch.run_id, *self._limits]
+        arguments: list[str | bytes | int] = [epoch.sentinel, *self._limits]
         keys = [sentinel_key(self._global_key), self._global_key]
         for entry in entries:
             explicit = "" if entry.explicit_seq is None else entry.explicit_seq
@@ -70,6 +72,6 @@ class Appender:
             )
         answer: list[bytes] = await self._script(keys=keys, args=arguments)
         outcomes = [outcome.decode("utf-8", "replace") for outcome in answer]
-        if outcomes == ["epoch"] and entries:
+        if outcomes == ["epoch"]:
             raise EpochChanged
         return outcomes

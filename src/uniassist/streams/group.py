@@ -1,41 +1,36 @@
-"""The worker's consumer group on the global stream: read, acknowledge, claim what dead consumers left, trim."""
+"""The worker's consumer group on the global stream: read, acknowledge, claim what dead consumers left."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
-IDLE_GROUP_MS = 24 * 60 * 60 * 1000
+from uniassist.streams.outage import GroupExists, fault_of
+
+# adapter-wechat's on the same stream.
+WECHAT_GROUP = "ua-wechat"
 # redis-py's own types cover both protocols and both modes; this client has bytes and RESP 2.
 _Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes] | None]]
 
 
-@dataclass(frozen=True)
-class Read:
-    """An entry of the group; `event_id` None: the entry was deleted, or isn't one of ours."""
+class Read(NamedTuple):
+    """An entry of the group; `event_id` None: the entry was deleted, or isn't one of ours.
+
+    `epoch`: the name of the one that it was published in; empty when it doesn't say, as those of older workers.
+    """
 
     entry_id: bytes
     event_id: str | None
     payload_bytes: int
+    epoch: str = ""
     traceparent: str | None = None
 
 
-@dataclass(frozen=True)
-class Trimmed:
-    """Entries removed, and groups idle for so long that the trimming no longer waits for them."""
-
-    removed: int
-    idle_groups: list[str]
-
-
-def is_no_group(error: ResponseError) -> bool:
-    """NOGROUP is a code of the protocol: the group or the stream is gone."""
-    return str(error).split(None, 1)[:1] == ["NOGROUP"]
+class StreamGone(Exception):
+    """There is no stream; only whoever begins an epoch makes it (see begin.lua)."""
 
 
 class Group:
@@ -48,13 +43,21 @@ class Group:
         self.consumer = consumer
 
     async def ensure(self) -> bool:
-        """Create the group, from the stream's beginning: nothing is skipped. True when it was missing."""
-        try:
-            await self._redis.xgroup_create(self.key, self.name, id="0", mkstream=True)
-        except ResponseError as error:
-            if str(error).split(None, 1)[:1] == ["BUSYGROUP"]:
-                return False
-            raise
+        """Create the group, from the stream's beginning: nothing is skipped. True when it was missing.
+
+        StreamGone when there is no stream.
+        """
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.exists(self.key)
+            pipeline.xgroup_create(self.key, self.name, id="0")
+            has_stream, created = await pipeline.execute(raise_on_error=False)
+        if not has_stream:
+            raise StreamGone(self.key)
+        if isinstance(created, RedisError):
+            fault = fault_of(created)
+            if not isinstance(fault, GroupExists):
+                raise fault from created
+            return False
         return True
 
     async def read_new(self, *, count: int, block_ms: int) -> list[Read]:
@@ -110,42 +113,6 @@ class Group:
                 return is_at_end and group["pending"] == 0
         return False
 
-    async def trim(self) -> Trimmed:
-        """Drop what every group has consumed: below the lowest pending, else up to the last delivered entry.
-
-        Nothing while the own group is missing: whoever creates it anew reads from the beginning.
-        """
-        if not await self._redis.exists(self.key):
-            return Trimmed(0, [])
-        keep_from: dict[str, tuple[int, int]] = {}
-        idle_groups: list[str] = []
-        for group in await self._redis.xinfo_groups(self.key):
-            name = group["name"].decode("utf-8", "replace")
-            if name != self.name and await self._is_idle(name, group["last-delivered-id"]):
-                idle_groups.append(name)
-                continue
-            keep_from[name] = await self._needed_from(name, group["last-delivered-id"])
-        if self.name not in keep_from:
-            return Trimmed(0, idle_groups)
-        ms, number = min(keep_from.values())
-        removed: int = await self._redis.xtrim(self.key, minid=f"{ms}-{number}", approximate=True)
-        return Trimmed(removed, idle_groups)
-
-    async def _needed_from(self, name: str, last_delivered: bytes) -> tuple[int, int]:
-        pending = await self._redis.xpending(self.key, name)
-        if pending["pending"]:
-            return _number(pending["min"])
-        ms, number = _number(last_delivered)
-        return ms, number + 1
-
-    async def _is_idle(self, name: str, last_delivered: bytes) -> bool:
-        consumers = await self._redis.xinfo_consumers(self.key, name)
-        if consumers:
-            return all(consumer["idle"] > IDLE_GROUP_MS for consumer in consumers)
-        # A group that nobody has read from yet may be an hour old: its position tells only when it has one.
-        ms, _ = _number(last_delivered)
-        return 0 < ms < time.time() * 1000 - IDLE_GROUP_MS
-
     def _shaped(self, answer: object) -> list[Read]:
         streams = cast("list[tuple[bytes, _Entries]]", answer or [])
         return [_read(entry_id, fields or {}) for _, entries in streams for entry_id, fields in entries]
@@ -156,11 +123,7 @@ def _read(entry_id: bytes, fields: dict[bytes, bytes]) -> Read:
         event_id = fields.get(b"eventId", b"").decode("utf-8") or None
     except UnicodeDecodeError:
         event_id = None
+    epoch = fields.get(b"epoch", b"").decode("ascii", "replace")
     trace = fields.get(b"traceparent")
     traceparent = trace.decode("ascii", "replace") if trace else None
-    return Read(entry_id, event_id, len(fields.get(b"payload", b"")), traceparent)
-
-
-def _number(entry_id: bytes) -> tuple[int, int]:
-    milliseconds, _, sequence = entry_id.partition(b"-")
-    return int(milliseconds), int(sequence)
+    return Read(entry_id, event_id, len(fields.get(b"payload", b"")), epoch, traceparent)

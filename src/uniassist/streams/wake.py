@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from uniassist.contracts import codec
+from uniassist.errors import ServerFault
+from uniassist.streams.client import PubSub, Redis
 
 LISTEN_SECONDS = 20.0
 
@@ -33,11 +32,16 @@ def moved_in(hint: bytes) -> dict[str, int]:
 
 
 class Listener:
-    """Calls `on_hint` for each hint, and with None when listening begins: what was hinted before is unheard."""
+    """Calls `on_hint` for each hint, and with None when listening begins: what was hinted before is unheard.
 
-    def __init__(self, redis: Redis, prefix: str, on_hint: Callable[[bytes | None], None]) -> None:
+    `name`: of another channel under the prefix.
+    """
+
+    def __init__(
+        self, redis: Redis, prefix: str, on_hint: Callable[[bytes | None], None], *, name: str = "wake"
+    ) -> None:
         self._redis = redis
-        self._channel = channel(prefix)
+        self._channel = f"{prefix}{name}"
         self._on_hint = on_hint
         self._subscription: PubSub | None = None
 
@@ -50,7 +54,7 @@ class Listener:
             message = await self._subscription.get_message(timeout=LISTEN_SECONDS)
             if message is not None:
                 self._on_hint(message["data"] if message["type"] == "message" else None)
-        except (RedisError, OSError):
+        except ServerFault:
             await self.close()
             raise
         return 0.0
@@ -58,5 +62,5 @@ class Listener:
     async def close(self) -> None:
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            with contextlib.suppress(RedisError, OSError):
-                await subscription.aclose()  # type: ignore[no-untyped-call]
+            with contextlib.suppress(ServerFault):
+                await subscription.aclose()

@@ -1,11 +1,10 @@
-"""The app factory: a service's operations, with health, metrics, OpenAPI, CORS and problem details around them."""
+"""The app factory: a service's operations with health, metrics, OpenAPI, CORS and problem details around them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,64 +12,88 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uniassist.contracts.codec import encode
-from uniassist.errors import InvalidRequest, MethodNotAllowed, NotFound, PayloadTooLarge
+from uniassist.errors import InvalidRequest, MethodNotAllowed, NotFound
 from uniassist.tracing import NO_SPANS, Spans
+from uniassist.web.bodies import DEFAULT_BUDGET_BYTES, BodyBudget, body_of, hear_out, must_close
 from uniassist.web.docs import docs_routes
-from uniassist.web.health import Health, HealthRegistry, Liveness
+from uniassist.web.health import HealthRegistry
 from uniassist.web.health_metrics import HealthCollector
-from uniassist.web.openapi import Content, Handler, Operation, build_openapi
+from uniassist.web.openapi import build_openapi
+from uniassist.web.operations import Content, Handler, Operation, Served, served, set_operation
 from uniassist.web.problems import answer_error
+from uniassist.web.service_routes import BeforeMetrics, ServiceRoutes
 from uniassist.web.traced import Traced
 
 _EVENT_STREAM = "text/event-stream"
+_LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _EXPOSED_HEADERS = ("Retry-After", "traceparent")
-
-
-def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`value`, a msgspec type or plain, as compact JSON."""
-    return Response(encode(value), status, headers, "application/json")
+# What answers a method of a path; the pages about the operations are none themselves.
+_Method = tuple[Handler, Operation | None]
 
 
 def create_app(
     *,
     service: str,
     version: str,
-    operations: Sequence[Operation],
+    operations: Sequence[Served],
     health: HealthRegistry,
     metrics: CollectorRegistry,
     cors_origins: Sequence[str] = (),
+    cors_loopback: bool = False,
     spans: Spans = NO_SPANS,
-) -> ASGIApp:
-    """An ASGI app without a lifespan: whoever wires a service opens what it needs around `server.serve`."""
+    before_metrics: BeforeMetrics | None = None,
+    body_budget_bytes: int = DEFAULT_BUDGET_BYTES,
+) -> Service:
+    """A service as an ASGI app, without a lifespan: its `app.py` opens what it needs around `server.serve`.
+
+    `operations`: what the service serves beside health and metrics.
+    `metrics`: gets health's and the process's own added.
+    `before_metrics`: awaited before the metrics are shown.
+    `cors_origins`, `cors_loopback`: whose pages may call from their scripts; the second: those of this machine.
+    `body_budget_bytes`: of all bodies under way at a time.
+    """
+    budget = BodyBudget(body_budget_bytes, metrics)
     metrics.register(HealthCollector(health))
     ProcessCollector(registry=metrics)
-    everything = [*operations, *_own_operations(health, metrics)]
+    own = ServiceRoutes(health, metrics, before_metrics) if before_metrics else ServiceRoutes(health, metrics)
+    everything = [*operations, *served(own)]
     document = encode(build_openapi(service=service, version=version, operations=everything))
 
     async def openapi(_request: Request) -> Response:
         return Response(document, media_type="application/json")
 
-    by_path: dict[str, dict[str, Handler]] = {}
-    for operation in everything:
-        methods = by_path.setdefault(operation.path, {})
+    by_path: dict[str, dict[str, _Method]] = {}
+    for each in everything:
+        operation, methods = each.operation, by_path.setdefault(each.operation.path, {})
         assert operation.method not in methods, f"{operation.method} {operation.path} is declared twice"
-        methods[operation.method] = operation.handler
+        methods[operation.method] = each.handler, operation
         if operation.method == "GET" and not _streams(operation):
-            methods.setdefault("HEAD", operation.handler)
+            methods.setdefault("HEAD", (each.handler, operation))
     for path, handler in {"/openapi.json": openapi, **docs_routes(service)}.items():
-        by_path[path] = {"GET": handler, "HEAD": handler}
+        by_path[path] = dict.fromkeys(("GET", "HEAD"), (handler, None))
     endpoints: dict[str, ASGIApp] = {path: _Endpoint(methods) for path, methods in by_path.items()}
     if spans.recording:
         # Not health and metrics, which are asked all day, nor streams, which last for hours.
-        traced = {operation.path for operation in operations if not _streams(operation)}
+        traced = {each.operation.path for each in operations if not _streams(each.operation)}
         endpoints |= {path: Traced(endpoints[path], spans, path) for path in traced}
-    return _with_cors(_Paths(endpoints), cors_origins)
+    return Service(_with_cors(_Paths(endpoints), cors_origins, _LOOPBACK if cors_loopback else None), budget)
+
+
+class Service:
+    """An ASGI app with what its server must know of it. `bodies`: the budget of what arrives."""
+
+    def __init__(self, app: ASGIApp, bodies: BodyBudget) -> None:
+        self._app = app
+        self.bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 class _Paths:
-    """Picks the endpoint: a fixed path by one look-up (the hot ones are fixed), any other through the router.
+    """Picks a path's endpoint: a fixed path by one look-up, since the hot ones are fixed; others by their prefix.
 
-    A parameter that ends its path takes the rest of it: ids may hold slashes, and a server decodes %2F.
+    A parameter that ends its path takes the rest of it: ids may hold slashes, and servers decode %2F.
     """
 
     def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
@@ -102,93 +125,58 @@ def _open_end(path: str) -> tuple[str, str]:
 
 
 class _Endpoint:
-    """A path as an ASGI app: picks the method's handler and renders every error, so that none leaves bare."""
+    """A path as an ASGI app: picks the method's handler, and renders whatever it raises as problem details."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        self._handlers = handlers
+    def __init__(self, methods: Mapping[str, _Method]) -> None:
+        self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive, send)
-        handler = self._handlers.get(scope["method"], self._refuse)
+        handler, operation = self._methods.get(scope["method"], (self._refuse, None))
+        body = body_of(scope)
         try:
+            if operation is not None:
+                set_operation(scope, operation)
             response = await handler(request)
         except ClientDisconnect:
             return
         except Exception as error:  # the outermost place: from here on there is only the wire
-            response = answer_error(request, error, self._headers_with(error))
+            await hear_out(request)
+            response = answer_error(request, error, self._headers_with(request, error))
+        finally:
+            if body is not None:
+                body.end()
         await response(scope, receive, send)
 
     async def _refuse(self, request: Request) -> Response:
         if "\ufffd" in request.scope["path"]:
             raise InvalidRequest("path: expected UTF-8, percent-encoded")
-        if not self._handlers:
+        if not self._methods:
             raise NotFound("path: nothing is served here; /docs lists what is")
         raise MethodNotAllowed(f"method: expected {self._allowed()}")
 
-    def _headers_with(self, error: Exception) -> dict[str, str]:
-        if isinstance(error, MethodNotAllowed):
-            return {"Allow": self._allowed()}
-        if isinstance(error, PayloadTooLarge):
-            return {"Connection": "close"}  # the rest of the body is still on its way
-        return {}
+    def _headers_with(self, request: Request, error: Exception) -> dict[str, str]:
+        allowed = {"Allow": self._allowed()} if isinstance(error, MethodNotAllowed) else {}
+        return allowed | ({"Connection": "close"} if must_close(request) else {})
 
     def _allowed(self) -> str:
-        return ", ".join(sorted(self._handlers))
-
-
-def _own_operations(health: HealthRegistry, metrics: CollectorRegistry) -> list[Operation]:
-    async def read_health(_request: Request) -> Response:
-        state = health.read()
-        return json_response(state, 200 if state.ok else 503)
-
-    async def read_liveness(_request: Request) -> Response:
-        return json_response(Liveness(ok=True, service=health.service))
-
-    async def read_metrics(_request: Request) -> Response:
-        return Response(generate_latest(metrics), media_type=None, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    tags = ("operations",)
-    return [
-        Operation(
-            method="GET",
-            path="/health",
-            handler=read_health,
-            summary="Whether the service can do its work",
-            response=Health,
-            answers=((503, Health),),
-            tags=tags,
-        ),
-        Operation(
-            method="GET",
-            path="/health/live",
-            handler=read_liveness,
-            summary="Whether the process's loop runs",
-            response=Liveness,
-            tags=tags,
-        ),
-        Operation(
-            method="GET",
-            path="/metrics",
-            handler=read_metrics,
-            summary="Prometheus metrics",
-            response=Content("text/plain", description="Prometheus text format"),
-            tags=tags,
-        ),
-    ]
+        return ", ".join(sorted(self._methods))
 
 
 def _streams(operation: Operation) -> bool:
     return isinstance(operation.response, Content) and operation.response.media_type == _EVENT_STREAM
 
 
-def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    if not origins:
+def _with_cors(app: ASGIApp, origins: Sequence[str], pattern: str | None) -> ASGIApp:
+    """`pattern`: of further origins."""
+    if not origins and pattern is None:
         return app
     with_cors = CORSMiddleware(
         app,
         allow_origins=origins,
+        allow_origin_regex=pattern,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("*",),
         expose_headers=_EXPOSED_HEADERS,
@@ -197,7 +185,7 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 class _BrowsersOnly:
-    """Spares other clients the work that only browsers need; right while every origin gets the same answer."""
+    """Does the work of CORS for browsers only. Right as long as every origin gets the same answer."""
 
     def __init__(self, plain: ASGIApp, with_cors: ASGIApp) -> None:
         self._plain = plain

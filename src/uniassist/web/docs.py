@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from uniassist.errors import NotFound
-from uniassist.web.openapi import Handler
+from uniassist.web.operations import Handler
 
 _FILES = {
     "swagger-ui.css": "text/css",

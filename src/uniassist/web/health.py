@@ -10,13 +10,13 @@ from typing import Literal
 import structlog
 
 from uniassist.contracts.base import Wire
+from uniassist.errors import ServerFault
 from uniassist.lifecycle import Loop
 
 log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[object]]
 Level = Literal["required", "optional"]
-State = Literal["ok", "failing"]
 
 INTERVAL_SECONDS = 1.0
 STALE_SECONDS = 4.0
@@ -27,6 +27,8 @@ STARTING_LOOKS = 5
 class Health(Wire, frozen=True):
     """The contract's body. `degraded`: works, though an optional dependency doesn't.
 
+    checks: "ok"; else what is wrong with a server ("read-only", "full (disk)"), or "failing" of anything else.
+
     `instance` and `env_digest` are what the release tool gave to the process that it started; absent without one.
     """
 
@@ -34,7 +36,7 @@ class Health(Wire, frozen=True):
     service: str
     version: str
     revision: str
-    checks: dict[str, State]
+    checks: dict[str, str]
     degraded: bool | None = None
     instance: str | None = None
     env_digest: str | None = None
@@ -77,7 +79,7 @@ class HealthRegistry:
     def read(self) -> Health:
         """The state as last seen, without waiting."""
         checks = {name: probe.state() for name, probe in self._probes.items()}
-        failing = {self._probes[name].level for name, state in checks.items() if state == "failing"}
+        failing = {self._probes[name].level for name, state in checks.items() if state != "ok"}
         return Health(
             ok="required" not in failing,
             service=self.service,
@@ -112,30 +114,32 @@ class _Probe:
         self.loop = Loop(f"health {name}", self.look)
         self._check = check
         self._deadline_seconds = deadline_seconds
-        self._seen: State | None = None
+        self._seen = "failing"
         self._seen_at = 0.0
         self._looks = 0
         self._was_ok = False
         self._warned = False
 
-    def state(self) -> State:
+    def state(self) -> str:
         fresh = asyncio.get_running_loop().time() - self._seen_at <= STALE_SECONDS
-        return "ok" if self._seen == "ok" and fresh else "failing"
+        return self._seen if fresh else "failing"
 
     async def look(self) -> float:
         """Run the check once, within its deadline; returns the pause before the next time."""
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._check()
+        except ServerFault as fault:
+            self._turn(fault.without_server, repr(fault))
         except Exception as error:  # whatever it is, it means "failing"; the log says what
             self._turn("failing", repr(error))
         else:
             self._turn("ok", None)
         return INTERVAL_SECONDS
 
-    def _turn(self, state: State, reason: str | None) -> None:
+    def _turn(self, state: str, reason: str | None) -> None:
         self._looks += 1
-        if state == "failing" and not self._warned and (self._was_ok or self._looks >= STARTING_LOOKS):
+        if state != "ok" and not self._warned and (self._was_ok or self._looks >= STARTING_LOOKS):
             self._warned = True
             log.warning("health check failing", check=self.name, reason=reason)
         elif state == "ok" and self._warned:

@@ -1,85 +1,31 @@
-"""OpenAPI 3.1 from a declarative list of operations and the contract's own types."""
+"""OpenAPI 3.1 from the operations that handlers declare and the contract's own types."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 
 from uniassist.contracts import schemas
-from uniassist.errors import InvalidRequest, PayloadTooLarge, RateLimited, Unavailable, UniAssistError
+from uniassist.errors import RateLimited, Unavailable, UniAssistError
+from uniassist.web.operations import Content, Credentials, JsonSchema, Operation, Parameter, Served
 from uniassist.web.problems import PROBLEM_TYPE, Problem
-
-Handler = Callable[[Request], Awaitable[Response]]
-JsonSchema = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _RETRY_LATER = (RateLimited, Unavailable)
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """`where` as in OpenAPI. The default schema is an id of the contract."""
-
-    name: str
-    where: Literal["query", "path", "header"]
-    description: str = ""
-    required: bool = False
-    schema: JsonSchema = field(default_factory=lambda: {"type": "string", "minLength": 1, "maxLength": 256})
-
-
-@dataclass(frozen=True)
-class Content:
-    """A body that isn't JSON of one of the contract's types."""
-
-    media_type: str
-    schema: JsonSchema = field(default_factory=lambda: {"type": "string"})
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method of one path: what answers it, and what it declares. Routes and OpenAPI come from the same list.
-
-    `request` and `response` are msgspec types (JSON) or Content; `problems` are the errors that it answers;
-    `answers` adds further successes by status. 400 and 413 are added where there is something to refuse.
-    """
-
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    path: str
-    handler: Handler
-    summary: str
-    response: type | Content
-    request: type | Content | None = None
-    parameters: tuple[Parameter, ...] = ()
-    problems: tuple[type[UniAssistError], ...] = ()
-    answers: tuple[tuple[int, type | Content], ...] = ()
-    tags: tuple[str, ...] = ()
-    description: str = ""
-    bearer: bool = False
-
-    @property
-    def refusals(self) -> tuple[type[UniAssistError], ...]:
-        implied: list[type[UniAssistError]] = []
-        if self.request is not None or self.parameters:
-            implied.append(InvalidRequest)
-        if self.request is not None:
-            implied.append(PayloadTooLarge)
-        return tuple(dict.fromkeys([*implied, *self.problems]))
-
-
-def build_openapi(*, service: str, version: str, operations: Sequence[Operation]) -> JsonSchema:
+def build_openapi(*, service: str, version: str, operations: Sequence[Served]) -> JsonSchema:
     """The whole document, ready to be encoded."""
-    names = [_operation_id(operation) for operation in operations]
+    names = [each.name for each in operations]
     assert len(names) == len(set(names)), f"two handlers share a name: {sorted(names)}"
     paths: dict[str, dict[str, Any]] = {}
-    for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
-    refusals = dict.fromkeys(error for operation in operations for error in operation.refusals)
+    for each in operations:
+        paths.setdefault(each.operation.path, {})[each.operation.method.lower()] = _operation(each)
+    declared = [each.operation for each in operations]
+    refusals = dict.fromkeys(error for operation in declared for error in operation.refusals)
+    schemes = {scheme.name: scheme.described for operation in declared for scheme in operation.security.schemes}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,21 +35,21 @@ def build_openapi(*, service: str, version: str, operations: Sequence[Operation]
         },
         "paths": paths,
         "components": {
-            "schemas": _schemas(_types(operations)),
+            "schemas": _schemas(_types(declared)),
             "responses": {error.__name__: _problem((error,)) for error in refusals},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": schemes,
         },
     }
 
 
-def _operation(operation: Operation) -> JsonSchema:
+def _operation(served: Served) -> JsonSchema:
+    operation = served.operation
+    answers = {"200": _answer(operation.response, operation.response_example)}
+    answers |= {str(status): _answer(shape, None) for status, shape in operation.answers}
     described: JsonSchema = {
-        "operationId": _operation_id(operation),
+        "operationId": served.name,
         "summary": operation.summary,
-        "responses": {
-            str(status): _answer(shape) for status, shape in [(200, operation.response), *operation.answers]
-        }
-        | _problems(operation.refusals),
+        "responses": answers | _problems(operation.refusals),
     }
     if operation.description:
         described["description"] = operation.description
@@ -112,15 +58,15 @@ def _operation(operation: Operation) -> JsonSchema:
     if operation.parameters:
         described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.request is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation.request)}
-    if operation.bearer:
-        described["security"] = [{"bearer": []}]
+        content = _content(operation.request, operation.request_example)
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.security.alternatives:
+        described["security"] = _security(operation.security)
     return described
 
 
-def _operation_id(operation: Operation) -> str:
-    name = getattr(operation.handler, "__name__", None) or type(operation.handler).__name__
-    return str(name.strip("_"))
+def _security(security: Credentials) -> list[dict[str, list[str]]]:
+    return [{scheme.name: [] for scheme in alternative} for alternative in security.alternatives]
 
 
 def _parameter(parameter: Parameter) -> JsonSchema:
@@ -132,19 +78,25 @@ def _parameter(parameter: Parameter) -> JsonSchema:
     }
     if parameter.description:
         described["description"] = parameter.description
+    if parameter.example is not None:
+        described["example"] = parameter.example
     return described
 
 
-def _answer(shape: type | Content) -> JsonSchema:
+def _answer(shape: type | Content, example: object) -> JsonSchema:
     description = shape.description if isinstance(shape, Content) else shape.__name__
-    return {"description": description or "As asked.", "content": _content(shape)}
+    return {"description": description or "As asked.", "content": _content(shape, example)}
 
 
-def _content(shape: type | Content) -> JsonSchema:
+def _content(shape: type | Content, example: object) -> JsonSchema:
     if isinstance(shape, Content):
-        return {shape.media_type: {"schema": shape.schema}}
-    (schema,), _ = msgspec.json.schema_components((shape,), ref_template=_REF)
-    return {"application/json": {"schema": schema}}
+        media_type, body = shape.media_type, {"schema": shape.schema}
+    else:
+        (schema,), _ = msgspec.json.schema_components((shape,), ref_template=_REF)
+        media_type, body = "application/json", {"schema": schema}
+    if example is not None:
+        body["example"] = msgspec.to_builtins(example)
+    return {media_type: body}
 
 
 def _problems(errors: Iterable[type[UniAssistError]]) -> JsonSchema:

@@ -1,63 +1,42 @@
-"""Reading a request strictly: its body within a limit, its parameters and headers as clean text."""
+"""Reading a request strictly: its body as a shape, and of its query and headers what the operation declares."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from uniassist.contracts.base import MAX_ID_LENGTH
-from uniassist.contracts.codec import MAX_BODY_BYTES, MAX_NESTING, decode
-from uniassist.errors import InvalidRequest, PayloadTooLarge
+from uniassist.contracts.bounds import MAX_NESTING, MAX_VALUES
+from uniassist.contracts.codec import decode
+from uniassist.errors import InvalidRequest
+from uniassist.web.auth import signing
+from uniassist.web.bodies import read_body
+from uniassist.web.operations import operation_of
 
 T = TypeVar("T")
 
 _MAX_QUERY_FIELDS = 32
 _MAX_INT64 = 2**63 - 1
-# A client cut off while it still sends sees a reset instead of its 413: hear a little more out, keep nothing.
-_HEAR_OUT_BYTES = 16 * 1024 * 1024
-
-
-async def read_body(request: Request, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The whole body. PayloadTooLarge over the limit, without keeping what came.
-
-    How long a body may take is the server's to limit (`protocol.REQUEST_DEADLINE_SECONDS`): a timer here would
-    cost every request what only a dawdler is due.
-    """
-    message = await request.receive()
-    if not message.get("more_body") and message["type"] == "http.request":
-        whole: bytes = message.get("body", b"")
-        if len(whole) > limit_bytes:
-            raise _too_large(limit_bytes)
-        return whole
-    kept, heard = bytearray(), 0
-    while message["type"] == "http.request":  # ends: with the body, the client or the bound below
-        chunk = message.get("body", b"")
-        heard += len(chunk)
-        if heard <= limit_bytes:
-            kept += chunk
-        else:
-            kept.clear()
-        if not message.get("more_body"):
-            if heard > limit_bytes:
-                raise _too_large(limit_bytes)
-            return bytes(kept)
-        if heard > _HEAR_OUT_BYTES:
-            raise _too_large(limit_bytes)
-        message = await request.receive()
-    raise ClientDisconnect
+# Never reached: the server bounds a request's whole head.
+_MAX_AUTHORIZATION = 64 * 1024
 
 
 async def read_shape(
-    request: Request, shape: type[T], limit_bytes: int = MAX_BODY_BYTES, nesting: int = MAX_NESTING
+    request: Request, shape: type[T], *, nesting: int = MAX_NESTING, values: int = MAX_VALUES
 ) -> T:
     """The JSON body as `shape`, by the contract's one decode function."""
-    return decode(await read_body(request, limit_bytes), shape, nesting=nesting, limit_bytes=limit_bytes)
+    body = await read_body(request)
+    limit_bytes = operation_of(request).body_limit_bytes
+    return decode(body, shape, nesting=nesting, limit_bytes=limit_bytes, values=values)
 
 
 def query(request: Request) -> dict[str, str]:
-    """The query's fields. InvalidRequest for bad encoding, U+0000, or a field given twice."""
+    """The query fields that the operation declares; others are ignored. InvalidRequest for bad encoding, and for a
+    field given twice.
+    """
     raw: bytes = request.scope["query_string"]
     try:
         pairs = parse_qsl(
@@ -72,7 +51,8 @@ def query(request: Request) -> dict[str, str]:
         if name in fields:
             raise InvalidRequest(f"{name[:64]}: given more than once in the query")
         fields[name] = value
-    return fields
+    wanted = operation_of(request).query
+    return {name: value for name, value in fields.items() if name in wanted}
 
 
 def text_field(fields: dict[str, str], name: str) -> str:
@@ -110,7 +90,7 @@ def path_field(request: Request, name: str, *, max_length: int = MAX_ID_LENGTH) 
 
 def header(request: Request, name: str, *, max_length: int = 4096) -> str | None:
     """A header's value, None when absent. InvalidRequest when given twice, not ASCII, or long."""
-    wanted = name.lower().encode("ascii")
+    wanted = _declared_header(request, name).encode("ascii")
     found = [value for key, value in request.scope["headers"] if key == wanted]
     if not found:
         return None
@@ -124,9 +104,39 @@ def header(request: Request, name: str, *, max_length: int = 4096) -> str | None
         raise InvalidRequest(f"{name}: expected ASCII") from None
 
 
+def signature_headers(request: Request) -> Iterable[tuple[bytes, bytes]]:
+    """All headers as ASGI has them, for an operation that declares those of a signature."""
+    operation = operation_of(request)
+    assert operation.headers.issuperset(signing.HEADERS), f"{operation.path} declares no signature"
+    headers: Iterable[tuple[bytes, bytes]] = request.scope["headers"]
+    return headers
+
+
+def takes_webhooks(request: Request) -> bool:
+    """Whether the operation declares the headers of Standard Webhooks."""
+    return operation_of(request).headers.issuperset(signing.WEBHOOK_HEADERS)
+
+
+def target(request: Request) -> signing.Target:
+    """Method, path and query, as they were sent."""
+    path: bytes = request.scope["raw_path"]
+    query_string: bytes = request.scope["query_string"]
+    return signing.Target(request.scope["method"], path + (b"?" + query_string if query_string else b""))
+
+
+def _declared_header(request: Request, name: str) -> str:
+    """`name` in lower case. What a handler reads is what its document says: a header that it forgot is a bug."""
+    operation, wanted = operation_of(request), name.lower()
+    assert wanted in operation.headers, f"{operation.method} {operation.path} reads {name}, but doesn't declare it"
+    return wanted
+
+
 def bearer_token(request: Request) -> str | None:
-    """The token of `Authorization: Bearer <token>`, None when there is none or it isn't well-formed."""
-    scheme, _, token = (header(request, "authorization") or "").partition(" ")
+    """The token of `Authorization: Bearer <token>`, None when there is none or it isn't well-formed.
+
+    One that is too long is as any other that isn't good: who reads it says so.
+    """
+    scheme, _, token = (header(request, "authorization", max_length=_MAX_AUTHORIZATION) or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
@@ -136,7 +146,3 @@ def _id(name: str, value: str, max_length: int = MAX_ID_LENGTH) -> str:
     if "\0" in value:
         raise InvalidRequest(f"{name}: U+0000 is not allowed")
     return value
-
-
-def _too_large(limit_bytes: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"body: at most {limit_bytes} bytes")

@@ -16,15 +16,17 @@ from typing import Any
 import structlog
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
 from uniassist.errors import SettingsError, StartError
 from uniassist.web import protocol
+from uniassist.web.app import Service
 
 log = structlog.get_logger()
 
 _BACKLOG = 2048
 _OPEN_FILES = 65536
+# Pools of 20 to Postgres and to Redis, some dozens of calls, a score of connections that ask how we are.
+_RESERVED_FILES = 96
 _TICKS_A_SECOND = 10  # uvicorn's main loop
 
 
@@ -58,7 +60,7 @@ def listen(host: str, port: int, *, port_variable: str) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp,
+    app: Service,
     listener: socket.socket,
     *,
     on_stop: Callable[[], Awaitable[None]] | None = None,
@@ -66,8 +68,8 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: no new connections, `on_stop`, and then the requests under way.
 
-    `on_stop` ends what would not end by itself (event streams). It and the requests have `drain_seconds` each;
-    a second signal ends the wait.
+    `on_stop`: ends what wouldn't end by itself (event streams).
+    `drain_seconds`: for `on_stop`, and again for the requests; a second signal ends the wait.
     """
     server = _Server(_config(app, drain_seconds), on_stop, drain_seconds)
     address = listener.getsockname()
@@ -130,10 +132,10 @@ class _Server(uvicorn.Server):
                 connection.abort_if_unread_since(now - protocol.READER_DEADLINE_SECONDS)
 
 
-def _config(app: ASGIApp, drain_seconds: int) -> uvicorn.Config:
+def _config(app: Service, drain_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=protocol.BoundedHttpProtocol,
+        http=_protocol_of(app),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -146,6 +148,22 @@ def _config(app: ASGIApp, drain_seconds: int) -> uvicorn.Config:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=drain_seconds,
     )
+
+
+def _protocol_of(app: Service) -> type[asyncio.Protocol]:
+    class Protocol(protocol.BoundedHttpProtocol):
+        bodies = app.bodies
+        most_connections = _most_connections()
+
+    return Protocol
+
+
+def _most_connections() -> int:
+    """What is left of the descriptors for those who call, a reserve aside: for both servers, providers, files, and
+    for whoever asks how we are.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - _RESERVED_FILES, soft // 2) if soft != resource.RLIM_INFINITY else _OPEN_FILES
 
 
 def _raise_open_files() -> None:

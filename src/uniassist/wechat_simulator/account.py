@@ -47,7 +47,7 @@ class Wrote:
 
 
 @dataclass
-class Person:
+class SimulatedPerson:
     follows: bool = True
     blocks: bool = False
     message_at: float = float("-inf")
@@ -60,7 +60,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Medium:
+class UploadedMedium:
     content: bytes
     mime: str
     stored_at: float
@@ -77,7 +77,7 @@ class Clock:
         self._offset += seconds
 
 
-class Account:
+class SimulatedAccount:
     """`may_send` False: an unverified account, passive replies only."""
 
     def __init__(self, app_id: str, app_secret: str) -> None:
@@ -86,8 +86,8 @@ class Account:
         self.clock = Clock()
         self.may_send = True
         self.ip_is_allowed = True
-        self.people: dict[str, Person] = defaultdict(Person)
-        self.media: dict[str, Medium] = {}
+        self.people: dict[str, SimulatedPerson] = defaultdict(SimulatedPerson)
+        self.media: dict[str, UploadedMedium] = {}
         self.token_seconds = TOKEN_SECONDS
         self.tokens_issued = 0
         self.forced: list[float] = []
@@ -173,7 +173,7 @@ class Account:
             raise Refusal(45081, "already in the typing status")
         person.typing.append(asked["command"])
 
-    def medium(self, media_id: str | None) -> Medium:
+    def medium(self, media_id: str | None) -> UploadedMedium:
         found = self.media.get(media_id or "")
         if found is None or self.clock.now() > found.stored_at + MEDIA_SECONDS:
             raise Refusal(40007, "invalid media_id")
@@ -190,14 +190,14 @@ class Account:
         person = self.people[openid]
         person.event_at, person.event_sends = self.clock.now(), 0
 
-    def sends_left(self, person: Person) -> tuple[int, int]:
+    def sends_left(self, person: SimulatedPerson) -> tuple[int, int]:
         """How many messages may still come: after an act, and after a message."""
         now = self.clock.now()
         after_act = EVENT_QUOTA - person.event_sends if now - person.event_at <= EVENT_WINDOW_SECONDS else 0
         in_window = now - person.message_at <= MESSAGE_WINDOW_SECONDS
         return after_act, MESSAGE_QUOTA - person.message_sends if in_window else 0
 
-    def _spend(self, person: Person) -> None:
+    def _spend(self, person: SimulatedPerson) -> None:
         if not person.follows:
             raise Refusal(43004, "require subscribe")
         if person.blocks:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from uniassist.wechat_simulator.account import Account, Refusal
+from uniassist.wechat_simulator.account import Refusal, SimulatedAccount
 
 TOKEN, SEND = "/cgi-bin/stable_token", "/cgi-bin/message/custom/send"
 TYPING, MEDIA = "/cgi-bin/message/custom/typing", "/cgi-bin/media/get"
@@ -54,7 +54,7 @@ class Faults:
 
 
 class Api:
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: SimulatedAccount) -> None:
         self.account = account
         self.faults = Faults()
         self.calls: list[Call] = []

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Coroutine
 from importlib.resources import files
 from typing import Any
 
 from aiohttp import web
 
-from uniassist.wechat_simulator.account import Account, Person
+from uniassist.wechat_simulator.account import SimulatedAccount, SimulatedPerson, UploadedMedium
 from uniassist.wechat_simulator.api import SEND, TOKEN, Api, Fault
-from uniassist.wechat_simulator.pushes import Pushed, Pusher
+from uniassist.wechat_simulator.pushes import UNSUPPORTED, Pushed, Pusher
 
 MAX_UNDER_WAY = 100
 _LATEST = 300
@@ -28,7 +29,15 @@ _NEXT_SEND: dict[str, Fault] = {
     "accepted, then dropped": Fault("accepted_then_dropped"),
     "502": Fault("status", 502),
 }
-_SWITCHES: dict[str, Callable[[Account, bool], None]] = {
+# What can be sent besides text: the platform's type, what the phone shows, and what it is a file of.
+_SENT = {
+    "picture": ("image", "[图片]", "image/jpeg"),
+    "voice": ("voice", "[语音]", "audio/amr"),
+    "sticker": ("text", "[表情]", ""),
+    "unknown": ("type-of-the-future", "[未知]", ""),
+}
+CLICKED = "帮我制定一个学习计划"  # the key of the menu's button, unless another one is written
+_SWITCHES: dict[str, Callable[[SimulatedAccount, bool], None]] = {
     "unverified": lambda account, on: setattr(account, "may_send", not on),
     "address not allowed": lambda account, on: setattr(account, "ip_is_allowed", not on),
 }
@@ -37,7 +46,7 @@ _SWITCHES: dict[str, Callable[[Account, bool], None]] = {
 class ByHand:
     """Routes of the page. A person's act is pushed in the background: the page shows what becomes of it."""
 
-    def __init__(self, account: Account, api: Api, pusher: Pusher) -> None:
+    def __init__(self, account: SimulatedAccount, api: Api, pusher: Pusher) -> None:
         self._account = account
         self._api = api
         self._pusher = pusher
@@ -51,6 +60,7 @@ class ByHand:
             web.get("/phone", self._phone),
             web.post("/phone/say", self._say),
             web.post("/phone/act", self._act),
+            web.post("/phone/send", self._send),
             web.post("/faults", self._fault),
             web.get("/health", self._health),
         ]
@@ -69,7 +79,7 @@ class ByHand:
 
     async def _phone(self, request: web.Request) -> web.Response:
         openid = request.query.get("openid", "")
-        person = self._account.people[openid] if openid in self._account.people else Person()
+        person = self._account.people[openid] if openid in self._account.people else SimulatedPerson()
         shown = {
             "lines": lines_of(person)[-_LATEST:],
             "typing": person.typing[-1:] == ["Typing"],
@@ -84,7 +94,7 @@ class ByHand:
         }
         return web.json_response(shown)
 
-    def _left(self, person: Person) -> int:
+    def _left(self, person: SimulatedPerson) -> int:
         return sum(self._account.sends_left(person))
 
     async def _say(self, request: web.Request) -> web.Response:
@@ -104,7 +114,27 @@ class ByHand:
         if event == "unsubscribe":  # the phone forgets the chat, as phones do
             self._account.people[openid].screen.clear()
             self._account.people[openid].wrote.clear()
-        self._start(self._pusher.push(self._pusher.event(openid, event, EventKey="")))
+        key = {"CLICK": asked.get("text") or CLICKED, "SCAN": "42"}.get(event, "")
+        self._start(self._pusher.push(self._pusher.event(openid, event, EventKey=key)))
+        return web.json_response({})
+
+    async def _send(self, request: web.Request) -> web.Response:
+        """What isn't text. The text beside a voice is what the platform hears in it."""
+        asked = await _asked(request)
+        openid, name, heard = asked["openid"], asked["kind"], asked.get("text", "")
+        if name not in _SENT:
+            raise web.HTTPBadRequest(text=f"kind: expected one of {', '.join(_SENT)}")
+        kind, shown, mime = _SENT[name]
+        fields = {"Content": UNSUPPORTED} if name == "sticker" else {}
+        if mime:
+            fields["MediaId"] = secrets.token_hex(16)
+            medium = UploadedMedium(f"a {name} of nothing".encode(), mime, self._account.clock.now())
+            self._account.media[fields["MediaId"]] = medium
+        if name == "voice" and heard:
+            fields["Recognition"], shown = heard, f"{shown} {heard}"
+        self._account.wrote(openid, shown)
+        lose, self._lose_next = self._lose_next, 0
+        self._start(self._pusher.push(self._pusher.message(openid, kind, **fields), lose=lose))
         return web.json_response({})
 
     async def _fault(self, request: web.Request) -> web.Response:
@@ -147,7 +177,7 @@ class ByHand:
         self._last = [*self._last[-4:], said]
 
 
-def lines_of(person: Person) -> list[dict[str, Any]]:
+def lines_of(person: SimulatedPerson) -> list[dict[str, Any]]:
     """The chat as the phone has it, both sides, in order."""
     own = [{"who": "me", "text": wrote.text, "at": wrote.at} for wrote in person.wrote]
     theirs = [{"who": shown.via, "text": shown.text, "at": shown.at, "ai": shown.is_ai} for shown in person.screen]

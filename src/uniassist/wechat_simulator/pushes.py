@@ -14,11 +14,12 @@ from typing import Any, Literal
 import aiohttp
 from defusedxml.ElementTree import fromstring
 
-from uniassist.wechat_simulator.account import MAX_TEXT_BYTES, Account, Shown
+from uniassist.wechat_simulator.account import MAX_TEXT_BYTES, Shown, SimulatedAccount
 from uniassist.wechat_simulator.sealing import Seal, sign
 
 Mode = Literal["plain", "compatible", "safe"]
 Format = Literal["xml", "json"]
+UNSUPPORTED = "【收到不支持的消息类型，暂无法显示】"  # what the platform writes in place of a sticker
 NOTICE = "该公众号暂时无法提供服务，请稍后再试"
 TRIES = 3
 ACCOUNT = "gh_simulated"
@@ -43,7 +44,7 @@ class Pushed:
 class Pusher:
     """`webhook` is where the account's server listens."""
 
-    def __init__(self, account: Account, *, token: str, aes_key: str | None) -> None:
+    def __init__(self, account: SimulatedAccount, *, token: str, aes_key: str | None) -> None:
         self.webhook = ""
         self.mode: Mode = "plain" if aes_key is None else "safe"
         self.format: Format = "xml"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 from aiohttp import web
 
-from uniassist.wechat_simulator.account import Account, Clock, Medium, Shown
+from uniassist.wechat_simulator.account import Clock, Shown, SimulatedAccount, UploadedMedium
 from uniassist.wechat_simulator.api import Api, Call, Faults
 from uniassist.wechat_simulator.by_hand import ByHand
 from uniassist.wechat_simulator.pushes import Pushed, Pusher
@@ -29,7 +29,7 @@ class WechatSimulator:
     def __init__(
         self, *, token: str, aes_key: str | None = None, port: int = 0, app_secret: str = APP_SECRET
     ) -> None:
-        self.account = Account(APP_ID, app_secret)
+        self.account = SimulatedAccount(APP_ID, app_secret)
         self.api = Api(self.account)
         self.pusher = Pusher(self.account, token=token, aes_key=aes_key)
         self.port = port
@@ -86,7 +86,7 @@ class WechatSimulator:
         return await self.send(openid, kind, MediaId=media_id)
 
     def keep_medium(self, media_id: str, content: bytes, mime: str) -> None:
-        self.account.media[media_id] = Medium(content, mime, self.clock.now())
+        self.account.media[media_id] = UploadedMedium(content, mime, self.clock.now())
 
     async def act(self, openid: str, event: str, **fields: Any) -> Pushed:
         """A follow, a scan, a click, or what leaves no right to write."""

@@ -7,17 +7,18 @@ import os
 import secrets
 from contextlib import AsyncExitStack
 
-from redis.asyncio import Redis
-
 from uniassist import VERSION, tracing
 from uniassist.delivery.engine import Engine, EngineSettings
-from uniassist.delivery.relay import Backoff
+from uniassist.delivery.failures import Backoff
 from uniassist.settings import WorkerSettings
 from uniassist.store import delivery as store
+from uniassist.streams.client import create_client
+from uniassist.streams.trimming import HoldLimits
 from uniassist.telemetry import configure_logging
 from uniassist.web import server
 from uniassist.web.app import create_app
 from uniassist.web.health import HealthRegistry
+from uniassist.worker.retention import Retention
 
 DRAIN_SECONDS = 8
 
@@ -38,9 +39,9 @@ async def run() -> None:
         stack.push_async_callback(spans.stop)
         pool = await store.create_pool(settings.database_url.reveal())
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
-        redis = Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=5.0)
+        redis = create_client(url)
         stack.push_async_callback(redis.aclose)
-        reader = Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=block_seconds + 3.0)
+        reader = create_client(url, answer_seconds=block_seconds + 3.0)
         stack.push_async_callback(reader.aclose)
         worker = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
         engine = Engine(pool, redis, reader, _engine_settings(settings), worker=worker, spans=spans)
@@ -55,15 +56,20 @@ async def run() -> None:
         health.required("redis", engine.check_redis)
         health.required("delivery", engine.check_delivery)
         health.required("loops", engine.check_loops)
+        health.optional("alone", engine.check_alone)
+        await engine.refuse_taken_stream(2.0)
+        retention = Retention(pool, days=settings.session_days, timeline_days=settings.timeline_days)
         engine.start()
+        retention.loop.start()
         try:
             await engine.first_look(2.0)
             await stack.enter_async_context(health)
             app = create_app(
-                service="worker", version=VERSION, operations=(), health=health, metrics=engine.figures.registry
+                service="worker", version=VERSION, operations=(), health=health, metrics=engine.metrics.registry
             )
             await server.serve(app, listener, drain_seconds=DRAIN_SECONDS)
         finally:
+            await retention.loop.stop(2.0)
             await engine.stop(DRAIN_SECONDS)
 
 
@@ -80,4 +86,5 @@ def _engine_settings(settings: WorkerSettings) -> EngineSettings:
         batch_size=outbox.batch_size,
         backoff=Backoff(outbox.backoff_base_ms, outbox.backoff_max_ms),
         retention_hours=outbox.retention_hours,
+        hold_limits=HoldLimits(streams.others_max_age_seconds, streams.others_max_entries),
     )

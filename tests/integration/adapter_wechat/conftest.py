@@ -14,7 +14,7 @@ from tests.waiting import eventually
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.web.client import JsonClient
+from uniassist.web.calling.client import JsonClient
 from uniassist.wechat_simulator.api import SEND
 from uniassist.wechat_simulator.simulator import WechatSimulator
 

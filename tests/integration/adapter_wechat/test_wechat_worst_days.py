@@ -44,7 +44,7 @@ async def test_who_waits_for_longer_than_all_pushes_is_told_how_to_fetch_the_ans
     openid = fresh("openid")
     pushed = await wechat.say(openid, "计划")
     assert pushed.tries == ["cut", "cut", "answered"]
-    assert pushed.text == phrases.STILL_WORKING
+    assert pushed.text == phrases.say("still_working", "zh")
     await eventually(lambda: "parked" in own_gateway.outcomes_of(openid), "the answer is parked")
     assert (await wechat.say(openid, "好了吗")).text == f"{PLANNED.format('计划')}\n\n你说：好了吗"
     assert NOTICE not in wechat.texts(openid)

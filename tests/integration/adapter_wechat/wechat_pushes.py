@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from tests.processes import WECHAT_TOKEN, ServiceProcess
 
 from uniassist.adapter_wechat.crypto import signature
-from uniassist.adapter_wechat.messages import read_fields
-from uniassist.web.client import Answer, JsonClient
+from uniassist.adapter_wechat.inbound.messages import read_fields
+from uniassist.web.calling.client import Answer, JsonClient
 
 _numbers = itertools.count(1)
 

@@ -105,6 +105,7 @@ async def test_stats_of_an_empty_outbox(database_url: str) -> None:
         "no events",
         "consumed 0/s over the last minute; nothing waits",
         "no worker is alive",
+        "stream not looked at: REDIS_URL is not set",
     ]
 
 
@@ -189,6 +190,21 @@ async def test_replay_takes_a_selector_a_limit_and_a_token(database_url: str, da
     assert await database.fetchval("SELECT max(attempts) FROM outbox_events") == 0
 
 
+async def test_a_token_moves_an_event_once_however_often_it_dies(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    replay = ("replay", "--event-id", "dead_letter-2", "--replay-token")
+    assert (await as_json(database_url, *replay, "t"))["updated"] == 1
+    await database.execute("UPDATE outbox_events SET status = 'dead_letter' WHERE event_id = 'dead_letter-2'")
+    again = await as_json(database_url, *replay, "t")
+    assert (again["selected"], again["inserted"], again["updated"]) == (1, 0, 0)
+    row = await database.fetchrow("SELECT status FROM outbox_events WHERE event_id = 'dead_letter-2'")
+    assert row is not None
+    assert row["status"] == "dead_letter"
+    assert await database.fetchval("SELECT count(*) FROM outbox_replay_log") == 1
+    assert (await as_json(database_url, *replay, "another"))["updated"] == 1
+
+
 async def test_replay_says_when_there_may_be_more_and_when_nothing_was_moved(
     database_url: str, database: asyncpg.Connection
 ) -> None:
@@ -234,7 +250,7 @@ async def test_pause_and_resume_say_what_they_did(database_url: str, database: a
     await outbox(database_url, "pause", "--reason", "moving Redis")
     stats = await outbox(database_url, "stats")
     assert "PAUSED since" in stats.out
-    assert stats.out.rstrip().endswith(": moving Redis")
+    assert next(line for line in stats.out.splitlines() if "PAUSED" in line).endswith(": moving Redis")
     assert (await as_json(database_url, "stats"))["paused"]["reason"] == "moving Redis"
     assert await as_json(database_url, "resume") == {"wasPaused": True}
     assert await as_json(database_url, "resume") == {"wasPaused": False}
@@ -324,3 +340,25 @@ async def test_a_database_that_is_away_is_one_line_without_its_password(command:
     assert said.err.count("\n") == 1
     assert "DATABASE_URL" in said.err
     assert "topsecret" not in said.err
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "294276-12-31", "4713-01-01 BC"])
+async def test_rows_of_any_time_are_counted_listed_and_shown(
+    database_url: str, database: asyncpg.Connection, moment: str
+) -> None:
+    """An operator's rows may say that they were written at any time that Postgres knows."""
+    await write(database, "odd", "s3", "failed")
+    times = ("created_at", "next_retry_at", "locked_at", "delivered_at", "consumed_at", "updated_at")
+    said_at = ", ".join(f"{name} = '{moment}'" for name in times)
+    await database.execute(f"UPDATE outbox_events SET {said_at} WHERE event_id = 'odd'")
+    stats = await as_json(database_url, "stats")
+    assert stats["oldestUnconsumedSeconds"] == pytest.approx(3 * 3600, abs=60)
+    listed = await as_json(database_url, "list", "--status", "failed")
+    assert [row["event_id"] for row in listed] == ["failed-1", "odd"]
+    shown = await as_json(database_url, "show", "odd")
+    assert shown["created_at"].startswith(
+        "0001-01-01" if moment in ("-infinity", "4713-01-01 BC") else "9999-12-31"
+    )
+    for arguments in (("stats",), ("list",), ("show", "odd")):
+        said = await outbox(database_url, *arguments)
+        assert (said.code, "inf" in said.out) == (0, False), said

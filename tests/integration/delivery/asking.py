@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from tests import forking
 from tests.processes import ServiceProcess
 
 
@@ -47,16 +47,7 @@ async def health(process: ServiceProcess) -> tuple[int, dict[str, str]]:
 
 async def uniassist(*arguments: str, database_url: str, **env: str) -> Said:
     """`uniassist …` as an operator runs it: no terminal."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "uniassist.cli.main",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "UNIASSIST_ENV": "test", "DATABASE_URL": database_url, **env},
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode is not None
-    return Said(process.returncode, out.decode(), err.decode())
+    given = {"PATH": os.environ["PATH"], "UNIASSIST_ENV": "test", "DATABASE_URL": database_url, **env}
+    process = forking.uniassist(arguments, env=given)
+    out, err = await asyncio.to_thread(process.communicate, timeout=60)
+    return Said(process.returncode, out, err)

@@ -64,6 +64,10 @@ async def test_a_stream_of_another_type_spends_attempts_then_dead_letters_and_it
     assert status == 200
     assert metric(text, "uniassist_delivery_dead_letters_total") == 1
     assert metric(text, "uniassist_delivery_attempts_failed_total") == 3
+    said = worker.process.log.read_text("utf-8")
+    assert '"event": "dead letter"' in said
+    assert poison in said
+    assert "loop failed" not in said
 
 
 async def test_the_pauses_between_attempts_grow(outbox: Outbox, start_worker: StartWorker) -> None:

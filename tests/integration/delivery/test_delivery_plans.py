@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from uniassist.store import delivery
-from uniassist.store.pool import Pool
-from uniassist.store.queries import load
+from uniassist.store import delivery, settling
+from uniassist.store.queries import statements
+from uniassist.store.server.pool import Pool
 
 Plan = dict[str, Any]
 
@@ -21,9 +21,23 @@ SELECT $1 || n, 's' || n % 1000, '{}', $1, now() + interval '1 hour' FROM genera
 """
 _PARTIAL = {"outbox_pending", "outbox_processing", "outbox_failed", "outbox_failed_due", "outbox_delivered"}
 LIMIT = 500
+SLICE = {
+    "worker": "w",
+    "shards": list(range(32)),
+    "epoch": "epoch",
+    "after_epoch": "",
+    "after": 0,
+    "limit": 1000,
+    "ids": [],
+    "look": False,
+    "aside": [],
+    "reason": None,
+    "delay_ms": 0,
+    "for_good": False,
+}
 
 
-@pytest.fixture(params=["without statistics", "analyzed"])
+@pytest.fixture(params=["without statistics", "only the shards'", "analyzed"])
 async def pool(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Pool]:
     """The worker's own pool, on 100,000 rows of which one worker holds all shards."""
     async with await delivery.create_pool(database_url) as pool:
@@ -32,13 +46,16 @@ async def pool(request: pytest.FixtureRequest, database_url: str) -> AsyncIterat
         await pool.execute(_ROWS, "failed", 20)
         if request.param == "analyzed":
             await pool.execute("ANALYZE outbox_events")
-        await delivery.beat(pool, "w", lease_seconds=600, epoch=None, take=True, per_second=0)
+        if request.param == "only the shards'":  # as autovacuum may leave it
+            await pool.execute("ANALYZE delivery_shards, delivery_workers")
+        await delivery.heartbeat(pool, "w", lease_seconds=600, epoch=None, take=True, per_second=0)
+        await settling.mark(pool, settling.Shards("w", range(32), "epoch"))
         yield pool
 
 
-async def explained(pool: Pool, name: str, *arguments: object) -> list[Plan]:
+async def explained(pool: Pool, name: str, **values: object) -> list[Plan]:
     """Every node that reads outbox_events, as it was executed."""
-    query = load("delivery")[name]
+    query, *arguments = {**statements("delivery"), **statements("settling")}[name](**values)
     text = await pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *arguments)
     return [node for node in _nodes(json.loads(text)[0]["Plan"]) if node.get("Relation Name") == "outbox_events"]
 
@@ -54,10 +71,9 @@ def reads(nodes: list[Plan]) -> list[Plan]:
 
 
 async def test_a_claim_reads_what_it_takes_and_by_partial_indexes(pool: Pool) -> None:
-    shards = list(range(32))
-    tokens = [1] * 32
-    lease = dt.timedelta(seconds=10)
-    nodes = reads(await explained(pool, "claim", "w", LIMIT, lease, shards, tokens, "epoch"))
+    held = {"worker": "w", "shards": list(range(32)), "tokens": [1] * 32, "epoch": "epoch"}
+    bounds = {"room": 2**20, "longest": 2**20, "aside": [1], "only": [], "look": False}
+    nodes = reads(await explained(pool, "claim", limit=LIMIT, lease=dt.timedelta(seconds=10), **bounds, **held))
     used = {node.get("Index Name", node["Node Type"]) for node in nodes}
     assert used == {"outbox_pending", "outbox_failed", "outbox_failed_due", "outbox_events_pkey"}
     [pending] = [node for node in nodes if node.get("Index Name") == "outbox_pending"]
@@ -65,28 +81,30 @@ async def test_a_claim_reads_what_it_takes_and_by_partial_indexes(pool: Pool) ->
     assert pending.get("Rows Removed by Filter", 0) <= LIMIT / 10, "those that the 20 failed ones hold back"
 
 
-async def test_a_beat_reads_partial_indexes_only(pool: Pool) -> None:
-    lease = dt.timedelta(seconds=600)
-    nodes = reads(await explained(pool, "beat", "w", lease, "epoch", True, 0.0))
+async def test_a_heartbeat_reads_partial_indexes_only(pool: Pool) -> None:
+    values = {"worker": "w", "lease": dt.timedelta(seconds=600), "epoch": "epoch", "take": True, "per_second": 0.0}
+    nodes = reads(await explained(pool, "heartbeat", **values))
     assert nodes
     assert {node.get("Index Name", node["Node Type"]) for node in nodes} <= _PARTIAL
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes) <= 10
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"),
+    ("name", "values"),
     [
-        ("rescue", ("w", list(range(32)), "epoch")),
-        ("settle", ("w", "epoch")),
-        ("overdue", ("w", dt.timedelta(seconds=20))),
-        ("release", ("w", [1, 2, 3])),
-        ("deliver", ("w", [1, 2, 3], "epoch")),
-        ("consume", ([50_001, 50_002], "w", [0.1, 1.0])),
-        ("ids_of", (["pending1", "pending2"],)),
+        ("give_back", {"why": "rescue", "stage": "processing", **SLICE}),
+        ("give_back", {"why": "rescue", "stage": "delivered", **SLICE}),
+        ("give_back", {"why": "settle", "stage": "processing", **SLICE}),
+        ("give_back", {"why": "claim", "stage": "given", **SLICE, "ids": [1, 2, 3]}),
+        ("overdue", {"worker": "w", "older_than": dt.timedelta(seconds=20), "limit": 5000}),
+        ("release", {"worker": "w", "ids": [1, 2, 3]}),
+        ("deliver", {"worker": "w", "ids": [1, 2, 3], "epoch": "epoch"}),
+        ("consume", {"ids": [50_001, 50_002], "epoch": "epoch", "consumer": "w", "bounds": [0.1, 1.0]}),
+        ("ids_of", {"event_ids": ["pending1", "pending2"]}),
     ],
 )
-async def test_no_other_statement_reads_the_table(pool: Pool, name: str, arguments: tuple[object, ...]) -> None:
-    nodes = reads(await explained(pool, name, *arguments))
+async def test_no_other_statement_reads_the_table(pool: Pool, name: str, values: dict[str, object]) -> None:
+    nodes = reads(await explained(pool, name, **values))
     used = {node.get("Index Name", node["Node Type"]) for node in nodes}
     assert used <= _PARTIAL | {"outbox_events_pkey", "outbox_events_event_id_key"}
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes) <= 10

@@ -7,6 +7,8 @@ import json
 from tests.integration.delivery.conftest import StartWorker
 from tests.integration.delivery.outbox_rows import GLOBAL, Outbox
 
+from uniassist.streams import epoch as epochs
+
 
 async def test_a_bare_row_of_an_unknown_session_is_consumed_and_on_both_streams(
     outbox: Outbox, start_worker: StartWorker
@@ -31,7 +33,10 @@ async def test_a_bare_row_of_an_unknown_session_is_consumed_and_on_both_streams(
         "ce_type": "uniassist.outbox.event",
         "ce_subject": "nobody-knows-it",
     }
-    assert everyone.fields == {**own.fields, "streamKey": "uniassist:timeline:nobody-knows-it"}
+    epoch = await epochs.read(outbox.redis, GLOBAL)
+    assert epoch is not None
+    also = {"streamKey": "uniassist:timeline:nobody-knows-it", "epoch": epoch.name}
+    assert everyone.fields == {**own.fields, **also}
 
 
 async def test_a_bare_row_goes_where_its_payload_says(outbox: Outbox, start_worker: StartWorker) -> None:

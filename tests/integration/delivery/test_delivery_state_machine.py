@@ -23,21 +23,29 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from uniassist.delivery.states import STATES, STEPS, State, Step, after, is_spent
-from uniassist.store import delivery, outbox
+from uniassist.delivery.states import FINAL, STATES, STEPS, State, Step, applies, is_spent
+from uniassist.store import delivery, outbox, settling
 from uniassist.store.delivery import Failure
-from uniassist.store.pool import Pool
+from uniassist.store.server.pool import Pool
 
 T = TypeVar("T")
 WORKERS = ("one", "two")
 SESSIONS = ("s1", "s2", "s3")
-EPOCHS = ("e1", "e2")
+EPOCHS = ("1.e", "2.e", "3.e")
 LEASE_SECONDS = 600.0
 MAX_ATTEMPTS = 2
 LATER_MS = 3_600_000
 
+REFUSED: dict[settling.Why, tuple[Step, Step]] = {
+    "settle": ("fail to settle", "bury unsettled"),
+    "rescue": ("fail to rescue", "bury unrescued"),
+    "claim": ("fail to claim", "bury unclaimed"),
+}
+
 workers = st.sampled_from(WORKERS)
 epochs = st.sampled_from(EPOCHS)
+# Rows that a slice looks at.
+limits = st.sampled_from((1, 2, 3, 100))
 some = st.sets(st.integers(0, 11), min_size=1, max_size=6)
 few = st.sets(st.integers(0, 11), min_size=1, max_size=2)
 # Rows that the worker has in hand; or any, which it must not be able to move.
@@ -50,7 +58,7 @@ class Row:
     state: State = "pending"
     attempts: int = 0
     due: bool = True
-    owner: str | None = None
+    holder: str | None = None
     epoch: str | None = None
 
 
@@ -66,7 +74,7 @@ class Machine(RuleBasedStateMachine):
         self.do(
             self.pool.execute(
                 "TRUNCATE outbox_events, outbox_replay_log, delivery_workers RESTART IDENTITY; "
-                "UPDATE delivery_shards SET owner = NULL, lease_expires_at = 'epoch'"
+                "UPDATE delivery_shards SET owner = NULL, lease_expires_at = 'epoch', epoch = NULL"
             )
         )
         self.insert_some(sessions)
@@ -74,13 +82,16 @@ class Machine(RuleBasedStateMachine):
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
 
-    def move(self, ids: Iterable[int], step: Step) -> list[Row]:
-        """The rows that `step` may move, moved."""
-        moved = [self.rows[row_id] for row_id in sorted(ids) if self.rows[row_id].state in STEPS[step][0]]
+    def move(
+        self, ids: Iterable[int], step: Step, *, worker: str | None = None, epoch: str | None = None
+    ) -> list[Row]:
+        """The rows that `step` may move, made for `worker` and `epoch`, moved."""
+        rows = [self.rows[row_id] for row_id in sorted(ids)]
+        moved = [row for row in rows if applies(STEPS[step], row, worker=worker, epoch=epoch)]
         for row in moved:
-            row.state = after(row.state, step)
+            row.state = STEPS[step].target
             if row.state != "processing":
-                row.owner = None
+                row.holder = None
         return moved
 
     def picked(self, numbers: set[int], worker: str, aim: str) -> list[int]:
@@ -88,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         return sorted({ids[number % len(ids)] for number in numbers}) if ids else []
 
     def mine(self, ids: Iterable[int], worker: str) -> list[int]:
-        return [i for i in ids if self.rows[i].state == "processing" and self.rows[i].owner == worker]
+        return [i for i in ids if self.rows[i].state == "processing" and self.rows[i].holder == worker]
 
     def shards(self, worker: str) -> dict[int, int]:
         """Which shards are whose, under which token, is the leases' own business; here it is only asked."""
@@ -98,6 +109,11 @@ class Machine(RuleBasedStateMachine):
             )
         )
         return {row["shard"]: row["token"] for row in rows}
+
+    def settled_in(self, worker: str, epoch: str) -> set[int]:
+        """Those of its shards that have not been settled in a newer epoch since."""
+        rows = self.do(self.pool.fetch("SELECT shard FROM delivery_shards WHERE epoch = $1", epoch))
+        return {row["shard"] for row in rows} & self.shards(worker).keys()
 
     def in_shards(self, row: Row, shards: Iterable[int]) -> bool:
         return self.shard_of[row.session] in shards
@@ -119,28 +135,40 @@ class Machine(RuleBasedStateMachine):
         )
         self.rows[row_id] = Row(session)
 
-    @rule(worker=workers, epoch=st.none() | epochs)
-    def beat(self, worker: str, epoch: str | None) -> None:
-        beat = self.do(
-            delivery.beat(self.pool, worker, lease_seconds=LEASE_SECONDS, epoch=epoch, take=True, per_second=0)
+    def sweep(
+        self, why: settling.Why, worker: str, held: Iterable[int], epoch: str | None, *, limit: int
+    ) -> dict[str, int]:
+        """In slices of `limit` rows; how many moved in each stage."""
+        of, moved = settling.Shards(worker, set(held), epoch), {"processing": 0, "delivered": 0}
+        for stage in ("processing", "delivered") if epoch is not None else ("processing",):
+            place: settling.Place | None = settling.Place(stage)
+            while place is not None:
+                ids = self.do(settling.slice_ids(self.pool, of, why, place, limit=limit))
+                assert len(ids) <= limit
+                count, place = self.do(settling.slice_back(self.pool, of, why, place, limit=limit, aside=()))
+                moved[stage] += count
+        self.do(settling.mark(self.pool, of))
+        return moved
+
+    @rule(worker=workers, epoch=st.none() | epochs, limit=limits)
+    def heartbeat(self, worker: str, epoch: str | None, limit: int = 2) -> None:
+        found = self.do(
+            delivery.heartbeat(self.pool, worker, lease_seconds=LEASE_SECONDS, epoch=epoch, take=True, per_second=0)
         )
-        held = beat.kept | beat.taken
-        strays = [
-            row_id
+        held = found.kept | found.taken
+        strays = {
+            row_id: row.state
             for row_id, row in self.rows.items()
-            if row.state == "processing" and row.owner != worker and self.in_shards(row, held)
-        ]
-        lost = [
-            row_id
-            for row_id, row in self.rows.items()
-            if epoch is not None and row.state == "delivered" and row.epoch != epoch and self.in_shards(row, held)
-        ]
-        kept_strays = [i for i in strays + lost if self.in_shards(self.rows[i], beat.kept)]
-        assert beat.strays == bool(kept_strays)
-        if beat.taken or beat.strays:
-            found = self.do(delivery.rescue(self.pool, worker, held, epoch=epoch))
-            assert (found.rescued, found.republished) == (len(strays), len(lost))
-            self.move(strays + lost, "settle")
+            if self.in_shards(row, held)
+            and applies(STEPS["rescue"], row, worker=worker, epoch=epoch)
+            and (epoch is not None or row.state == "processing")
+        }
+        assert found.strays == any(self.in_shards(self.rows[row_id], found.kept) for row_id in strays)
+        if found.taken or found.strays:
+            states = list(strays.values())
+            expected = {stage: states.count(stage) for stage in ("processing", "delivered")}
+            assert self.sweep("rescue", worker, held, epoch, limit=limit) == expected
+            self.move(strays, "rescue", worker=worker, epoch=epoch)
 
     @rule(worker=workers)
     def lose_the_lease(self, worker: str) -> None:
@@ -160,8 +188,11 @@ class Machine(RuleBasedStateMachine):
     )
     def claim(self, worker: str, limit: int, then: str, few: set[int], epoch: str) -> None:
         if not self.shards(worker):
-            self.beat(worker, None)
+            self.heartbeat(worker, None)
+        if not self.settled_in(worker, epoch):
+            self.settle(worker, epoch)
         held = self.shards(worker)
+        settled = self.settled_in(worker, epoch)
         claimable = []
         for row_id, row in sorted(self.rows.items()):
             waits_behind = any(
@@ -169,7 +200,7 @@ class Machine(RuleBasedStateMachine):
                 for other_id, other in self.rows.items()
             )
             is_due = row.state == "pending" or (row.state == "failed" and row.due)
-            if is_due and not waits_behind and self.in_shards(row, held):
+            if is_due and not waits_behind and self.in_shards(row, settled):
                 claimable.append(row_id)
         claimed = self.take(worker, held, epoch, limit)
         ids = [taken.id for taken in claimed]
@@ -181,7 +212,7 @@ class Machine(RuleBasedStateMachine):
         assert set(ids) <= set(claimable)
         self.move(ids, "claim")
         for taken in claimed:
-            self.rows[taken.id].owner, self.rows[taken.id].epoch = worker, epoch
+            self.rows[taken.id].holder, self.rows[taken.id].epoch = worker, epoch
         if then == "fail":
             self.fail(worker, few, "own", later=False)
         elif then == "deliver":
@@ -207,21 +238,20 @@ class Machine(RuleBasedStateMachine):
     def release(self, worker: str, numbers: set[int], aim: str) -> None:
         ids = self.picked(numbers, worker, aim)
         self.do(delivery.release(self.pool, worker, ids))
-        self.move(self.mine(ids, worker), "release")
+        self.move(ids, "release", worker=worker)
 
     @precondition(lambda self: any(row.state == "processing" for row in self.rows.values()))
     @rule(worker=workers, numbers=some, aim=aims, epoch=epochs)
     def deliver(self, worker: str, numbers: set[int], aim: str, epoch: str) -> None:
         ids = self.picked(numbers, worker, aim)
         self.do(delivery.deliver(self.pool, worker, ids, epoch=epoch))
-        claimed_for_it = [row_id for row_id in self.mine(ids, worker) if self.rows[row_id].epoch == epoch]
-        self.move(claimed_for_it, "deliver")
+        self.move(ids, "deliver", worker=worker, epoch=epoch)
 
-    @rule(worker=workers, numbers=few, aim=aims)
-    def consume(self, worker: str, numbers: set[int], aim: str) -> None:
+    @rule(worker=workers, numbers=few, aim=aims, epoch=epochs)
+    def consume(self, worker: str, numbers: set[int], aim: str, epoch: str) -> None:
         ids = self.picked(numbers, worker, aim)
-        lags = self.do(delivery.consume(self.pool, ids, consumer="c", bounds=(0.1, 1.0)))
-        assert lags.events == len(self.move(ids, "consume"))
+        lags = self.do(delivery.consume(self.pool, ids, epoch=epoch, consumer="c", bounds=(0.1, 1.0)))
+        assert lags.events == len(self.move(ids, "consume", epoch=epoch))
 
     @precondition(lambda self: any(row.state == "processing" for row in self.rows.values()))
     @rule(worker=workers, numbers=some, aim=aims, later=st.sampled_from((False, False, True)))
@@ -235,21 +265,72 @@ class Machine(RuleBasedStateMachine):
             row.attempts += 1
             row.due = not later
             spent += is_spent(row.attempts, MAX_ATTEMPTS)
-            self.move([row_id], "bury" if is_spent(row.attempts, MAX_ATTEMPTS) else "fail")
+            self.move([row_id], "bury" if is_spent(row.attempts, MAX_ATTEMPTS) else "fail", worker=worker)
         assert sum(record["status"] == "dead_letter" for record in written) == spent
 
-    @precondition(lambda self: any(row.state in STEPS["settle"][0] for row in self.rows.values()))
-    @rule(worker=workers, epoch=epochs)
-    def settle(self, worker: str, epoch: str) -> None:
+    @rule(worker=workers, numbers=few, epoch=epochs)
+    def fail_to_confirm(self, worker: str, numbers: set[int], epoch: str) -> None:
+        ids = self.picked(numbers, worker, "any")
+        failures = [Failure(row_id, "can't be confirmed", 0, epoch) for row_id in ids]
+        written = self.do(delivery.fail(self.pool, worker, failures))
+        moved = 0
+        for row_id in ids:
+            row = self.rows[row_id]
+            is_last = is_spent(row.attempts + 1, MAX_ATTEMPTS)
+            if self.move([row_id], "bury unconfirmed" if is_last else "unconfirm", epoch=epoch):
+                row.attempts, row.due, moved = row.attempts + 1, True, moved + 1
+        assert len(written) == moved
+
+    @precondition(lambda self: any(row.state == "processing" for row in self.rows.values()))
+    @rule(worker=workers, numbers=few, aim=aims)
+    def bury(self, worker: str, numbers: set[int], aim: str) -> None:
+        for row_id in self.picked(numbers, worker, aim):
+            buried = self.do(delivery.bury(self.pool, worker, Failure(row_id, "", 0), reason="refused"))
+            assert (buried is not None) == bool(self.move([row_id], "bury", worker=worker))
+
+    @precondition(lambda self: any(row.state in STEPS["settle"].sources for row in self.rows.values()))
+    @rule(worker=workers, epoch=epochs, limit=limits)
+    def settle(self, worker: str, epoch: str, limit: int = 2) -> None:
         self.shards_fenced(worker)
         held = self.shards(worker)
-        ids = self.mine(self.rows, worker) + [
-            row_id
-            for row_id, row in self.rows.items()
-            if row.state == "delivered" and row.epoch != epoch and self.in_shards(row, held)
-        ]
-        assert self.do(delivery.settle(self.pool, worker, epoch=epoch)) == len(ids)
-        self.move(ids, "settle")
+        ids = [i for i, row in self.rows.items() if row.state == "processing" or self.in_shards(row, held)]
+        moved = self.move(ids, "settle", worker=worker, epoch=epoch)
+        assert sum(self.sweep("settle", worker, held, epoch, limit=limit).values()) == len(moved)
+        found = self.do(self.pool.fetch("SELECT shard, epoch FROM delivery_shards WHERE owner = $1", worker))
+        assert all(row["epoch"] >= epoch for row in found if row["shard"] in held), "and none went back"
+
+    @rule(worker=workers, numbers=few, epoch=epochs, why=st.sampled_from(tuple(REFUSED)), for_good=st.booleans())
+    def give_up(self, worker: str, numbers: set[int], epoch: str, why: settling.Why, for_good: bool) -> None:
+        """A row that refuses to be given back, or claimed, of all that the worker may do that with."""
+        held, (fail, bury) = self.shards(worker), REFUSED[why]
+        for row_id in self.picked(numbers, worker, "any"):
+            row = self.rows[row_id]
+            is_last = for_good or is_spent(row.attempts + 1, MAX_ATTEMPTS)
+            given_up = settling.give_up(
+                self.pool,
+                settling.Shards(worker, held, epoch),
+                why,
+                row_id,
+                reason="refused",
+                delay_ms=0,
+                for_good=for_good,
+            )
+            found, is_mine = self.do(given_up), self.in_shards(row, held) or row.holder == worker
+            moved = self.move([row_id] if is_mine else [], bury if is_last else fail, worker=worker, epoch=epoch)
+            assert (found is not None) == bool(moved)
+            if moved and not for_good:
+                row.attempts, row.due = row.attempts + 1, True
+
+    @rule(worker=workers, numbers=some, before=epochs, after=epochs)
+    def consume_late(self, worker: str, numbers: set[int], before: str, after: str) -> None:
+        """A confirmation of an epoch that ended, after the settling in another one."""
+        self.settle(worker, after)
+        held = self.shards(worker)
+        ids = [i for i in self.picked(numbers, worker, "any") if self.in_shards(self.rows[i], held)]
+        lags = self.do(delivery.consume(self.pool, ids, epoch=before, consumer="c", bounds=(0.1, 1.0)))
+        moved = self.move(ids, "consume", epoch=before)
+        assert lags.events == len(moved)
+        assert before == after or not moved
 
     @precondition(lambda self: any(row.state == "dead_letter" for row in self.rows.values()))
     @rule(session=st.none() | st.sampled_from(SESSIONS), token=st.sampled_from(("t", "u")))
@@ -292,7 +373,7 @@ class Machine(RuleBasedStateMachine):
             assert (record["status"], record["attempts"], record["locked_by"]) == (
                 row.state,
                 row.attempts,
-                row.owner,
+                row.holder,
             )
             if row.state == "delivered":
                 assert record["epoch"] == row.epoch
@@ -305,10 +386,10 @@ class Machine(RuleBasedStateMachine):
         in_hand = [(i, row) for i, row in sorted(self.rows.items()) if row.state == "processing"]
         for at, (_, early) in enumerate(in_hand):
             for _, late in in_hand[at + 1 :]:
-                assert early.session != late.session or early.owner == late.owner or not self.holds(late)
+                assert early.session != late.session or early.holder == late.holder or not self.holds(late)
 
     def holds(self, row: Row) -> bool:
-        return row.owner is not None and self.in_shards(row, self.shards(row.owner))
+        return row.holder is not None and self.in_shards(row, self.shards(row.holder))
 
 
 @pytest.fixture
@@ -335,6 +416,5 @@ def test_every_statement_keeps_to_the_states(machine: type[Machine]) -> None:
 
 
 def test_nothing_leaves_consumed_and_every_state_is_reached() -> None:
-    reached = {target for _, target in STEPS.values()}
-    assert reached | {"pending"} == set(STATES)
-    assert all("consumed" not in sources for sources, _ in STEPS.values())
+    assert {step.target for step in STEPS.values()} == set(STATES)
+    assert all(FINAL.isdisjoint(step.sources) for step in STEPS.values())

@@ -96,7 +96,7 @@ class System:
 
     def status(self) -> Json:
         """`status --json`, whatever its exit code."""
-        done = self.run("status", "--json")
+        done = self.run("status", "--json", "--secrets")
         return dict(json.loads(done.stdout))
 
     def pids(self) -> dict[str, int | None]:

@@ -44,7 +44,6 @@ async def test_down_spares_a_stranger_who_has_the_pid_of_a_killed_up(
             await eventually(
                 lambda: down.returncode is not None or bystander.poll() is not None,
                 "down has done what it does",
-                15,
             )
         finally:
             if down.returncode is None:

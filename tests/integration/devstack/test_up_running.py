@@ -16,7 +16,7 @@ from tests.waiting import eventually
 
 
 def test_status_gives_scripts_every_service_with_its_url_and_process(running: System) -> None:
-    done = running.run("status", "--json")
+    done = running.run("status", "--json", "--secrets")
     status = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert status["stateDir"] == str(running.directory)

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.integration.gateway.declared import check_declared
 from tests.processes import ADAPTER_SECRET, CONTEXT_TOKEN
 from tests.waiting import eventually
 
 from uniassist.contracts import codec
-from uniassist.web import signing
-from uniassist.web.client import Answer, JsonClient
+from uniassist.web.auth import signing
+from uniassist.web.calling.client import Answer, JsonClient
 
 Json = dict[str, Any]
 
@@ -83,17 +84,21 @@ def refused(answer: Answer, status: int, code: str, named: str = "") -> None:
 
 @dataclass(frozen=True)
 class GatewayClient:
-    """One gateway, as a client sees it."""
+    """One gateway, as a client sees it. Whatever it answers must be something that it declares."""
 
     http: JsonClient
     url: str
 
     async def post(self, path: str, body: Json | bytes, headers: Mapping[str, str] | None = None) -> Answer:
         raw = body if isinstance(body, bytes) else codec.encode(body)
-        return await self.http.request("POST", f"{self.url}{path}", body=raw, timeout_seconds=30, headers=headers)
+        answer = await self.http.request("POST", f"{self.url}{path}", body=raw, timeout_seconds=30, headers=headers)
+        check_declared("POST", path, answer)
+        return answer
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        return await self.http.request("GET", f"{self.url}{path}", timeout_seconds=30, headers=headers)
+        answer = await self.http.request("GET", f"{self.url}{path}", timeout_seconds=30, headers=headers)
+        check_declared("GET", path, answer)
+        return answer
 
     async def ingest(self, body: Json, headers: Mapping[str, str] | None = None) -> Json:
         """The ack of an input that must be accepted."""
@@ -115,7 +120,7 @@ class GatewayClient:
         events: list[Json] = decoded(answer)["events"]
         return events
 
-    async def settled(self, session_id: str, run_id: str) -> list[Json]:
+    async def when_over(self, session_id: str, run_id: str) -> list[Json]:
         """The timeline, once the run is over."""
 
         async def over() -> list[Json] | None:
@@ -124,11 +129,11 @@ class GatewayClient:
 
         return await eventually(over, f"{run_id} is over") or []
 
-    async def figures(self) -> Json:
+    async def metrics(self) -> Json:
         answer = await self.get("/v0/metrics")
         assert answer.status == 200, answer.body
-        figures: Json = decoded(answer)["metrics"]
-        return figures
+        metrics: Json = decoded(answer)["metrics"]
+        return metrics
 
 
 def provider_headers(scopes: str | None, token: str = CONTEXT_TOKEN) -> dict[str, str]:

@@ -9,13 +9,15 @@ import psycopg
 import pytest
 from tests.conftest import _new_database
 from tests.integration.gateway.client import GatewayClient
+from tests.integration.gateway.tokens import KEY
 from tests.processes import ServiceProcess
 from tests.providers import FakeProvider, fake_provider
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port
-from uniassist.web.client import JsonClient
+from uniassist.store.server.pool import Pool, create_pool
+from uniassist.web.calling.client import JsonClient
 
 PROVIDER_TIMEOUT_MS = 700
 _BEHAVIOURS = ("slow", "broken", "nonsense", "impostor", "bulky", "hung")
@@ -69,6 +71,30 @@ def shared_process(
             "REDIS_URL": shared_redis_url,
             "UNIASSIST_PROVIDERS_FILE": str(providers_file),
             "GATEWAY_PROVIDER_TIMEOUT_MS": str(PROVIDER_TIMEOUT_MS),
+            "GATEWAY_HOUR_SESSIONS_PER_USER": "0",  # all tests are the same user
+        },
+    )
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded_process(
+    shared_database_url: str, shared_redis_url: str, providers_file: Path, server_directory: Path
+) -> Iterator[ServiceProcess]:
+    """A second one on the same servers, which asks apps for tokens."""
+    process = ServiceProcess(
+        "gateway",
+        server_directory / "guarded.log",
+        {
+            "DATABASE_URL": shared_database_url,
+            "REDIS_URL": shared_redis_url,
+            "UNIASSIST_PROVIDERS_FILE": str(providers_file),
+            "UNIASSIST_APP_AUTH": "jwt",
+            "UNIASSIST_APP_JWT_KEY": KEY,
+            "UNIASSIST_CORS_ORIGINS": "https://app.example",
+            "GATEWAY_HOUR_SESSIONS_PER_USER": "0",
         },
     )
     process.start()
@@ -85,6 +111,16 @@ async def http() -> AsyncIterator[JsonClient]:
 @pytest.fixture
 def gateway(shared_process: ServiceProcess, http: JsonClient) -> GatewayClient:
     return GatewayClient(http, shared_process.url)
+
+
+@pytest.fixture
+def guarded_log(guarded_process: ServiceProcess) -> Path:
+    return guarded_process.process.log
+
+
+@pytest.fixture
+def guarded(guarded_process: ServiceProcess, http: JsonClient) -> GatewayClient:
+    return GatewayClient(http, guarded_process.url)
 
 
 @pytest.fixture
@@ -106,6 +142,14 @@ def start_gateway(
         return connect(service("gateway", DATABASE_URL=database_url, REDIS_URL=shared_redis_url, **env))
 
     return start
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """A pool of the test's own database, as a gateway has it."""
+    pool = await create_pool(database_url, application_name="test")
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.integration.gateway.client import GatewayClient, Json, decoded, message
 
-from uniassist.web.client import CallFailed
+from uniassist.web.calling.client import CallFailed
 
 
 @dataclass

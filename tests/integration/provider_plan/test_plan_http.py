@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,13 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.processes import ServiceProcess
 from tests.unit.provider_plan.plan_requests import interact_body, invoke_body
 
-from uniassist.contracts import codec
+from uniassist.contracts import bounds, codec
 from uniassist.contracts.provider import InteractResponse, InvokeResponse, ProviderManifest
-from uniassist.web.client import Answer, JsonClient
+from uniassist.errors import StartError
+from uniassist.provider.routes import SpecialistRoutes
+from uniassist.settings.variables import PLAN_TOKEN
+from uniassist.web.calling.client import Answer, JsonClient
+from uniassist.web.operations import Operation, declared
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +40,18 @@ async def client() -> AsyncIterator[JsonClient]:
         yield opened
 
 
-async def post(client: JsonClient, plan: ServiceProcess, path: str, body: object) -> Answer:
+async def post(
+    client: JsonClient, plan: ServiceProcess, path: str, body: object, headers: dict[str, str] | None = None
+) -> Answer:
     raw = body if isinstance(body, bytes) else codec.encode(body)
-    return await client.request("POST", f"{plan.url}{path}", body=raw, timeout_seconds=20)
+    return await client.request("POST", f"{plan.url}{path}", body=raw, timeout_seconds=20, headers=headers)
+
+
+def answered_invokes(plan: ServiceProcess) -> float:
+    counter = 'uniassist_provider_plan_calls_total{call="invoke",outcome="answered"} '
+    return sum(
+        float(line.removeprefix(counter)) for line in plan.scraped().splitlines() if line.startswith(counter)
+    )
 
 
 def problem(answer: Answer) -> dict[str, Any]:
@@ -45,7 +59,19 @@ def problem(answer: Answer) -> dict[str, Any]:
     return codec.decode(answer.body, dict[str, Any])
 
 
+@pytest.mark.parametrize("operation", declared(SpecialistRoutes), ids=lambda operation: operation.path)
+async def test_a_worked_example_is_answered_in_the_declared_shape(
+    plan: ServiceProcess, client: JsonClient, operation: Operation
+) -> None:
+    raw = codec.encode(operation.request_example) if operation.request is not None else None
+    answer = await client.request(operation.method, f"{plan.url}{operation.path}", body=raw, timeout_seconds=20)
+    assert answer.status == 200, answer.body
+    assert isinstance(operation.response, type)
+    codec.decode(answer.body, operation.response)
+
+
 async def test_the_flow_of_a_plan(plan: ServiceProcess, client: JsonClient) -> None:
+    before = answered_invokes(plan)
     invoked = await post(client, plan, "/v0/invoke", invoke_body())
     assert invoked.status == 200
     answer = codec.decode(invoked.body, InvokeResponse)
@@ -54,8 +80,7 @@ async def test_the_flow_of_a_plan(plan: ServiceProcess, client: JsonClient) -> N
     assert submitted.status == 200
     assert codec.decode(submitted.body, InteractResponse).run_id == "run-1"
     assert "学会游泳" in submitted.body.decode()
-    scraped = (await client.request("GET", f"{plan.url}/metrics", timeout_seconds=20)).body.decode()
-    assert 'uniassist_provider_plan_calls_total{call="invoke",outcome="answered"} 1.0' in scraped
+    assert answered_invokes(plan) == before + 1
 
 
 async def test_a_repeated_call_gets_the_same_answer(plan: ServiceProcess, client: JsonClient) -> None:
@@ -111,9 +136,9 @@ async def test_a_call_may_hold_the_largest_and_deepest_body_of_a_person(
     plan: ServiceProcess, client: JsonClient
 ) -> None:
     deep: Any = 1
-    for _ in range(codec.MAX_NESTING - 2):
+    for _ in range(bounds.MAX_NESTING - 2):
         deep = [deep]
-    large = "x" * codec.MAX_BODY_BYTES
+    large = "x" * bounds.MAX_BODY_BYTES
     for path, body in (
         ("/v0/invoke", invoke_body(input={"raw": {"deep": deep}})),
         ("/v0/invoke", invoke_body(input={"raw": {"large": large}})),
@@ -122,6 +147,29 @@ async def test_a_call_may_hold_the_largest_and_deepest_body_of_a_person(
     ):
         assert (await post(client, plan, path, body)).status == 200
     assert (await post(client, plan, "/v0/invoke", invoke_body(input={"raw": {"deep": [deep]}}))).status == 400
+
+
+@pytest.mark.parametrize("env", ["test", "staging", "prod"])
+async def test_with_a_token_it_answers_the_gateway_only_and_outside_dev_there_is_one(
+    client: JsonClient, tmp_path: Path, env: str
+) -> None:
+    token = "plan-token-of-the-tests-0123456789"
+    guarded = ServiceProcess("provider-plan", tmp_path / "log", {"UNIASSIST_ENV": env, PLAN_TOKEN: token})
+    if env != "test":
+        unset = ServiceProcess("provider-plan", tmp_path / "unset", {"UNIASSIST_ENV": env})
+        with pytest.raises(StartError, match=f"{PLAN_TOKEN}: required, but not set"):
+            unset.start()
+    guarded.start()
+    try:
+        for path, body in (("/v0/invoke", invoke_body()), ("/v0/interact", interact_body({"values": {}}))):
+            for shown in ({}, {"authorization": "Bearer another"}, {"authorization": token}):
+                answer = await post(client, guarded, path, body, shown)
+                assert (answer.status, problem(answer)["code"]) == (401, "INVALID_PROVIDER_TOKEN")
+            assert (await post(client, guarded, path, body, {"authorization": f"Bearer {token}"})).status == 200
+        for path in ("/health", "/.well-known/uniassist/manifest.json"):
+            assert (await client.request("GET", f"{guarded.url}{path}", timeout_seconds=20)).status == 200
+    finally:
+        guarded.stop()
 
 
 def test_a_body_too_large_is_413(plan: ServiceProcess) -> None:
@@ -146,7 +194,7 @@ async def test_manifest_and_health(plan: ServiceProcess, client: JsonClient) -> 
 def test_it_answers_as_it_declares(plan: ServiceProcess, mode: GenerationMode) -> None:
     schema = schemathesis.openapi.from_url(f"{plan.url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-    assert len(operations) == 6
+    assert len(operations) == 7
     for operation in operations:
 
         @given(case=operation.as_strategy(generation_mode=mode))

@@ -15,8 +15,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 from redis import Redis
+from tests import forking
 
-from uniassist.release.drill import PREFIX
+from uniassist.release.checks.injected import DRILL_PREFIX
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 RUN_SECONDS = 100.0
@@ -62,16 +63,9 @@ class Command:
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
         kept = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-        return subprocess.Popen(
-            [sys.executable, "-m", "uniassist.cli.main", *arguments],
-            env={**kept, **env},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        # As in a shell whose virtual environment is active: commands that are suggested can be run by their name.
+        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        return forking.uniassist(arguments, env={**kept, **env}, cwd=self.folder)
 
 
 def everything(database_url: str, redis_url: str) -> dict[str, Any]:
@@ -89,4 +83,4 @@ def everything(database_url: str, redis_url: str) -> dict[str, Any]:
 
 
 def _of_drills(entries: Any) -> list[Any]:
-    return [entry for entry in entries if entry[1].get(b"eventId", b"").startswith(PREFIX.encode())]
+    return [entry for entry in entries if entry[1].get(b"eventId", b"").startswith(DRILL_PREFIX.encode())]

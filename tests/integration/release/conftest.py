@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from redis import Redis
 from tests.integration.release.commands import Command
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 
@@ -49,7 +50,11 @@ def database(postgres_server: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def redis_database(redis_server: EmbeddedRedis) -> str:
-    return redis_server.url.removesuffix("/0") + "/7"
+    """Flushed: its streams were an earlier module's database's."""
+    url = redis_server.url.removesuffix("/0") + "/7"
+    with Redis.from_url(url) as client:
+        client.flushdb()
+    return url
 
 
 @pytest.fixture(scope="module")

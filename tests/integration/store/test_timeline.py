@@ -7,7 +7,7 @@ import tracemalloc
 import psycopg
 
 from uniassist.store import timeline
-from uniassist.store.pool import create_pool
+from uniassist.store.server.pool import create_pool
 
 MEGABYTE = 1024 * 1024
 

@@ -1,8 +1,8 @@
 import pytest
 from rich.console import Console
 
-from uniassist.cli.outbox_lines import age
-from uniassist.cli.outbox_watch import Look, screen_of
+from uniassist.cli.outbox.lines import age
+from uniassist.cli.outbox.watch import Look, screen_of
 
 
 @pytest.mark.parametrize(

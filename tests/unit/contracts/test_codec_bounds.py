@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uniassist.contracts import codec
+from uniassist.contracts import bounds, codec
 from uniassist.errors import InvalidRequest
 
-MEGABYTE = codec.MAX_BODY_BYTES
+MEGABYTE = bounds.MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize(

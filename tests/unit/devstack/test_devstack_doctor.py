@@ -13,7 +13,7 @@ import pytest
 
 from uniassist.devstack import doctor
 from uniassist.devstack import plan as plans
-from uniassist.devstack.doctor import Finding
+from uniassist.devstack.doctor import DoctorFinding
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port
@@ -31,7 +31,7 @@ def port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def _level(findings: list[Finding], name: str) -> str:
+def _level(findings: list[DoctorFinding], name: str) -> str:
     return next(finding.level for finding in findings if finding.name == name)
 
 
@@ -171,10 +171,13 @@ def test_what_an_earlier_run_left_is_told(tmp_path: Path) -> None:
 def test_a_postgres_without_its_up_is_told_and_a_strangers_pid_is_not(tmp_path: Path) -> None:
     data = tmp_path / "postgres" / "data"
     data.mkdir(parents=True)
-    stay = "import signal; signal.pause()"
+    stay = "import signal; print(flush=True); signal.pause()"
     for arguments, level in (([str(data)], "warn"), ([], "ok")):
-        process = subprocess.Popen([sys.executable, "-c", stay, *arguments])
+        process = subprocess.Popen([sys.executable, "-c", stay, *arguments], stdout=subprocess.PIPE)
         try:
+            assert process.stdout is not None
+            with process.stdout:
+                process.stdout.readline()  # for a moment after it has begun, a process has no arguments
             (data / "postmaster.pid").write_text(f"{process.pid}\n{data}\n", "utf-8")
             (found,) = doctor.earlier_run(StateDirectory(tmp_path))
         finally:

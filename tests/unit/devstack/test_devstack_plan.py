@@ -60,7 +60,7 @@ def test_outside_dev_and_test_no_secret_is_made(tmp_path: Path) -> None:
         GatewaySettings.from_env(env["gateway"])
 
 
-@pytest.mark.parametrize("name", [*plans.SERVICES.values(), "DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("name", [*plans.PORT_VARIABLES.values(), "DATABASE_URL", "REDIS_URL"])
 def test_a_value_that_does_not_parse_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         plans.read({name: "nonsense"})

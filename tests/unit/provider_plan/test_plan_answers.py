@@ -12,6 +12,7 @@ from uniassist.contracts import codec
 from uniassist.contracts.interaction import AssistantMessage, ProviderExtension
 from uniassist.contracts.provider import InteractResponse, InvokeResponse
 from uniassist.provider_plan import answers
+from uniassist.provider_plan.talk import task_id
 
 
 def extension(event: object) -> ProviderExtension:
@@ -38,7 +39,7 @@ def test_an_invocation_is_acknowledged_and_the_form_shown() -> None:
     assert answer.immediate_events is not None
     payload = extension(answer.immediate_events[0]).payload
     assert (payload.provider_id, payload.status) == ("plan", "pending")
-    assert payload.task_id == answers.task_id("run-1")
+    assert payload.task_id == task_id("run-1")
     assert form_of(answer)["required"] == ["goal"]
 
 
@@ -65,17 +66,21 @@ def test_a_good_submission_ends_with_result_and_summary() -> None:
     assert extension(result).extension_kind == "data_collection_result"
     assert extension(result).payload.values == values
     assert extension(result).payload.status == "completed"
-    assert message(summary) == "计划已确认。\n目标：学会游泳\n期望完成日期：2026-06-01\n限制条件：每周两次"
+    said = message(summary)
+    assert said.startswith("计划已确认。\n“学会游泳”的计划：2月25日周三 至 6月1日周一\n")
+    assert "【起步】\n1. " in said
+    assert said.endswith("记着你说的：每周两次")
 
 
 def test_a_bad_submission_names_the_field_and_keeps_what_was_good() -> None:
     said, asked = answers.interact(interaction({"goal": "学会游泳", "dueDate": "soon"}, context=english())).events
     assert message(said) == (
-        "Almost there: “Due date” must be a date such as 2026-03-01. Please correct it and submit again."
+        "Almost there: “Due date” must be a date, such as 2026-03-01 or “next Friday”. "
+        "Please correct it and submit again."
     )
     payload = extension(asked).payload
     assert payload.status == "in_progress"
-    assert payload.task_id == answers.task_id("run-1")
+    assert payload.task_id == task_id("run-1")
     assert payload.data_schema is not None
     assert payload.data_schema["properties"]["goal"]["default"] == "学会游泳"
     assert "default" not in payload.data_schema["properties"]["dueDate"]
@@ -93,7 +98,7 @@ def test_any_other_action_is_told_what_can_be_done() -> None:
 
 def test_braces_in_what_a_person_wrote_stay_as_they_are() -> None:
     *_, summary = answers.interact(interaction({"goal": "{field} {0} {lines}"})).events
-    assert "目标：{field} {0} {lines}" in message(summary)
+    assert "“{field} {0} {lines}”的计划" in message(summary)
 
 
 @given(

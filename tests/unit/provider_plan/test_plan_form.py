@@ -57,6 +57,18 @@ def test_values_come_wrapped_or_bare() -> None:
     assert form.check(bare, None) == form.check({"values": bare}, None) == form.Submission(bare, [])
 
 
+def test_a_day_in_words_becomes_its_date_where_today_is_known() -> None:
+    today = dt.date(2026, 2, 25)
+    for written, date in (
+        ("下周五", "2026-03-06"),
+        ("in two weeks", "2026-03-11"),
+        ("２０２６年３月１日", "2026-03-01"),
+    ):
+        assert form.check({"goal": "游泳", "dueDate": written}, None, today).values["dueDate"] == date
+        assert form.check({"goal": "游泳", "dueDate": written}, None).problems
+    assert form.check({"goal": "游泳", "dueDate": "下辈子"}, None, today).problems
+
+
 def test_empty_optional_fields_count_as_left_out() -> None:
     assert form.check({"goal": " 游泳 ", "dueDate": "", "constraints": None}, None).values == {"goal": "游泳"}
 
@@ -68,9 +80,9 @@ def test_empty_optional_fields_count_as_left_out() -> None:
         ({"goal": "  "}, "“目标”需要填写。"),
         ({"goal": 7}, "“目标”需要是文字。"),
         ({"goal": "x" * 501}, "“目标”最多 500 个字符。"),
-        ({"goal": "x", "dueDate": "20260301"}, "“期望完成日期”需要是 2026-03-01 这样的日期。"),
-        ({"goal": "x", "dueDate": "2026-02-30"}, "“期望完成日期”需要是 2026-03-01 这样的日期。"),
-        ({"goal": "x", "dueDate": "2026-W09-7"}, "“期望完成日期”需要是 2026-03-01 这样的日期。"),
+        ({"goal": "x", "dueDate": "20260301"}, "“期望完成日期”需要是一个日期，例如 2026-03-01 或“下周五”。"),
+        ({"goal": "x", "dueDate": "2026-02-30"}, "“期望完成日期”需要是一个日期，例如 2026-03-01 或“下周五”。"),
+        ({"goal": "x", "dueDate": "2026-W09-7"}, "“期望完成日期”需要是一个日期，例如 2026-03-01 或“下周五”。"),
         ({"goal": "x", "constraints": ["a"]}, "“限制条件”需要是文字。"),
     ],
 )

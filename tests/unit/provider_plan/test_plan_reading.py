@@ -64,6 +64,12 @@ def test_a_zone_that_does_not_exist_counts_as_none(zone: str) -> None:
         ("帮我制定一个学习日语的计划", "学习日语"),
         ("请帮我计划一下周末去杭州旅行", "周末去杭州旅行"),
         ("Plan a trip to Rome.", "a trip to Rome"),
+        ("幫我計劃下周五的聚會", "下周五的聚會"),
+        ("帮我安排下个月的体检", "下个月的体检"),
+        ("帮我安排一个月瘦五斤", "一个月瘦五斤"),
+        ("幫我制定一個學習日語的計劃", "學習日語"),
+        ("帮我安排一下搬家吧", "搬家"),
+        ("plan a day in Lyon, please", "a day in Lyon"),
         ("My goal is to run a marathon", "to run a marathon"),
     ],
 )
@@ -79,6 +85,25 @@ def test_a_request_without_a_goal_suggests_none(text: str) -> None:
 def test_constraints_are_gathered() -> None:
     said = suggest("帮我安排去杭州旅行，预算5000元，不能坐飞机。周末出发")
     assert said["constraints"] == "预算5000元；不能坐飞机"
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "both"),
+    [
+        ("太紧了", "有点贵", "太紧了；有点贵"),
+        ("太紧了；有点贵", "太紧了", "有点贵；太紧了"),
+        ("预算五千；太紧了", "预算八千", "太紧了；预算八千"),
+        ("too far", "budget 500", "too far; budget 500"),
+        ("budget 500; too far", "Budget 800", "too far; Budget 800"),
+        ("預算五千", "预算八千", "预算八千"),
+    ],
+)
+def test_constraints_add_up_and_a_budget_takes_the_place_of_the_one_before(
+    known: str, said: str, both: str
+) -> None:
+    before = {"goal": "旅行", "constraints": known}
+    assert reading.merged(before, {"constraints": said}) == {"goal": "旅行", "constraints": both}
+    assert reading.merged(before, {"goal": "搬家"}) == {"goal": "搬家", "constraints": known}
 
 
 @given(

@@ -6,10 +6,11 @@ import os
 import signal
 
 import pytest
+from tests.waiting import eventually
 
 from uniassist.release import interrupts
-from uniassist.release.checklist import Checklist
 from uniassist.release.interrupts import Interrupted, to_the_end
+from uniassist.release.report.checklist import Checklist
 
 
 def test_work_that_nobody_interrupts_answers() -> None:
@@ -26,8 +27,9 @@ def test_a_signal_lets_the_clean_up_finish_however_often_it_comes(number: int) -
 
     async def clean_up() -> None:
         for _ in range(3):
+            heard = len(said)
             os.kill(os.getpid(), number)
-            await asyncio.sleep(0.01)
+            await eventually(lambda: len(said) > heard, "the signal is heard")  # noqa: B023 - asked at once
         cleaned.append("all")
 
     async def work() -> None:
@@ -45,14 +47,15 @@ def test_a_signal_lets_the_clean_up_finish_however_often_it_comes(number: int) -
 
 def test_a_first_signal_during_the_clean_up_waits_for_its_end() -> None:
     cleaned: list[str] = []
+    said: list[str] = []
 
     async def clean_up() -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: said, "the signal is heard")
         cleaned.append("all")
 
     with pytest.raises(Interrupted):
-        interrupts.run(to_the_end(clean_up), lambda _line: None)
+        interrupts.run(to_the_end(clean_up), said.append)
     assert cleaned == ["all"]
 
 

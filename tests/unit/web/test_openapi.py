@@ -1,4 +1,4 @@
-"""OpenAPI: one list makes routes and document, and the document tells the truth."""
+"""OpenAPI: the operations that handlers declare make routes and document, and the document tells the truth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.requests import Request
 from starlette.responses import Response
 
-from uniassist.contracts.interaction import ProviderExtension
+from uniassist.contracts.interaction import ExtensionPayload, Progress, ProviderExtension
 from uniassist.errors import (
     IdempotencyInFlight,
     InvalidProviderToken,
@@ -23,7 +23,17 @@ from uniassist.errors import (
     SessionNotFound,
     Unavailable,
 )
-from uniassist.web.openapi import Content, Operation, Parameter, build_openapi
+from uniassist.web.openapi import build_openapi
+from uniassist.web.operations import (
+    Content,
+    Credentials,
+    Handler,
+    Operation,
+    Parameter,
+    Served,
+    bearer_scheme,
+    header_scheme,
+)
 
 from .conftest import SampleProcess
 
@@ -36,20 +46,35 @@ async def second(_request: Request) -> Response:
     return Response()
 
 
-def post(**changed: object) -> Operation:
-    given = {"request": ProviderExtension, "response": ProviderExtension} | changed
-    return Operation("POST", "/v0/first", first, "First", **given)  # type: ignore[arg-type]
+def post(**changed: Any) -> Served:
+    given: dict[str, Any] = {"request": ProviderExtension, "response": ProviderExtension} | changed
+    return Served(Operation("POST", "/v0/first", "First", **given), first)
 
 
-def document(*operations: Operation) -> dict[str, Any]:
+def get(path: str, handler: Handler, **changed: Any) -> Served:
+    given: dict[str, Any] = {"response": dict} | changed
+    return Served(Operation("GET", path, "Read", **given), handler)
+
+
+def document(*operations: Served) -> dict[str, Any]:
     return build_openapi(service="gateway", version="1", operations=operations)
 
 
 def test_what_can_be_refused_is_declared_by_itself() -> None:
     responses = document(post())["paths"]["/v0/first"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "413"}
-    plain = Operation("GET", "/v0/second", second, "Second", response=dict)
+    assert set(responses) == {"200", "400", "413", "503"}
+    plain = get("/v0/second", second)
     assert set(document(plain)["paths"]["/v0/second"]["get"]["responses"]) == {"200"}
+
+
+class InvalidThing(InvalidRequest):
+    code = "INVALID_THING"
+
+
+def test_an_operations_own_kind_of_bad_request_takes_the_place_of_the_general_one() -> None:
+    made = document(post(problems=(InvalidThing,)))
+    assert made["paths"]["/v0/first"]["post"]["responses"]["400"] == {"$ref": "#/components/responses/InvalidThing"}
+    assert "INVALID_THING" in made["components"]["responses"]["InvalidThing"]["description"]
 
 
 def test_two_errors_of_one_status_share_its_response() -> None:
@@ -76,16 +101,51 @@ def test_the_contracts_own_conditions_are_in_it() -> None:
 
 def test_two_handlers_of_one_name_are_refused() -> None:
     with pytest.raises(AssertionError, match="share a name"):
-        document(post(), Operation("GET", "/v0/other", first, "Other", response=dict))
+        document(post(), get("/v0/other", first))
 
 
 def test_a_path_parameter_is_always_required_and_a_stream_has_its_type() -> None:
-    made = Operation(
-        "GET", "/v0/{id}", first, "S", response=Content("text/event-stream"), parameters=(Parameter("id", "path"),)
-    )
+    made = get("/v0/{id}", first, response=Content("text/event-stream"), parameters=(Parameter("id", "path"),))
     described = json.loads(json.dumps(document(made)["paths"]["/v0/{id}"]["get"]))
     assert described["parameters"][0]["required"] is True
     assert list(described["responses"]["200"]["content"]) == ["text/event-stream"]
+
+
+def test_whoever_may_call_is_declared_with_the_header_to_show_and_the_refusal() -> None:
+    token = bearer_scheme("token", "A token.")
+    signature = (
+        header_scheme("signature", "x-signature", "Of the body."),
+        header_scheme("nonce", "x-nonce", "One."),
+    )
+    made = document(post(security=Credentials(((token,), signature, ()), (InvalidSignature,))))
+    operation = json.loads(json.dumps(made["paths"]["/v0/first"]["post"]))
+    assert operation["security"] == [{"token": []}, {"signature": [], "nonce": []}, {}]
+    assert set(operation["responses"]) == {"200", "400", "401", "413", "503"}
+    schemes = made["components"]["securitySchemes"]
+    assert (schemes["token"]["type"], schemes["token"]["scheme"]) == ("http", "bearer")
+    assert (schemes["nonce"]["type"], schemes["nonce"]["in"], schemes["nonce"]["name"]) == (
+        "apiKey",
+        "header",
+        "x-nonce",
+    )
+
+
+def test_examples_are_shown_with_what_they_are_of() -> None:
+    extension = ProviderExtension(
+        extension_kind="data_collection_progress",
+        payload=ExtensionPayload(progress=Progress(step=1, total=2)),
+    )
+    cursor = Parameter("cursor", "query", example=7)
+    made = document(post(request_example=extension, response_example=extension, parameters=(cursor,)))
+    operation = json.loads(json.dumps(made["paths"]["/v0/first"]["post"]))
+    shown = {
+        "type": "provider_extension",
+        "extensionKind": "data_collection_progress",
+        "payload": {"progress": {"step": 1, "total": 2}},
+    }
+    assert operation["requestBody"]["content"]["application/json"]["example"] == shown
+    assert operation["responses"]["200"]["content"]["application/json"]["example"] == shown
+    assert operation["parameters"][0]["example"] == 7
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))

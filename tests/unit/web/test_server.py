@@ -10,6 +10,7 @@ import sys
 
 import aiohttp
 import pytest
+from tests.waiting import eventually
 
 from uniassist.errors import StartError
 from uniassist.web.protocol import READER_BYTES, BoundedHttpProtocol
@@ -42,17 +43,28 @@ def test_ipv6_loopback_is_an_address_too() -> None:
     listener.close()
 
 
+async def under_way(session: aiohttp.ClientSession) -> asyncio.Future[aiohttp.ClientResponse]:
+    """A request that the service has begun to answer, and answers when it is told to stop."""
+
+    async def begun() -> bool:
+        async with session.get("/metrics") as response:
+            return "sample_waiting 1.0" in await response.text()
+
+    slow = asyncio.ensure_future(session.get("/v0/slow"))
+    await eventually(begun, "the request is under way")
+    return slow
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_drain_closes_streams_and_finishes_requests(own_sample: SampleProcess, number: int) -> None:
     async with aiohttp.ClientSession(own_sample.url, timeout=aiohttp.ClientTimeout(total=15)) as session:
         stream = await session.get("/v0/stream")
         assert await stream.content.readline() == b"data: first\n"
-        slow = asyncio.ensure_future(session.get("/v0/slow"))
-        await asyncio.sleep(0.1)  # on its way; there is no sign of it to wait for
+        slow = await under_way(session)
         own_sample.process.send_signal(number)
         assert b"data: bye" in await stream.content.read()
-        response = await slow
-        assert await response.json() == {"done": True}
+        async with await slow as response:
+            assert await response.json() == {"done": True}
     logged = await asyncio.to_thread(own_sample.finish)
     assert own_sample.process.returncode == 0
     assert "closed what was open" in logged
@@ -61,10 +73,10 @@ async def test_a_drain_closes_streams_and_finishes_requests(own_sample: SamplePr
 
 async def test_after_the_signal_nobody_new_gets_in(own_sample: SampleProcess) -> None:
     async with aiohttp.ClientSession(own_sample.url, timeout=aiohttp.ClientTimeout(total=15)) as session:
-        slow = asyncio.ensure_future(session.get("/v0/slow"))
-        await asyncio.sleep(0.1)
+        slow = await under_way(session)
         own_sample.process.terminate()
-        assert (await slow).status == 200
+        async with await slow as response:
+            assert response.status == 200
     await asyncio.to_thread(own_sample.finish)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", own_sample.port)

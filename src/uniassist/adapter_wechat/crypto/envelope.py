@@ -22,7 +22,7 @@ class BadEnvelope(Exception):
     """Not encrypted under this key for this app."""
 
 
-class Envelope:
+class EnvelopeCipher:
     """Opens and seals under one EncodingAESKey for one app. ValueError for a key of another form."""
 
     def __init__(self, encoding_aes_key: str, app_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The access token: fetched once for all who ask, renewed before it ends, forced anew only within the limits."""
+"""The access token is fetched once for all who ask, renewed before it ends, and forced anew within the limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 from uniassist.adapter_wechat.platform.codes import MISCONFIGURED, rid_of
 from uniassist.contracts.base import Int64, Wire
-from uniassist.web.client import CallFailed, JsonClient
+from uniassist.web.calling.client import CallFailed, JsonClient
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 
 class TokenUnavailable(Exception):
-    """There is none now; the message may be logged. `code`: the platform's, when it was the one to refuse."""
+    """There is no token now. The message may be logged. code: the platform's errcode, when the platform refused."""
 
     def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class _Answer(Wire, rename=None, kw_only=True, frozen=True):
 
 
 class TokenKeeper:
-    """One for each process; several processes get the same token, since `stable_token` gives one to all."""
+    """Keeps one process's token. Several processes get the same one, since `stable_token` gives one to all."""
 
     def __init__(self, client: JsonClient, base_url: str, app_id: str, app_secret: str) -> None:
         self._client = client
@@ -129,7 +129,7 @@ class TokenKeeper:
         self._ends_at = time.monotonic() + max(answer.expires_in, 1)
 
     def _failed(self, failure: TokenUnavailable) -> TokenUnavailable:
-        """Remembered, so that everybody who asks during the pause hears the same without a call."""
+        """Remembers the failure, so that everybody who asks during the pause hears it without a call."""
         self._failures += 1
         pause = _LONGEST_PAUSE_SECONDS if failure.needs_a_person else 0.5 * 2 ** min(self._failures, 7)
         self._retry_at = time.monotonic() + min(pause, _LONGEST_PAUSE_SECONDS)

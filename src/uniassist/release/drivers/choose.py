@@ -1,6 +1,6 @@
 """The driver by its name, as `--driver` and `--driver-file` give it.
 
-choose(name, *, home, urls, say, mask, file=None) -> Driver
+choose(name, *, home, urls, say, mask, addresses=None, file=None) -> Driver
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from uniassist.errors import SettingsError
 from uniassist.release.drivers.driver import Driver
+from uniassist.release.drivers.embedded import Keepers
 from uniassist.release.drivers.exec_driver import ExecDriver
 from uniassist.release.drivers.exec_file import read_exec_file
-from uniassist.release.drivers.kept import Keepers
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.drivers.manual import ManualDriver
 from uniassist.release.drivers.runner import Runner
@@ -29,6 +29,7 @@ def choose(
     urls: Mapping[str, str],
     say: Callable[[str], None],
     mask: Callable[[str], str],
+    addresses: Mapping[str, str] | None = None,
     file: Path | None = None,
 ) -> Driver:
     """SettingsError that names the option. `home`, `urls`, `say`, `mask` as the drivers' own docs have them."""
@@ -41,7 +42,7 @@ def choose(
         return ExecDriver(read_exec_file(file), home, urls=urls, mask=mask)
     if name == "manual":
         return ManualDriver(urls, say)
-    return LocalDriver(home, urls=urls, runner=runner(home.absolute()), mask=mask)
+    return LocalDriver(home, urls=urls, addresses=addresses, runner=runner(home.absolute()), mask=mask)
 
 
 def runner(home: Path) -> Runner:

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
+
+from uniassist.release.records.kept_releases import Release
 
 State = Literal["running", "stopped", "unknown"]
 
 
 @dataclass(frozen=True)
-class Release:
-    """A revision together with the env set that it runs under, as it is kept where the services run.
-
-    `folder` holds all that a restart of it needs, without git, network or registry: `env` (0600, the whole set),
-    the wheel, `requirements.txt` (hashes and all), `release.json`, and what the driver prepared. Services report
-    `tag` as their revision and `env_digest` as their env set.
-    """
-
-    id: str  # <tag>-<first 8 of env_digest>: names the folder
-    tag: str
-    commit: str
-    wheel_sha256: str
-    env_digest: str
-    folder: Path
-
-
-@dataclass(frozen=True)
 class Observed:
-    """What is there, seen and not remembered. `revision`, `env_digest` and `instance` are what /health says.
+    """What is there, seen and not remembered.
 
-    `state` is what the driver knows of its process: "unknown" where it can't tell (a person's hands, say).
-    `ok` None: nobody answers at the service's URL. `stranger`: whoever answers isn't what the driver started.
-    `failing` are the checks that make it unhealthy, by their names in /health.
+    state: what the driver knows of its process; "unknown" where it can't tell (a person's hands, say).
+    revision, env_digest, instance: what /health says.
+    ok: what /health says; None: nobody answers at the service's URL.
+    stranger: whoever answers isn't what the driver started.
+    failing: the checks that make it unhealthy, by their names in /health.
     """
 
     service: str
@@ -53,9 +40,18 @@ class Driver(Protocol):
     """
 
     name: str
+    waits_for_a_person: bool
+    """Its verbs wait for somebody who may never come: a Ctrl-C ends them."""
 
     async def prepare(self, release: Release) -> str:
         """Whatever can be done before the first service stops; after it, deploy needs no network. What was done."""
+        ...
+
+    def command(self, release: Release) -> Sequence[str] | None:
+        """The release's own `uniassist` on this host, as the start of a command line.
+
+        None where releases run elsewhere. DriverFailed while this one isn't prepared.
+        """
         ...
 
     async def deploy(self, service: str, release: Release) -> None:
@@ -72,6 +68,14 @@ class Driver(Protocol):
 
     async def observe(self, service: str) -> Observed:
         """What runs, within 3 s. Never raises for what it finds."""
+        ...
+
+    async def in_the_way(self, env: Mapping[str, str]) -> list[str]:
+        """Who holds what services of this env set would need, in a sentence each; empty where none can be seen."""
+        ...
+
+    def prune(self, kept: Sequence[Release]) -> list[str]:
+        """Remove what was prepared for other releases than these; the names of what went."""
         ...
 
 

@@ -2,10 +2,13 @@
 
     ExecDriver(verbs: ExecFile, home: Path, *, urls: Mapping[str, str], mask: Callable[[str], str])
 
-`home`: a folder of the tool's where the command under way is noted. `urls`: base URLs by service. `mask` takes
-secrets out of what commands say. Every command gets, as environment: UNIASSIST_RELEASE_SERVICE and _URL; deploy,
-revert and prepare also _ID, _TAG, _COMMIT, _FOLDER, _ENV_FILE, _ENV_DIGEST, _WHEEL and _WHEEL_SHA256; stop
-also _REVISION, which is empty when all instances are meant.
+home: a folder of the tool's where the command under way is noted.
+urls: base URLs by service.
+mask: takes secrets out of what commands say.
+
+Every command gets, as environment: UNIASSIST_RELEASE_SERVICE and _URL; deploy, revert and prepare also _ID, _TAG,
+_COMMIT, _FOLDER, _ENV_FILE, _ENV_DIGEST, _WHEEL and _WHEEL_SHA256; stop also _REVISION, which is empty when all
+instances are meant.
 
 `observe` prints one line of JSON, `{"state": "running"}` or "stopped" or "unknown", and where it can tell them
 `revision`, `envDigest`, `instances` (the UNIASSIST_INSTANCE of each process) and `detail`. What it says is compared
@@ -19,7 +22,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,12 +30,13 @@ import msgspec
 import psutil
 
 from uniassist.devstack.state import write_private
-from uniassist.release.drivers import commands
-from uniassist.release.drivers.driver import DriverFailed, Observed, Release, State
-from uniassist.release.drivers.exec_file import ExecFile, Look, Verb
-from uniassist.release.drivers.files import read_as
-from uniassist.release.drivers.health import Answered, ask
+from uniassist.release import subprocesses
+from uniassist.release.drivers.driver import DriverFailed, Observed, State
+from uniassist.release.drivers.endpoint import Answered, ask
+from uniassist.release.drivers.exec_file import ExecFile, ObserveVerb, Verb
 from uniassist.release.drivers.installation import wheel_of
+from uniassist.release.drivers.state_files import read_as
+from uniassist.release.records.kept_releases import Release
 
 POLL_SECONDS = 0.2
 
@@ -55,6 +59,7 @@ class _UnderWay(msgspec.Struct, rename="camel", frozen=True):
 
 class ExecDriver:
     name = "exec"
+    waits_for_a_person = False
 
     def __init__(self, verbs: ExecFile, home: Path, *, urls: Mapping[str, str], mask: Callable[[str], str]) -> None:
         self._verbs = verbs
@@ -67,6 +72,9 @@ class ExecDriver:
             return "nothing to prepare: the driver file has no [prepare]"
         await self._run("prepare", self._verbs.prepare, "", self._of(release))
         return "prepared by the driver file's command"
+
+    def command(self, release: Release) -> None:
+        """Releases run elsewhere."""
 
     async def deploy(self, service: str, release: Release) -> None:
         await self._bring("deploy", self._verbs.deploy, service, release)
@@ -100,6 +108,14 @@ class ExecDriver:
     async def observe(self, service: str) -> Observed:
         return _judged(service, *await self._look(service))
 
+    async def in_the_way(self, env: Mapping[str, str]) -> list[str]:
+        """It is elsewhere."""
+        return []
+
+    def prune(self, kept: Sequence[Release]) -> list[str]:
+        """What its [prepare] made is the operator's own."""
+        return []
+
     async def _bring(self, verb: str, command: Verb, service: str, release: Release) -> None:
         await self._wait_for_earlier(service, command.deadline_seconds)
         said, answered = await self._look(service)
@@ -119,7 +135,7 @@ class ExecDriver:
     async def _said(self, service: str) -> Said:
         look = self._verbs.observe
         try:
-            ended = await commands.run(_script(look), self._env(service, {}), look.deadline_seconds)
+            ended = await subprocesses.run(_script(look), self._env(service, {}), look.deadline_seconds)
         except OSError as error:
             return Said("unknown", detail=f"observe: {error.strerror}")
         if ended.code is None:
@@ -141,7 +157,7 @@ class ExecDriver:
                 write_private(note, msgspec.json.encode(under_way))
 
         try:
-            ended = await commands.run(
+            ended = await subprocesses.run(
                 _script(command), self._env(service, values), command.deadline_seconds, began=began
             )
         except OSError as error:
@@ -188,7 +204,7 @@ class ExecDriver:
         }
 
 
-def _script(verb: Verb | Look) -> list[str]:
+def _script(verb: Verb | ObserveVerb) -> list[str]:
     return ["/bin/sh", "-euc", verb.run]
 
 

@@ -20,7 +20,7 @@ class Verb(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     deadline_seconds: _Seconds = 120.0
 
 
-class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+class ObserveVerb(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """A Verb that is asked often."""
 
     run: Annotated[str, msgspec.Meta(min_length=1)]
@@ -30,7 +30,7 @@ class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
 class ExecFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     deploy: Verb
     stop: Verb
-    observe: Look
+    observe: ObserveVerb
     revert: Verb
     prepare: Verb | None = None
 

@@ -21,11 +21,12 @@ from pathlib import Path
 import msgspec
 
 from uniassist.devstack.state import write_private
-from uniassist.release.drivers import commands
-from uniassist.release.drivers.driver import DriverFailed, Release
-from uniassist.release.drivers.files import base_python, read_as
-from uniassist.release.throwaway import inherited
-from uniassist.release.wheels import sha256
+from uniassist.release import subprocesses
+from uniassist.release.drivers.driver import DriverFailed
+from uniassist.release.drivers.state_files import base_python, read_as
+from uniassist.release.records.kept_releases import Release
+from uniassist.release.revision.wheel import sha256
+from uniassist.release.subprocesses import inherited
 
 INSTALL_SECONDS = 600.0
 VENV_SECONDS = 120.0
@@ -125,7 +126,7 @@ class Installation:
         if venv.exists():
             await asyncio.to_thread(shutil.rmtree, venv)
         command = [base_python(), "-I", "-m", "venv", "--without-pip", str(venv)]
-        ended = await commands.run(command, inherited_for_pip(), VENV_SECONDS, pass_fds=(lock,))
+        ended = await subprocesses.run(command, inherited_for_pip(), VENV_SECONDS, pass_fds=(lock,))
         if ended.code != 0:
             raise DriverFailed(f"{release.id}: no virtual environment: {ended.words or f'ended with {ended.code}'}")
         await _pip(
@@ -173,7 +174,7 @@ def _is_for_pip(name: str) -> bool:
 async def _pip(*arguments: str, lock: int, what: str) -> None:
     env = inherited_for_pip() | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
     command = [sys.executable, "-m", "pip", "--quiet", *arguments]
-    ended = await commands.run(command, env, INSTALL_SECONDS, pass_fds=(lock,))
+    ended = await subprocesses.run(command, env, INSTALL_SECONDS, pass_fds=(lock,))
     if ended.code is None:
         raise DriverFailed(f"{what}: not done within {INSTALL_SECONDS:.0f} s")
     if ended.code != 0:

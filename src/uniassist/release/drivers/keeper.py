@@ -30,6 +30,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 LOOPING_SECONDS = 60.0
 LOCK_SECONDS = 3.0
 LOOK_SECONDS = 1.0
+_NUMBER_WIDTH = 20
 
 
 class Keeper:
@@ -83,7 +84,7 @@ class Keeper:
             if not take(lock, LOCK_SECONDS):
                 self._say("error", "something of an earlier start still runs; the new one waits")
                 return False
-            os.ftruncate(lock, 0)
+            _write_number(lock, "")
             self._instance = f"{self._order['id']}.{self._starts}"
             with self._log.open("ab") as out:
                 self._child = subprocess.Popen(
@@ -96,7 +97,7 @@ class Keeper:
                     start_new_session=True,
                     pass_fds=(lock,),
                     # Before anything else of it runs, so that there is never a service without a number.
-                    preexec_fn=lambda: _write_number(lock),
+                    preexec_fn=lambda: _write_number(lock, str(os.getpid())),
                 )
         except (OSError, subprocess.SubprocessError) as error:
             self._say("error", f"doesn't start: {error}")
@@ -155,10 +156,16 @@ class Keeper:
             "lastEnd": self._last_end,
             "at": time.time(),
         }
-        new = self._folder / "state.new"
-        with contextlib.suppress(OSError):  # a full disk must not end what keeps the service
-            new.write_text(json.dumps(state), "utf-8")
-            new.replace(self._folder / "state.json")
+        new, path, text = self._folder / "state.new", self._folder / "state.json", json.dumps(state)
+        try:
+            new.write_text(text, "utf-8")
+            new.replace(path)
+        except OSError:  # a full disk must not end what keeps the service: then in the room that the file has
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+                with path.open("r+", encoding="utf-8") as out:
+                    out.write(text)
+                    out.truncate()
 
     def _say(self, level: str, event: str) -> None:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -195,13 +202,14 @@ def take(lock: int, deadline_seconds: float) -> bool:
         except BlockingIOError:
             if time.monotonic() > end:
                 return False
-            time.sleep(0.005)
+            time.sleep(0.005)  # flock waits for ever or not at all
         else:
             return True
 
 
-def _write_number(lock: int) -> None:
-    os.write(lock, b"%d" % os.getpid())
+def _write_number(lock: int, number: str) -> None:
+    """Always of one width, so that a full disk has room for it once it was written."""
+    os.pwrite(lock, number.ljust(_NUMBER_WIDTH).encode(), 0)
 
 
 def main(folder: Path) -> int:
@@ -210,11 +218,11 @@ def main(folder: Path) -> int:
     if not take(lock, LOCK_SECONDS):
         sys.stderr.write(f"{folder / 'keeper.lock'}: another keeper holds it\n")
         return 1
-    os.ftruncate(lock, 0)
+    _write_number(lock, "")
     if os.fork():
         return 0  # the lock stays with the child
     os.setsid()
-    _write_number(lock)
+    _write_number(lock, str(os.getpid()))
     (folder / "log").touch(0o600)
     Keeper(folder, lock).run()
     return 0

@@ -4,11 +4,13 @@
                 program: Program = uniassist_program, drain_seconds: float = 20.0,
                 mask: Callable[[str], str] = str)
 
-`home` (0700, made when missing) is where the services run: `services/<name>/` with order, state and log of each,
-`dependencies/`, `work/` (their working directory). `urls`: base URLs at which `observe` looks, by service; without
-one, the address that the release's own env set gives. `runner`: what keeps the processes, the embedded keeper
-unless given. `program`: what is run of a release; tests give another. `mask` takes secrets out of what services
-and pip say.
+home: where the services run (0700, made when missing): `services/<name>/` with order, state and log of each,
+    `dependencies/`, and `work/`, their working directory.
+urls: base URLs at which `observe` looks, by service; without one, the address that the release's env set gives.
+addresses: where a service that was never deployed here would listen, so that a stranger there is seen.
+runner: keeps the processes; the embedded keeper unless given.
+program: what is run of a release; tests give another.
+mask: takes secrets out of what services and pip say.
 
 An instance is one started process: the part before the dot is one start of its keeper, the number after it counts
 the processes that the keeper started. `observe` compares the one that the runner knows with what /health says.
@@ -18,27 +20,29 @@ A service that ends again and again is `running`, since it is started again by i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from uniassist.devstack.plan import SERVICES
+from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.server import port_is_taken
 from uniassist.errors import SettingsError
 from uniassist.release.drivers import ports
-from uniassist.release.drivers.driver import DriverFailed, Observed, Release
-from uniassist.release.drivers.health import Answered, ask
+from uniassist.release.drivers.driver import DriverFailed, Observed
+from uniassist.release.drivers.embedded import Keepers
+from uniassist.release.drivers.endpoint import Answered, ask
 from uniassist.release.drivers.installation import Installation
-from uniassist.release.drivers.kept import Keepers
-from uniassist.release.drivers.runner import Kept, Order, Runner
-from uniassist.release.env_file import read_env_file
-from uniassist.release.throwaway import inherited
+from uniassist.release.drivers.runner import KeptProcess, Runner, ServiceOrder
+from uniassist.release.env.file import read_env_file
+from uniassist.release.records.kept_releases import Release
+from uniassist.release.subprocesses import inherited
 from uniassist.settings import Reader
+
+# <records>/environments/<environment>/local/services/<service>
+_HOME_DEPTH = 5
 
 Program = Callable[[Path, str], list[str]]
 """(Python of the release, service) → command line."""
-
-LOOKS = 3
 
 
 def uniassist_program(python: Path, service: str) -> list[str]:
@@ -47,12 +51,14 @@ def uniassist_program(python: Path, service: str) -> list[str]:
 
 class LocalDriver:
     name = "local"
+    waits_for_a_person = False
 
     def __init__(
         self,
         home: Path,
         *,
         urls: Mapping[str, str] | None = None,
+        addresses: Mapping[str, str] | None = None,
         runner: Runner | None = None,
         program: Program = uniassist_program,
         drain_seconds: float = 20.0,
@@ -60,6 +66,7 @@ class LocalDriver:
     ) -> None:
         self._home = home.absolute()
         self._urls = dict(urls or {})
+        self._addresses = dict(addresses or {})
         self._runner = runner or Keepers(self._home)
         self._program = program
         self._drain_seconds = drain_seconds
@@ -100,7 +107,18 @@ class LocalDriver:
         except DriverFailed as error:
             return Observed(service, "unknown", detail=str(error))
 
-    def prune(self, kept: list[Release]) -> list[str]:
+    async def in_the_way(self, env: Mapping[str, str]) -> list[str]:
+        """Of each service whose port somebody else holds, who it is."""
+        found = []
+        for service in PORT_VARIABLES:
+            kept = await self._runner.look(service)
+            mine = ports.family(kept.pid) if kept.pid else set()
+            host, port = _address(service, env)
+            if set(ports.listeners(host, port)) - mine:
+                found.append(f"{service}: {_taken(service, (host, port))}")
+        return found
+
+    def prune(self, kept: Sequence[Release]) -> list[str]:
         """Removes dependencies that none of the `kept` releases needs; their names."""
         return self._installation.prune(kept)
 
@@ -114,13 +132,13 @@ class LocalDriver:
         await self._runner.stop(service)
         host, port = order.address
         if port_is_taken(port, host):
-            raise DriverFailed(f"{service} is stopped, and not started again: {_taken(order)}")
+            raise DriverFailed(f"{service} is stopped, and not started again: {_taken(service, order.address)}")
         await self._runner.start(order, env)
 
     async def _observe(self, service: str) -> Observed:
         """Looked at again when it was just started again between the two looks."""
         kept = await self._runner.look(service)
-        url = self._urls.get(service) or (kept.order.url if kept.order else None)
+        url = self._urls.get(service) or (kept.order.url if kept.order else self._addresses.get(service))
         if url is None:
             return Observed(service, "stopped", detail="never deployed here")
         seen = await self._judged(service, kept, await ask(url))
@@ -129,7 +147,7 @@ class LocalDriver:
             seen = await self._judged(service, kept, await ask(url, 0.5))
         return seen
 
-    async def _judged(self, service: str, kept: Kept, answered: Answered) -> Observed:
+    async def _judged(self, service: str, kept: KeptProcess, answered: Answered) -> Observed:
         stranger = answered.ok is not None and (
             answered.service != service or answered.instance is None or answered.instance != kept.instance
         )
@@ -160,10 +178,10 @@ class LocalDriver:
         except DriverFailed as failed:
             raise DriverFailed(self._mask(str(failed))) from None
 
-    def _order(self, service: str, release: Release, env: dict[str, str]) -> Order:
+    def _order(self, service: str, release: Release, env: dict[str, str]) -> ServiceOrder:
         python = self._installation.ready(release)
         assert python is not None, "prepared just now"
-        return Order(
+        return ServiceOrder(
             id=secrets.token_hex(6),
             service=service,
             release_id=release.id,
@@ -176,11 +194,11 @@ class LocalDriver:
             address=_address(service, env),
         )
 
-    def _refuse_stranger(self, order: Order, kept: Kept) -> None:
+    def _refuse_stranger(self, order: ServiceOrder, kept: KeptProcess) -> None:
         """Before anything is stopped, as far as the system tells who listens."""
         mine = ports.family(kept.pid) if kept.pid else set()
         if set(ports.listeners(*order.address)) - mine:
-            raise DriverFailed(f"{order.service}: {_taken(order)}; nothing was stopped")
+            raise DriverFailed(f"{order.service}: {_taken(order.service, order.address)}; nothing was stopped")
 
     def _make_home(self) -> None:
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -201,12 +219,12 @@ def _env(release: Release) -> dict[str, str]:
 def _address(service: str, env: Mapping[str, str]) -> tuple[str, int]:
     try:
         reader = Reader(env)
-        return reader.text("HOST"), reader.integer(SERVICES[service])
+        return reader.text("HOST"), reader.integer(PORT_VARIABLES[service])
     except SettingsError as error:
         raise DriverFailed(f"{service}: {error}") from None
 
 
-def _same(running: Order, wanted: Order) -> bool:
+def _same(running: ServiceOrder, wanted: ServiceOrder) -> bool:
     """Of the same release, whatever else an order has that is new each time."""
     return (running.release_id, running.env_digest, running.wheel_sha256) == (
         wanted.release_id,
@@ -215,13 +233,20 @@ def _same(running: Order, wanted: Order) -> bool:
     )
 
 
-def _taken(order: Order) -> str:
-    host, port = order.address
-    who = (
-        ", ".join(ports.named(pid) for pid in ports.listeners(host, port))
-        or "a process that can't be seen from here"
-    )
-    return f"{SERVICES[order.service]}: port {port} on {host} is taken by {who}"
+def _taken(service: str, address: tuple[str, int]) -> str:
+    host, port = address
+    pids = ports.listeners(host, port)
+    who = ", ".join(_named(pid) for pid in pids) or "a process that can't be seen from here"
+    return f"{PORT_VARIABLES[service]}: port {port} on {host} is taken by {who}"
+
+
+def _named(pid: int) -> str:
+    """With the state directory whose keeper runs it: another clone's, say."""
+    folder = ports.kept_by(pid)
+    if folder is None or len(folder.parents) < _HOME_DEPTH:
+        return ports.named(pid)
+    home = folder.parents[_HOME_DEPTH - 1]
+    return f"{ports.named(pid)}, the {folder.name} that a keeper of another state directory runs, {home}"
 
 
 def _who(answered: Answered) -> str:

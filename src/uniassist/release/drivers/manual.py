@@ -2,7 +2,9 @@
 
     ManualDriver(urls: Mapping[str, str], say: Callable[[str], None], *, deadline_seconds: float = 1800.0)
 
-`urls`: base URLs by service; each of the four needs one, since there is no other way to see it. `say` gets lines.
+urls: base URLs by service; each of the four needs one, since there is no other way to see it.
+say: gets lines for the person.
+
 Nobody answering is all that can be seen of a stopped service, so its `state` is "unknown" and its `ok` None.
 """
 
@@ -10,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from uniassist.release.drivers.driver import DriverFailed, Observed, Release
-from uniassist.release.drivers.health import Answered, ask
+from uniassist.release.drivers.driver import DriverFailed, Observed
+from uniassist.release.drivers.endpoint import Answered, ask
 from uniassist.release.drivers.installation import wheel_of
+from uniassist.release.records.kept_releases import Release
 
 POLL_SECONDS = 0.5
 
@@ -32,6 +35,9 @@ class ManualDriver:
 
     async def prepare(self, release: Release) -> str:
         return f"by hand: {wheel_of(release)} and {release.folder / 'requirements.txt'} will be needed"
+
+    def command(self, release: Release) -> None:
+        """Releases run elsewhere."""
 
     async def deploy(self, service: str, release: Release) -> None:
         await self._bring("run", service, release)
@@ -68,6 +74,14 @@ class ManualDriver:
             f"{answered.service or 'no service of ours'} answers" if stranger else answered.detail,
             answered.failing,
         )
+
+    async def in_the_way(self, env: Mapping[str, str]) -> list[str]:
+        """A person sees it there."""
+        return []
+
+    def prune(self, kept: Sequence[Release]) -> list[str]:
+        """It prepares nothing."""
+        return []
 
     async def _bring(self, what: str, service: str, release: Release) -> None:
         def is_done(answered: Answered) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -29,6 +31,30 @@ def named(pid: int) -> str:
         return f"process {pid} ({psutil.Process(pid).name()})"
     except psutil.Error:
         return f"process {pid}"
+
+
+def kept_by(pid: int) -> Path | None:
+    """The folder of the service that a keeper of ours runs as this process; None where no keeper does."""
+    try:
+        for process in (psutil.Process(pid), *psutil.Process(pid).parents()):
+            arguments = process.cmdline()
+            at = next((i for i, word in enumerate(arguments) if word.endswith("keeper.py")), None)
+            if at is not None and len(arguments) > at + 1:
+                return Path(arguments[at + 1])
+    except psutil.Error:
+        return None
+    return None
+
+
+def is_frozen(pid: int | None) -> bool:
+    """Stopped by a signal (SIGSTOP, a debugger): it holds what it holds, and does nothing."""
+    try:
+        return pid is not None and psutil.Process(pid).status() in (
+            psutil.STATUS_STOPPED,
+            psutil.STATUS_TRACING_STOP,
+        )
+    except psutil.Error:
+        return False
 
 
 def family(pid: int) -> set[int]:

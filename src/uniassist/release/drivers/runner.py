@@ -9,10 +9,12 @@ from typing import Protocol
 import msgspec
 
 
-class Order(msgspec.Struct, rename="camel", frozen=True):
+class ServiceOrder(msgspec.Struct, rename="camel", frozen=True):
     """One service of one release, to be kept running. It holds no secret: the environment goes another way.
 
-    `id` is new with each order. `address` is where it will listen, as host and port.
+    id: new with each order.
+    address: where it will listen, as host and port.
+    max_log_bytes: above this, its log begins anew.
     """
 
     id: str
@@ -35,15 +37,17 @@ class Order(msgspec.Struct, rename="camel", frozen=True):
 
 
 @dataclass(frozen=True)
-class Kept:
-    """`alive`: something of it runs, or will by itself. `instance`: what the process that runs now says of itself.
+class KeptProcess:
+    """A service as its runner sees it.
 
-    `pid` leads the service's process group; None while it is down. `watched` False: it runs, but nothing would
-    start it again.
+    alive: something of it runs, or will by itself.
+    pid: leads the service's process group; None while it is down.
+    instance: what the process that runs now says of itself.
+    watched: False: it runs, but nothing would start it again.
     """
 
     alive: bool
-    order: Order | None = None
+    order: ServiceOrder | None = None
     pid: int | None = None
     instance: str | None = None
     watched: bool = True
@@ -53,9 +57,9 @@ class Kept:
 class Runner(Protocol):
     """`service` names what is kept; one order for each at a time."""
 
-    async def look(self, service: str) -> Kept: ...
+    async def look(self, service: str) -> KeptProcess: ...
 
-    async def start(self, order: Order, env: Mapping[str, str]) -> None:
+    async def start(self, order: ServiceOrder, env: Mapping[str, str]) -> None:
         """Nothing of the service runs. DriverFailed when it wasn't started."""
         ...
 

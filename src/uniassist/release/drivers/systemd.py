@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 
 from uniassist.devstack.state import write_private
-from uniassist.release.drivers import commands
+from uniassist.release import subprocesses
 from uniassist.release.drivers.driver import DriverFailed
-from uniassist.release.drivers.files import read_as
-from uniassist.release.drivers.runner import Kept, Order
+from uniassist.release.drivers.runner import KeptProcess, ServiceOrder
+from uniassist.release.drivers.state_files import read_as
 
 BOOTED = Path("/run/systemd/system")
 ASK_SECONDS = 0.8
@@ -31,20 +31,20 @@ class SystemdUnits:
         self._home = home
         self._units = units
 
-    async def look(self, service: str) -> Kept:
-        order = read_as(self._folder(service) / "order.json", Order)
+    async def look(self, service: str) -> KeptProcess:
+        order = read_as(self._folder(service) / "order.json", ServiceOrder)
         shown = await self._show(service)
         state = shown.get("ActiveState", "")
         if state in _DOWN:
-            return Kept(False, order, detail="" if state == "inactive" else f"failed: {shown.get('Result')}")
+            return KeptProcess(False, order, detail="" if state == "inactive" else f"failed: {shown.get('Result')}")
         pid = int(shown.get("MainPID") or 0) or None
         restarts = shown.get("NRestarts", "0")
         detail = f"{state} ({shown.get('SubState')})" if pid is None else ""
         if restarts != "0":
             detail = f"{detail}; started again {restarts} times".removeprefix("; ")
-        return Kept(True, order, pid, shown.get("InvocationID") or None, detail=detail)
+        return KeptProcess(True, order, pid, shown.get("InvocationID") or None, detail=detail)
 
-    async def start(self, order: Order, env: Mapping[str, str]) -> None:
+    async def start(self, order: ServiceOrder, env: Mapping[str, str]) -> None:
         folder = self._folder(order.service)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(folder / "env", env_file(env).encode())
@@ -55,7 +55,7 @@ class SystemdUnits:
             await self._systemctl(*arguments, deadline_seconds=order.drain_seconds + MARGIN_SECONDS)
 
     async def stop(self, service: str) -> None:
-        order = read_as(self._folder(service) / "order.json", Order)
+        order = read_as(self._folder(service) / "order.json", ServiceOrder)
         if order is None:
             return
         await self._systemctl(
@@ -73,7 +73,7 @@ class SystemdUnits:
     async def last_lines(self, service: str) -> str:
         command = ["journalctl", "--unit", unit_name(service), "--lines", "8", "--output", "cat", "--no-pager"]
         try:
-            return (await commands.run(command, os.environ, ASK_SECONDS)).out.strip()
+            return (await subprocesses.run(command, os.environ, ASK_SECONDS)).out.strip()
         except OSError:
             return ""
 
@@ -88,7 +88,7 @@ class SystemdUnits:
 
     async def _systemctl(self, *arguments: str, deadline_seconds: float) -> str:
         try:
-            ended = await commands.run(["systemctl", *arguments], os.environ, deadline_seconds)
+            ended = await subprocesses.run(["systemctl", *arguments], os.environ, deadline_seconds)
         except OSError as error:
             raise DriverFailed(f"systemctl: {error.strerror}") from None
         if ended.code != 0:
@@ -101,7 +101,7 @@ def unit_name(service: str) -> str:
     return f"uniassist-{service}.service"
 
 
-def unit(order: Order, env: Path, user: str) -> str:
+def unit(order: ServiceOrder, env: Path, user: str) -> str:
     """systemd.service(5); the pauses between restarts grow from systemd 254 on, before that they stay short."""
     command = " ".join(_quoted(word) for word in order.command)
     return f"""\

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+
+from uniassist.release import subprocesses
 
 ALERT_SECONDS = 10.0
 DRY_RUN_SECONDS = 60.0
@@ -12,25 +15,11 @@ DRY_RUN_SECONDS = 60.0
 
 async def alert(command: str, document: Mapping[str, object]) -> str | None:
     """Run it by the shell with the document as JSON on its standard input. What went wrong, or None."""
-    process = await asyncio.create_subprocess_shell(
-        command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(ALERT_SECONDS):
-            _, err = await process.communicate(json.dumps(document, ensure_ascii=False).encode() + b"\n")
-    except TimeoutError:
+    said = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+    ended = await subprocesses.run(["/bin/sh", "-c", command], os.environ, ALERT_SECONDS, given=said)
+    if ended.code is None:
         return f"not done within {ALERT_SECONDS:.0f} s"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        return f"ended with {process.returncode}: {err[-200:].decode('utf-8', 'replace').strip()}"
-    return None
+    return f"ended with {ended.code}: {ended.err[-200:].strip()}" if ended.code else None
 
 
 def rollback_arguments(reason: str, first_failed_at: str) -> list[str]:
@@ -39,21 +28,11 @@ def rollback_arguments(reason: str, first_failed_at: str) -> list[str]:
 
 
 async def run_rollback(command: Sequence[str], say: Callable[[str], None]) -> int:
-    """Its exit code, its lines said as they come. In a session of its own, so that no Ctrl-C of ours reaches it.
+    """Its exit code, its lines said as they come.
 
     Without a deadline: a rollback that takes too long is still the best there is, and says so itself.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None, "asked for above"
-    async for line in process.stdout:
-        say(line.decode("utf-8", "replace").rstrip("\n"))
-    return await process.wait()
+    return await subprocesses.follow(command, say)
 
 
 async def try_rollback(command: Sequence[str]) -> str | None:

@@ -6,27 +6,31 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from uniassist.release import verify
-from uniassist.release.checklist import Checklist, Skipped, line_of
-from uniassist.release.conformance import Targets, check_all
-from uniassist.release.smoke import smoke_in_use
-from uniassist.release.steps import Steps, lines_of
-from uniassist.release.throwaway import System
-from uniassist.release.watch.samples import Round
-from uniassist.web.client import JsonClient
+from uniassist.release.checks import verify
+from uniassist.release.checks.conformance.conformance import check_all
+from uniassist.release.checks.conformance.targets import Targets
+from uniassist.release.checks.smoke import smoke_in_use
+from uniassist.release.checks.system import System
+from uniassist.release.checks.verify_subject import VerifySubject
+from uniassist.release.report.checklist import Checklist, Skipped, line_of
+from uniassist.release.report.steps import Steps, lines_of
+from uniassist.release.watch.triggers.samples import Round
+from uniassist.web.calling.client import JsonClient
 
 _SHOWN = 2
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What a round needs. `smoke` None: it is skipped, and `no_smoke` says why.
+    """What a round needs.
 
-    `targets.gateway` None with app authentication on: conformance speaks for no user, verify does.
+    targets: of conformance; without the gateway when app authentication is on, since it speaks for no user.
+    subject: of verify.
+    smoke: None: it is skipped, and `no_smoke` says why.
     """
 
     targets: Targets
-    subject: verify.Subject
+    subject: VerifySubject
     smoke: System | None
     no_smoke: str
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from uniassist.release.checks.verify_subject import VerifySubject
 from uniassist.release.exit_codes import UsageRefused
-from uniassist.release.verify import Subject
-from uniassist.web.client import CallFailed, JsonClient
+from uniassist.web.calling.client import CallFailed, JsonClient
 
 _SECONDS = 5.0
 _REFUSED = (401, 403)
@@ -14,7 +14,7 @@ _OTHERWISE = (
 )
 
 
-async def check(subject: Subject) -> None:
+async def check(subject: VerifySubject) -> None:
     """UsageRefused names the token. A gateway that doesn't answer is for the watch to judge."""
     async with JsonClient() as client:
         if subject.context_token is not None:
@@ -33,7 +33,7 @@ def _said(name: str, status: int | None, otherwise: str) -> str:
     return f"{name}: the gateway refused it, or that there is none ({status}); {otherwise}"
 
 
-async def _status(client: JsonClient, subject: Subject, target: str, headers: dict[str, str]) -> int | None:
+async def _status(client: JsonClient, subject: VerifySubject, target: str, headers: dict[str, str]) -> int | None:
     try:
         answer = await client.request(
             "GET", f"{subject.urls['gateway']}{target}", headers=headers, timeout_seconds=_SECONDS

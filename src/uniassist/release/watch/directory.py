@@ -8,47 +8,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from uniassist.errors import StartError
+from uniassist.release.clock import stamp
 from uniassist.release.exit_codes import ExitCode, Refused
-from uniassist.release.steps import stamp
+from uniassist.release.records import trigger
+from uniassist.release.records.trigger import Fired
+from uniassist.release.report.place import place
 
 LOOKING_SECONDS = 1.0
 
 
 class ServiceSeen(msgspec.Struct, rename="camel", omit_defaults=True):
-    """`state`: ok, failing or no data. `counted_seconds`: of the 180 that it takes, while it fails."""
+    """One service as the watch sees it.
+
+    state: ok, failing or no data.
+    counted_seconds: of the 180 that it takes, while it fails.
+    """
 
     state: str
     detail: str = ""
     revision: str | None = None
     counted_seconds: float = 0.0
     at: str | None = None
-
-
-class Failed(msgspec.Struct, rename="camel", frozen=True):
-    """The first failed probe of a trigger: the service or the check, the URL that was asked, what came."""
-
-    at: str
-    service: str
-    asked: str
-    found: str
-
-
-class Fired(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """A trigger as the rollback and its incident note need it. `excerpts`: lines of the watch's log."""
-
-    kind: str
-    subject: str
-    reason: str
-    triggered_at: str
-    first_failed: Failed
-    evidence: tuple[str, ...] = ()
-    excerpts: tuple[str, ...] = ()
 
 
 class WatchState(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -79,13 +64,6 @@ class Watched:
     is_watched: bool
     state: WatchState | None
 
-    @property
-    def unwatched_since(self) -> str | None:
-        """When the last watch ended, or was last seen alive. None: it is watched, or never was."""
-        if self.is_watched or self.state is None:
-            return None
-        return self.state.ended_at or self.state.heartbeat
-
     def sentence(self) -> str:
         """For one line of `release status`."""
         state = self.state
@@ -104,10 +82,10 @@ class WatchDirectory:
     """`<home>/environments/<environment>/watch`: one watch at a time for each environment."""
 
     def __init__(self, home: Path, environment: str) -> None:
-        self.path = home.absolute() / "environments" / environment / "watch"
+        self.path = trigger.watch_folder(home, environment)
         self._lock = self.path / "lock"
         self._state = self.path / "state.json"
-        self._trigger = self.path / "trigger.json"
+        self._trigger = trigger.path_of(home, environment)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -129,7 +107,7 @@ class WatchDirectory:
         state = self._read()
         if state is None:
             return "another watch is just starting here"
-        more = f"its log: {state.log}\n      to end it: kill {state.pid}"
+        more = f"its log: {place(Path(state.log))}\n      to end it: kill {state.pid}"
         return f"it is watched already: {self.look().sentence()}\n      {more}"
 
     def make(self) -> None:
@@ -143,18 +121,15 @@ class WatchDirectory:
         return self.path / f"{stamp()}-{os.getpid()}.log"
 
     def write(self, state: WatchState) -> None:
-        _write(self._state, state)
+        trigger.write_quickly(self._state, state)
 
     def write_trigger(self, fired: Fired) -> Path:
-        _write(self._trigger, fired)
+        trigger.write_quickly(self._trigger, fired)
         return self._trigger
 
     def trigger(self) -> Fired | None:
-        """What fired in the watch that runs, or in the last one: for the incident note."""
-        try:
-            return msgspec.json.decode(self._trigger.read_bytes(), type=Fired)
-        except (OSError, msgspec.DecodeError):
-            return None
+        """What fired in the watch that runs, or in the last one."""
+        return trigger.read(self._trigger)
 
     def _is_locked(self) -> bool:
         try:
@@ -175,22 +150,9 @@ def who_watches(home: Path, environment: str) -> Watched:
     return WatchDirectory(home, environment).look()
 
 
-def utc(moment: float) -> str:
-    """Unix seconds as `steps.now` says them."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _taken(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
-
-
-def _write(path: Path, value: msgspec.Struct) -> None:
-    """Whole or not at all; not synced: every two seconds there is a newer one."""
-    temporary = path.with_suffix(".new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(msgspec.json.format(msgspec.json.encode(value)))
-    temporary.replace(path)

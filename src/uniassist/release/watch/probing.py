@@ -6,14 +6,13 @@ import asyncio
 import errno
 import json
 import socket
+from collections.abc import Awaitable
 
-import asyncpg
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
-from uniassist.release.watch.samples import Attempt, Probe
-from uniassist.store import release as store
-from uniassist.web.client import Answer, CallFailed, JsonClient
+from uniassist.errors import ServerFault
+from uniassist.release.checks import outages
+from uniassist.release.checks.health_words import checks_of, in_words
+from uniassist.release.watch.triggers.samples import Attempt, Probe
+from uniassist.web.calling.client import Answer, CallFailed, JsonClient
 
 # These are ours: this host's network, its name service, its file descriptors.
 _OWN_ERRORS = frozenset(
@@ -55,39 +54,37 @@ def _read(at: float, service: str, answer: Answer) -> Probe:
         return Probe(at, "failed", f"answered {answer.status} and no health: {excerpt!r}")
     if body.get("service") != service:
         return Probe(at, "failed", f"{body.get('service')!r} answers at its URL")
-    named = body.get("checks")
-    checks = {str(name): str(state) for name, state in named.items()} if isinstance(named, dict) else {}
+    checks = checks_of(body)
     revision = str(body.get("revision"))
     if answer.status == 200 and body["ok"] is True:
-        return Probe(at, "ok", "degraded" if body.get("degraded") else "", checks, revision)
-    failing = ", ".join(name for name, state in checks.items() if state != "ok") or excerpt
-    return Probe(at, "failed", f"not healthy ({answer.status}): {failing}", checks, revision)
+        return Probe(at, "ok", f"degraded: {in_words(checks)}" if body.get("degraded") else "", checks, revision)
+    said = in_words(checks) or excerpt
+    return Probe(at, "failed", f"not healthy ({answer.status}): {said}", checks, revision)
 
 
 async def attempt_postgres(url: str, deadline_seconds: float) -> Attempt:
-    """A connection of its own and one statement: a kept connection would not tell that new ones are refused."""
-    now = asyncio.get_running_loop().time
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            connection = await asyncpg.connect(url)
-            try:
-                await store.server(connection)
-            finally:
-                connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:  # a TimeoutError is an OSError
-        return Attempt(now(), None if is_ours(error) else False, _reason("DATABASE_URL", error, deadline_seconds))
-    return Attempt(now(), True)
+    """By writing, on a connection of its own: a kept one would not tell that new ones are refused."""
+    return await _attempt("DATABASE_URL", outages.write_postgres(url), deadline_seconds)
 
 
 async def attempt_redis(url: str, deadline_seconds: float) -> Attempt:
+    """By writing: a full one answers a ping."""
+    return await _attempt("REDIS_URL", outages.write_redis(url), deadline_seconds)
+
+
+async def _attempt(name: str, work: Awaitable[None], deadline_seconds: float) -> Attempt:
     now = asyncio.get_running_loop().time
     try:
-        async with asyncio.timeout(deadline_seconds), Redis.from_url(url) as redis:
-            await redis.ping()
-    except (OSError, RedisError) as error:
-        return Attempt(now(), None if is_ours(error) else False, _reason("REDIS_URL", error, deadline_seconds))
+        async with asyncio.timeout(deadline_seconds):
+            await work
+    except ServerFault as fault:
+        if is_ours(fault):
+            return Attempt(now(), None, f"{name}: {fault}")
+        found = outages.of_fault(fault)
+        if found is None or found.row.rollback_mends:
+            # It answers: that it refuses this env set may be the release's own doing.
+            return Attempt(now(), True, f"{name}: {fault}")
+        return Attempt(now(), False, f"{name}: {fault}; {found.row.advice}", found.fault.state, found.is_certain)
+    except TimeoutError:
+        return Attempt(now(), False, f"{name}: no answer within {deadline_seconds:g} s")
     return Attempt(now(), True)
-
-
-def _reason(name: str, error: Exception, deadline_seconds: float) -> str:
-    return f"{name}: {error}" if str(error) else f"{name}: no answer within {deadline_seconds:g} s"

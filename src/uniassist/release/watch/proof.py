@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from uniassist.errors import StartError
-from uniassist.release.watch.judge import Judge
-from uniassist.release.watch.rates import Rate
-from uniassist.release.watch.samples import Cadence, Trigger
 from uniassist.release.watch.sources import RunningSystem
-from uniassist.release.watch.thresholds import Threshold
+from uniassist.release.watch.triggers.judge import Judge
+from uniassist.release.watch.triggers.rates import RateTrigger
+from uniassist.release.watch.triggers.samples import Cadence, Trigger
+from uniassist.release.watch.triggers.thresholds import Threshold
 from uniassist.release.watch.watching import Watching
-from uniassist.web.client import JsonClient
+from uniassist.web.calling.client import JsonClient
 
 SERVICE = "synthetic"
 PROOF_SECONDS = 10.0
@@ -26,8 +26,8 @@ _CADENCE = Cadence(
     failing_seconds=0.2,
     silence_seconds=2.0,
     round_seconds=60.0,
-    figures_seconds=60.0,
-    figures_silence_seconds=60.0,
+    metrics_seconds=60.0,
+    metrics_silence_seconds=60.0,
 )
 _GOOD_ANSWERS = 3
 
@@ -42,8 +42,8 @@ async def prove() -> Trigger:
             [SERVICE],
             _CADENCE,
             asyncio.get_running_loop().time(),
-            dead_letters=Rate("dead_letter", never, 0.0),
-            attempts=Rate("retry", never, 0.0),
+            dead_letters=RateTrigger("dead_letter", never, 0.0),
+            attempts=RateTrigger("retry", never, 0.0),
         )
         ended = await Watching(system, judge, _CADENCE, say=lambda _notice: None).run(PROOF_SECONDS)
     trigger = ended.trigger

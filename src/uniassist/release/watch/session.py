@@ -6,26 +6,24 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
+from collections.abc import Callable, Sequence
 
+from uniassist.release.clock import length, utc
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.interrupts import to_the_end
-from uniassist.release.steps import WIDTH, wrapped
-from uniassist.release.watch import alarm, outbox, proof, rates
-from uniassist.release.watch.by_url import Checks
-from uniassist.release.watch.directory import Failed, Fired, ServiceSeen, WatchDirectory, WatchState, utc
-from uniassist.release.watch.judge import Judge, states
-from uniassist.release.watch.rates import Rate
-from uniassist.release.watch.samples import Cadence, Notice, Trigger
+from uniassist.release.records.trigger import Fired, FirstFailed
+from uniassist.release.report.steps import WIDTH, wrapped
+from uniassist.release.watch import alarm, outbox_metrics, proof
+from uniassist.release.watch.directory import ServiceSeen, WatchDirectory, WatchState
+from uniassist.release.watch.order import WatchOrder
 from uniassist.release.watch.sources import RunningSystem
-from uniassist.release.watch.thresholds import Threshold
-from uniassist.release.watch.watching import Ended, Watching
-from uniassist.web.client import JsonClient
+from uniassist.release.watch.triggers import rates
+from uniassist.release.watch.triggers.judge import Judge, states
+from uniassist.release.watch.triggers.rates import RateTrigger
+from uniassist.release.watch.triggers.samples import Notice, Trigger
+from uniassist.release.watch.watching import WatchEnd, Watching
+from uniassist.web.calling.client import JsonClient
 
-OnTrigger = Literal["rollback", "hold"]
 BUDGET_SECONDS = 15 * 60.0
 _EXCERPT_LINES = 40
 _ALERTS_KEPT = 20
@@ -40,38 +38,18 @@ _ENDED = {
 }
 
 
-@dataclass(frozen=True)
-class Order:
-    """What to watch, for how long, and what to do about it.
+class WatchSession:
+    """One watch. Its owner holds the directory's lock.
 
-    `names`: what services of the watched revision may call themselves; empty: as they do at the start. `rollback`:
-    the command as far as it is the same for every trigger. `rolled_out_at`: the baseline is of the hour before.
+    say: gets its lines, unmasked.
     """
 
-    environment: str
-    revision: str
-    names: frozenset[str]
-    urls: Mapping[str, str]
-    checks: Checks
-    database_url: str | None
-    redis_url: str | None
-    thresholds: Mapping[str, Threshold]
-    for_seconds: float
-    on_trigger: OnTrigger
-    rollback: Sequence[str]
-    alert_command: str | None = None
-    rolled_out_at: datetime | None = None
-    cadence: Cadence = field(default_factory=Cadence)
-
-
-class Session:
-    """`say` gets masked by its owner; `directory` is locked by its owner, too."""
-
-    def __init__(self, order: Order, directory: WatchDirectory, log: str, say: Callable[[str], None]) -> None:
+    def __init__(self, order: WatchOrder, directory: WatchDirectory, log: str, say: Callable[[str], None]) -> None:
         self._order = order
         self._directory = directory
         self._out = say
         self._lines: deque[str] = deque(maxlen=_EXCERPT_LINES)
+        self._state_is_lost = False
         self._alerting: set[asyncio.Task[None]] = set()
         began = time.time()
         self.state = WatchState(
@@ -116,14 +94,12 @@ class Session:
             ended = await watching.run(order.for_seconds)
             self._beat(judge)
         code = await self._conclude(ended, judge)
-        await self._settle_alerts()
+        await self._finish_alerts()
         return code
 
     def _introduce(self) -> None:
-        order, minutes = self._order, self._order.for_seconds / 60
-        self._say(
-            f"watching {order.revision}, {order.environment}, for {minutes:g} min; on a trigger: {order.on_trigger}"
-        )
+        order, long = self._order, length(self._order.for_seconds)
+        self._say(f"watching {order.revision}, {order.environment}, for {long}; on a trigger: {order.on_trigger}")
         for service, url in order.urls.items():
             self._say(f"  {service}  {url}/health every {order.cadence.probe_seconds:g} s")
         if "worker" not in order.urls:
@@ -145,7 +121,9 @@ class Session:
             self._say(
                 f"ALERT: the alert command {wrong}" if wrong else "proof: the alert command took a test alert"
             )
-        if self._order.on_trigger == "rollback":
+        if self._order.on_trigger == "rollback" and self._order.is_first:
+            self._say("a first release: there is nothing to roll back to; on a trigger a person is needed")
+        elif self._order.on_trigger == "rollback":
             command = [*self._order.rollback, *alarm.rollback_arguments(trigger.reason, utc(time.time()))]
             if wrong := await alarm.try_rollback(command):
                 self._notice(Notice(self._now(), "alert", f"no rollback can be made from here: {wrong}"))
@@ -154,7 +132,7 @@ class Session:
         order, now = self._order, asyncio.get_running_loop().time()
         known = None
         if order.database_url is not None and order.rolled_out_at is not None:
-            known = await outbox.hour_before(order.database_url, order.rolled_out_at)
+            known = await outbox_metrics.hour_before(order.database_url, order.rolled_out_at)
         if known is None:
             self._say("baseline: of the watch's first two minutes; the hour before the rollout is not known")
         else:
@@ -168,12 +146,12 @@ class Session:
             list(order.urls),
             order.cadence,
             now,
-            dead_letters=Rate("dead_letter", order.thresholds["dead_letter"], given[0], allowed[0]),
-            attempts=Rate("retry", order.thresholds["retry"], given[1], allowed[1]),
+            dead_letters=RateTrigger("dead_letter", order.thresholds["dead_letter"], given[0], allowed[0]),
+            attempts=RateTrigger("retry", order.thresholds["retry"], given[1], allowed[1]),
             names=order.names,
         )
 
-    async def _conclude(self, ended: Ended, judge: Judge) -> ExitCode:
+    async def _conclude(self, ended: WatchEnd, judge: Judge) -> ExitCode:
         if ended.trigger is not None:
             return await self._act(ended.trigger, judge.drifted)
         if ended.unknown or judge.drifted:
@@ -187,7 +165,10 @@ class Session:
     async def _act(self, trigger: Trigger, drifted: str | None) -> ExitCode:
         fired = self._fired(trigger)
         self.state.fired = fired
-        self._directory.write_trigger(fired)
+        try:
+            self._directory.write_trigger(fired)
+        except OSError as error:
+            self._say(f"WARNING: the incident note will lack what fired: it can't be written ({error.strerror})")
         self._write_state()
         self._notice(Notice(trigger.at, "alert", f"TRIGGER ({trigger.kind}): {trigger.reason}"))
         for line in trigger.evidence[-5:]:
@@ -222,7 +203,7 @@ class Session:
             f"{url}/health" if url else {"checks": "conformance, smoke, verify by URL"}.get(trigger.kind, "outbox")
         )
         found = trigger.evidence[0] if trigger.evidence else trigger.reason
-        first = Failed(self._utc(trigger.first_failed_at), trigger.subject, asked, found)
+        first = FirstFailed(self._utc(trigger.first_failed_at), trigger.subject, asked, found)
         return Fired(
             trigger.kind,
             trigger.subject,
@@ -247,7 +228,7 @@ class Session:
         if wrong := await alarm.alert(command, self._document("alert", text)):
             self._say(f"WARNING: the alert command {wrong}")
 
-    async def _settle_alerts(self) -> None:
+    async def _finish_alerts(self) -> None:
         await asyncio.gather(*self._alerting)  # each has its own deadline
 
     def _document(self, kind: str, text: str) -> dict[str, object]:
@@ -295,7 +276,12 @@ class Session:
 
     def _write_state(self) -> None:
         self.state.heartbeat = utc(time.time())
-        self._directory.write(self.state)
+        try:
+            self._directory.write(self.state)
+        except OSError as error:
+            if not self._state_is_lost:
+                self._state_is_lost = True
+                self._say(f"WARNING: the watch's state can't be written ({error.strerror}); it watches on")
 
     def _end(self, how: str, code: ExitCode) -> None:
         self.state.ended, self.state.ended_at, self.state.exit_code = how, utc(time.time()), int(code)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from uniassist.release.watch import outbox, probing
+from uniassist.release.watch import outbox_metrics, probing
 from uniassist.release.watch.by_url import Checks, run_round
-from uniassist.release.watch.samples import Attempt, Cadence, Figures, Probe, Round
-from uniassist.web.client import JsonClient
+from uniassist.release.watch.triggers.samples import Attempt, Cadence, OutboxMetrics, Probe, Round
+from uniassist.web.calling.client import JsonClient
 
 
 class RunningSystem:
@@ -48,9 +48,9 @@ class RunningSystem:
             return Round(at, at, "unknown", "no URLs to check")
         return await run_round(self._checks, self._cadence.round_deadline_seconds)
 
-    async def figures(self) -> Figures | None:
+    async def metrics(self) -> OutboxMetrics | None:
         if self._database_url is not None:
-            return await outbox.from_database(self._database_url)
+            return await outbox_metrics.from_database(self._database_url)
         if "gateway" in self._urls:
-            return await outbox.from_gateway(self._client, self._urls["gateway"])
+            return await outbox_metrics.from_gateway(self._client, self._urls["gateway"])
         return None

@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from uniassist.release import interrupts
-from uniassist.release.watch.judge import Judge
-from uniassist.release.watch.outages import DEPENDENCIES
-from uniassist.release.watch.samples import Attempt, Cadence, Figures, Finding, Notice, Probe, Round, Trigger
+from uniassist.release.watch.triggers.judge import Judge
+from uniassist.release.watch.triggers.outages import DEPENDENCIES
+from uniassist.release.watch.triggers.samples import (
+    Attempt,
+    Cadence,
+    Finding,
+    Notice,
+    OutboxMetrics,
+    Probe,
+    Round,
+    Trigger,
+)
 
 _TICK_SHARE = 0.2
 
@@ -24,19 +33,27 @@ class Sources(Protocol):
 
     async def round(self) -> Round: ...
 
-    async def figures(self) -> Figures | None: ...
+    async def metrics(self) -> OutboxMetrics | None: ...
 
 
 @dataclass(frozen=True)
-class Ended:
-    """`trigger` None: its time was over; `unknown` is then what it couldn't judge at the end."""
+class WatchEnd:
+    """How a watch ended.
+
+    trigger: None: its time was over.
+    unknown: what it couldn't judge at the end of its time.
+    """
 
     trigger: Trigger | None
     unknown: tuple[str, ...] = ()
 
 
 class Watching:
-    """`say` gets every notice as it comes, `tick` is called every heartbeat."""
+    """Looks at everything in its time.
+
+    say: gets every notice as it comes.
+    tick: is called every heartbeat.
+    """
 
     def __init__(
         self,
@@ -53,7 +70,7 @@ class Watching:
         self._say = say
         self._tick = tick
 
-    async def run(self, for_seconds: float) -> Ended:
+    async def run(self, for_seconds: float) -> WatchEnd:
         """A failure under way when the time is over is watched until it is decided, two rounds longer at most."""
         loop = asyncio.get_running_loop()
         self._fired: asyncio.Future[Trigger] = loop.create_future()
@@ -70,15 +87,15 @@ class Watching:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if self._fired.done():
-            return Ended(self._fired.result())
-        return Ended(None, (*self._judge.unknown, *self._judge.undecided))
+            return WatchEnd(self._fired.result())
+        return WatchEnd(None, (*self._judge.unknown, *self._judge.undecided))
 
     def _looks(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
         cadence = self._cadence
         looks = [(cadence.probe_seconds, self._probing(service)) for service in self._judge.health]
         looks += [(cadence.probe_seconds, self._attempting(name)) for name in DEPENDENCIES]
         looks.append((cadence.round_seconds, self._check))
-        looks.append((cadence.figures_seconds, self._count))
+        looks.append((cadence.metrics_seconds, self._count))
         looks.append((cadence.probe_seconds * _TICK_SHARE, self._look_at_clock))
         looks.append((cadence.heartbeat_seconds, self._beat))
         return looks
@@ -120,8 +137,8 @@ class Watching:
         self._take(self._judge.checked(await self._sources.round()))
 
     async def _count(self) -> None:
-        if (figures := await self._sources.figures()) is not None:
-            self._take(self._judge.counted(figures))
+        if (metrics := await self._sources.metrics()) is not None:
+            self._take(self._judge.counted(metrics))
 
     async def _look_at_clock(self) -> None:
         self._take(self._judge.look_at_clock(asyncio.get_running_loop().time()))

@@ -2,7 +2,8 @@
 
 -- name: server
 SELECT current_setting('server_version_num')::integer AS version, current_setting('server_version') AS shown,
-       pg_is_in_recovery() AS is_standby, current_database() AS database, current_user AS role;
+       pg_is_in_recovery() AS is_standby, current_database() AS database, current_user AS role,
+       current_setting('server_encoding') AS encoding;
 
 -- name: write_table
 CREATE TABLE uniassist_preflight (written integer);
@@ -17,11 +18,22 @@ SELECT to_regclass('alembic_version')::text;
 SELECT version_num FROM alembic_version;
 
 -- name: session_states
-SELECT o.status, count(*) AS events FROM outbox_events o WHERE o.session_id = $1 GROUP BY o.status;
+SELECT o.status, count(*) AS events FROM outbox_events o WHERE o.session_id = :session_id GROUP BY o.status;
 
 -- name: lock_drill
 -- Held by the connection; 'drill' in ASCII.
 SELECT pg_try_advisory_lock(431416241260);
+
+-- name: lock_releases
+-- Held by the connection; 'release' in ASCII. Who holds it stands in the connection's own name, of 63 bytes.
+SELECT pg_try_advisory_lock(32199663576773477) AS taken, set_config('application_name', :holder, false);
+
+-- name: holder_of_releases
+SELECT a.application_name AS holder, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32) | l.objid::bigint = 32199663576773477;
 
 -- name: live_workers
 SELECT worker FROM delivery_workers WHERE expires_at > now() ORDER BY worker;
@@ -30,40 +42,40 @@ SELECT worker FROM delivery_workers WHERE expires_at > now() ORDER BY worker;
 SELECT coalesce(max(id), 0) FROM outbox_events;
 
 -- name: unconfirmed
--- On the streams, not seen by the consumer group yet; $1: up to this id.
-SELECT count(*) FROM outbox_events WHERE status = 'delivered' AND id <= $1;
+-- On the streams, not seen by the consumer group yet, up to an id.
+SELECT count(*) FROM outbox_events WHERE status = 'delivered' AND id <= :up_to_id;
 
 -- name: states_of
-SELECT status, count(*) AS events FROM outbox_events WHERE event_id = ANY ($1::text[]) GROUP BY status;
+SELECT status, count(*) AS events FROM outbox_events WHERE event_id = ANY (:event_ids::text[]) GROUP BY status;
 
 -- name: dead_again
 UPDATE outbox_events SET status = 'dead_letter', attempts = max_attempts, updated_at = now()
-WHERE event_id = $1 AND status = 'consumed';
+WHERE event_id = :event_id AND status = 'consumed';
 
 -- name: events_like
 -- Reads the whole table: once in a drill.
-SELECT event_id FROM outbox_events WHERE starts_with(event_id, $1);
+SELECT event_id FROM outbox_events WHERE starts_with(event_id, :prefix);
 
 -- name: remove_events
 -- None that a worker has in its hands, unless that worker is gone: it would publish what isn't there any more.
-DELETE FROM outbox_events WHERE event_id = ANY ($1::text[])
+DELETE FROM outbox_events WHERE event_id = ANY (:event_ids::text[])
   AND (status <> 'processing' OR lease_expires_at IS NULL OR lease_expires_at < now());
 
 -- name: count_events
-SELECT count(*) FROM outbox_events WHERE event_id = ANY ($1::text[]);
+SELECT count(*) FROM outbox_events WHERE event_id = ANY (:event_ids::text[]);
 
 -- name: remove_replays
-DELETE FROM outbox_replay_log WHERE starts_with(event_id, $1);
+DELETE FROM outbox_replay_log WHERE starts_with(event_id, :prefix);
 
 -- name: troubles
--- A watch asks every 15 seconds; $1: prefixes of ids that don't count.
+-- A watch asks every 15 seconds. :besides: prefixes of ids that don't count.
 SELECT count(*) FILTER (WHERE status = 'dead_letter') AS dead_letters, coalesce(sum(attempts), 0)::bigint AS attempts
 FROM outbox_events o WHERE (attempts > 0 OR status = 'dead_letter')
-  AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS prefix WHERE starts_with(o.event_id, prefix));
+  AND NOT EXISTS (SELECT FROM unnest(:besides::text[]) AS prefix WHERE starts_with(o.event_id, prefix));
 
 -- name: troubles_in_hour_before
--- Once in a watch; $2: the moment.
+-- Once in a watch.
 SELECT count(*) FILTER (WHERE status = 'dead_letter') AS dead_letters, coalesce(sum(attempts), 0)::bigint AS attempts
 FROM outbox_events o WHERE (attempts > 0 OR status = 'dead_letter')
-  AND created_at >= $2::timestamptz - interval '1 hour' AND created_at < $2
-  AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS prefix WHERE starts_with(o.event_id, prefix));
+  AND created_at >= :moment::timestamptz - interval '1 hour' AND created_at < :moment
+  AND NOT EXISTS (SELECT FROM unnest(:besides::text[]) AS prefix WHERE starts_with(o.event_id, prefix));

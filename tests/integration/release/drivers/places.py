@@ -21,9 +21,10 @@ from tests.waiting import eventually
 from uniassist.devstack.direct import direct
 from uniassist.devstack.server import free_port
 from uniassist.release.drivers.choose import choose
-from uniassist.release.drivers.driver import Driver, Observed, Release
+from uniassist.release.drivers.driver import Driver, Observed
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.drivers.manual import ManualDriver
+from uniassist.release.records.kept_releases import Release
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.py"

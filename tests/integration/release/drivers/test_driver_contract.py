@@ -96,6 +96,24 @@ async def test_another_service_at_the_url_is_a_stranger(place: Place) -> None:
     assert "gateway" in seen.detail
 
 
+async def test_only_where_releases_run_on_this_host_has_one_a_command(place: Place) -> None:
+    driver, release = place.driver(), place.release("v1")
+    await driver.prepare(release)
+    command = driver.command(release)
+    assert (command is not None) == (place.name == "local")
+    assert driver.waits_for_a_person == (place.name == "manual")
+    if command is not None:
+        assert str(release.folder) in command[0], "the release's own Python"
+
+
+async def test_what_was_prepared_for_kept_releases_stays(place: Place) -> None:
+    driver, release = place.driver(), place.release("v1")
+    await driver.prepare(release)
+    assert driver.prune([release]) == []
+    await driver.deploy(SERVICE, release)
+    await place.healthy(driver, "v1")
+
+
 async def test_a_release_that_ends_at_once_is_said_with_its_last_words(place: Place) -> None:
     driver = place.driver(deadline_seconds=2.0)
     said = ""

@@ -14,11 +14,11 @@ from tests.waiting import eventually
 from uniassist.errors import SettingsError
 from uniassist.release.drivers.driver import DriverFailed
 from uniassist.release.drivers.exec_driver import ExecDriver
-from uniassist.release.drivers.exec_file import ExecFile, Look, Verb, read_exec_file
-from uniassist.release.masking import Masker
+from uniassist.release.drivers.exec_file import ExecFile, ObserveVerb, Verb, read_exec_file
+from uniassist.release.report.masking import Masker
 
 FINE = Verb("true", 5.0)
-STOPPED = Look("""echo '{"state": "stopped"}'""")
+STOPPED = ObserveVerb("""echo '{"state": "stopped"}'""")
 RUNNING = """echo '{"state": "running", "instances": ["a", "b"]}'"""
 
 
@@ -27,15 +27,15 @@ def place(tmp_path: Path) -> Place:
     return Place("exec", tmp_path)
 
 
-def driver(place: Place, *, mask: Masker | None = None, **verbs: Verb | Look) -> ExecDriver:
+def driver(place: Place, *, masker: Masker | None = None, **verbs: Verb | ObserveVerb) -> ExecDriver:
     given = {"deploy": FINE, "stop": FINE, "observe": STOPPED, "revert": FINE, **verbs}
     file = ExecFile(**given)  # type: ignore[arg-type]
-    return ExecDriver(file, place.home, urls={SERVICE: place.url}, mask=mask or Masker())
+    return ExecDriver(file, place.home, urls={SERVICE: place.url}, mask=(masker or Masker()).mask)
 
 
 async def test_a_command_that_fails_is_said_with_its_words_and_without_secrets(place: Place) -> None:
     failing = Verb("echo 'bad password s3cret-of-theirs' >&2; exit 7", 5.0)
-    subject = driver(place, mask=Masker(["s3cret-of-theirs"]), deploy=failing)
+    subject = driver(place, masker=Masker(["s3cret-of-theirs"]), deploy=failing)
     with pytest.raises(DriverFailed) as failed:
         await subject.deploy(SERVICE, place.release("v1"))
     assert str(failed.value) == "gateway: deploy ended with 7: bad password ***"
@@ -56,7 +56,7 @@ async def test_a_command_beyond_its_deadline_is_ended_with_all_that_it_started(p
 
 
 async def test_a_stop_isnt_believed_before_observation_agrees(place: Place) -> None:
-    subject = driver(place, observe=Look(RUNNING), stop=Verb("true", 0.5))
+    subject = driver(place, observe=ObserveVerb(RUNNING), stop=Verb("true", 0.5))
     with pytest.raises(DriverFailed, match="it isn't down: observe says running"):
         await subject.stop(SERVICE)
 
@@ -68,7 +68,7 @@ async def test_something_that_answers_keeps_a_stop_from_being_proven(place: Plac
 
 async def test_an_instance_that_observe_doesnt_name_is_a_stranger(place: Place) -> None:
     with stranger(place.port):
-        seen = await driver(place, observe=Look(RUNNING)).observe(SERVICE)
+        seen = await driver(place, observe=ObserveVerb(RUNNING)).observe(SERVICE)
     assert (seen.state, seen.stranger) == ("running", True)
     assert "instance not-yours answers, a, b runs" in seen.detail
 
@@ -86,7 +86,7 @@ async def test_an_instance_that_observe_doesnt_name_is_a_stranger(place: Place) 
 async def test_an_observation_that_cant_be_read_is_unknown_and_says_why(
     place: Place, script: str, said: str
 ) -> None:
-    seen = await driver(place, observe=Look(script, 0.4 if "sleep" in script else 3.0)).observe(SERVICE)
+    seen = await driver(place, observe=ObserveVerb(script, 0.4 if "sleep" in script else 3.0)).observe(SERVICE)
     assert (seen.state, seen.ok) == ("unknown", None)
     assert said in seen.detail
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.full_disk import disk, fill
 from tests.integration.release.drivers.places import SERVICE, Place, started_tool, stranger, tiny_program
 from tests.waiting import eventually
 
 from uniassist.release.drivers import keeper
-from uniassist.release.drivers.driver import DriverFailed, Observed, Release
-from uniassist.release.drivers.kept import Keepers
+from uniassist.release.drivers.driver import DriverFailed, Observed
+from uniassist.release.drivers.embedded import Keepers
 from uniassist.release.drivers.local import LocalDriver
-from uniassist.release.drivers.runner import Order
-from uniassist.release.masking import Masker
+from uniassist.release.drivers.runner import ServiceOrder
+from uniassist.release.records.kept_releases import Release
+from uniassist.release.report.masking import Masker
 
 
 def folder_of(place: Place) -> Path:
@@ -50,6 +54,34 @@ async def test_a_crashed_service_is_started_again_as_another_instance(local: Pla
     assert "ended with -9; starts again in 0.5 s" in (folder_of(local) / "log").read_text()
 
 
+async def test_a_keeper_that_hangs_is_called_that_and_holds_nothing_up(local: Place) -> None:
+    await running(local)
+    hung = keeper_pid(local)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        said = f"its keeper hangs: process {hung} was stopped by a signal; kill -CONT {hung}"
+        await eventually(lambda: _with(local.driver(), said), "seen")
+        began = time.monotonic()
+        await running(local, "v2")
+        # Well below the time that a keeper has to drain.
+        assert time.monotonic() - began < 10.0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hung, signal.SIGKILL)
+
+
+async def test_a_full_disk_keeps_no_service_from_going_back(tmp_path: Path) -> None:
+    with disk(tmp_path / "small", megabytes=32) as small:
+        place = Place("local", small)
+        await running(place, "v1")
+        await running(place, "v2")
+        fill(small)
+        try:
+            await running(place, "v1")
+        finally:
+            await place.driver().stop(SERVICE)
+
+
 async def test_a_service_that_ends_again_and_again_counts_as_running_and_can_be_stopped(local: Place) -> None:
     driver = local.driver()
     await driver.deploy(SERVICE, local.release("v3", BROKEN="1"))
@@ -61,10 +93,10 @@ async def test_a_service_that_ends_again_and_again_counts_as_running_and_can_be_
 
 async def test_what_a_service_said_last_is_shown_without_its_secrets(local: Place) -> None:
     urls, masker = {SERVICE: local.url}, Masker(["the lamp is out of oil"])
-    driver = LocalDriver(local.home, urls=urls, program=tiny_program, mask=masker)
+    driver = LocalDriver(local.home, urls=urls, program=tiny_program, mask=masker.mask)
     await driver.deploy(SERVICE, local.release("v3", BROKEN="1"))
-    seen = await eventually(lambda: _with(driver, "tiny: "), "its words")
-    assert "tiny: ***" in seen.detail
+    seen = await eventually(lambda: _with(driver, "tiny: ***"), "its words")
+    assert "out of oil" not in seen.detail
 
 
 async def test_a_service_whose_keeper_was_killed_serves_on_and_gets_a_keeper_with_the_next_deploy(
@@ -185,7 +217,7 @@ async def test_a_tool_that_is_killed_midway_leaves_what_the_next_one_goes_on_fro
 async def test_a_log_is_bounded(tmp_path: Path) -> None:
     keepers = Keepers(tmp_path)
     loud = [sys.executable, "-I", "-S", "-c", "while True: print('x' * 1000, flush=True)"]
-    order = Order("1", "loud", "v1-x", "v1", "d", "w", loud, str(tmp_path), 5.0, ("127.0.0.1", 1), 100_000)
+    order = ServiceOrder("1", "loud", "v1-x", "v1", "d", "w", loud, str(tmp_path), 5.0, ("127.0.0.1", 1), 100_000)
     await keepers.start(order, {})
     log = tmp_path / "services" / "loud" / "log"
     try:

@@ -14,17 +14,23 @@ import pytest
 from tests.waiting import eventually
 
 from uniassist.devstack.server import free_port
-from uniassist.release import wheels
-from uniassist.release.drivers.driver import Observed, Release
+from uniassist.release.drivers.driver import Observed
 from uniassist.release.drivers.local import LocalDriver
+from uniassist.release.records.kept_releases import Release
+from uniassist.release.revision import wheel
 
 ROOT = next(parent for parent in Path(__file__).parents if (parent / "pyproject.toml").exists())
 SERVICE = "provider-plan"
 # What the smallest of our services imports; all of the lock would be a quarter of a gigabyte.
 ROOTS = (
+    "aiohttp",
+    "borax",
+    "chinesecalendar",
     "httptools",
     "msgspec",
+    "opencc",
     "prometheus-client",
+    "python-dateutil",
     "starlette",
     "structlog",
     "swagger-ui-py",
@@ -73,15 +79,15 @@ async def _release(folder: Path) -> Release:
     shutil.copytree(ROOT / "requirements", export / "requirements")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, export)
-    built = await wheels.build(export, folder / "wheel", wheels.HERE)
-    wheel = kept / built.name
-    wheel.write_bytes(built.read_bytes())
+    built = await wheel.build(export, folder / "wheel", wheel.HERE)
+    copied = kept / built.name
+    copied.write_bytes(built.read_bytes())
     lock = (ROOT / "requirements" / "runtime.txt").read_text()
     entries = re.findall(r"^[a-z].*?(?=^[a-z]|\Z)", lock, re.DOTALL | re.MULTILINE)
     needed = _needed(ROOTS)
     (kept / "requirements.txt").write_text("".join(entry for entry in entries if _name(entry) in needed))
     (kept / "env").write_text(f"UNIASSIST_ENV=test\nPROVIDER_PLAN_PORT={free_port()}\n")
-    return Release("v1-0", "v1", "c" * 40, wheels.sha256(wheel), "d" * 64, kept)
+    return Release("v1-0", "v1", "c" * 40, wheel.sha256(copied), "d" * 64, kept)
 
 
 def _needed(roots: Iterable[str]) -> set[str]:

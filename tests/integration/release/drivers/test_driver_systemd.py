@@ -9,9 +9,9 @@ from tests.integration.release.drivers.places import SERVICE, Place, tiny_progra
 
 from uniassist.release.drivers.driver import DriverFailed
 from uniassist.release.drivers.local import LocalDriver
-from uniassist.release.drivers.runner import Order
+from uniassist.release.drivers.runner import ServiceOrder
 from uniassist.release.drivers.systemd import SystemdUnits, env_file, unit
-from uniassist.release.env_file import read_env_file
+from uniassist.release.env.file import read_env_file
 
 # Remembers calls and what is active; a restart makes a new invocation.
 SYSTEMCTL = """#!/bin/sh
@@ -92,7 +92,8 @@ async def test_a_systemctl_that_refuses_is_said_and_observed_as_unknown(place: P
 
 def test_a_unit_is_text_in_which_nothing_of_the_release_has_another_meaning() -> None:
     command = ["/srv/100%/venv/bin/python", "-m", "uniassist.cli.main", 'odd "$HOME"']
-    order = Order("1", "gateway", "v1-0", "v1", "d", "w", command, "/srv/100%/work", 20.0, ("127.0.0.1", 8787))
+    address = ("127.0.0.1", 8787)
+    order = ServiceOrder("1", "gateway", "v1-0", "v1", "d", "w", command, "/srv/100%/work", 20.0, address)
     lines = unit(order, Path("/srv/env"), "uniassist").splitlines()
     for line in (
         "User=uniassist",

@@ -1,0 +1,1 @@
+"""Pictures, voices and videos are fetched, kept, and deleted in time."""

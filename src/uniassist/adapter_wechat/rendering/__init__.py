@@ -1,0 +1,1 @@
+"""What people see: interactions as text, menus, pieces that fit. Pure."""

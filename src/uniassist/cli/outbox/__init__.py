@@ -1,0 +1,1 @@
+"""`uniassist outbox …`."""

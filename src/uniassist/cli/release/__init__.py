@@ -1,0 +1,1 @@
+"""`uniassist release …`: a file for each command."""

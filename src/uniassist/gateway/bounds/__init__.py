@@ -1,0 +1,1 @@
+"""What one person, and one address, may take of the gateway."""

@@ -1,0 +1,1 @@
+"""Messages while they are written: shown to readers, told to other gateways, and kept nowhere."""

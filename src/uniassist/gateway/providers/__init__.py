@@ -1,0 +1,1 @@
+"""The specialists: the file that names them, whether they answer, and which a message concerns."""

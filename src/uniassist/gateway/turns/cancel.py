@@ -1,0 +1,36 @@
+"""A person cancels a run: from then on what its provider says of it is refused, and a call under way is in vain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uniassist.contracts import codec
+from uniassist.contracts.inputs import RunCancellation, RunCancelled
+from uniassist.errors import InvalidRequest, NotFound
+from uniassist.gateway.providers import routing
+from uniassist.gateway.turns import access, context
+from uniassist.gateway.turns.access import Caller
+from uniassist.gateway.turns.draft import Draft
+from uniassist.store.ledger import RunFacts
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """One cancellation. A cancelled run may be cancelled again; one that has ended can't be cancelled."""
+
+    asked: RunCancellation
+    run_id: str
+    caller: Caller
+
+    def decide(self, draft: Draft, run: RunFacts | None) -> bytes:
+        access.check(draft.session, user_id=self.asked.user_id, caller=self.caller)
+        if run is None or run.session_id != draft.session.session_id:
+            raise NotFound("runId: no such run in this session")
+        if run.status in ("completed", "failed"):
+            raise InvalidRequest(f"runId: the run is {run.status}; expected one that is under way")
+        if run.status != "cancelled":
+            draft.rows.run_status.append((run.run_id, "cancelled"))
+            if draft.memory.floor is not None and draft.memory.floor.run_id == run.run_id:
+                draft.memory = routing.left(draft.memory)
+            draft.show_run(run, "cancelled", context.package(draft.session), trace_id=self.asked.trace_id)
+        return codec.encode(RunCancelled(accepted=True, run_id=run.run_id, status="cancelled"))

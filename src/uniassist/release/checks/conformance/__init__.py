@@ -1,0 +1,1 @@
+"""Conformance: whether a service, ours or another's, keeps the contract."""

@@ -1,0 +1,1 @@
+"""The environment that is released: its file, its check against the table of variables."""

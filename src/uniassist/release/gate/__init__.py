@@ -1,0 +1,1 @@
+"""Before a rollout: the prerequisites, and the gate's three checks."""

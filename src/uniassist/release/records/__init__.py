@@ -1,0 +1,1 @@
+"""What is remembered where the services run: kept releases, runs with their journals, the lock."""

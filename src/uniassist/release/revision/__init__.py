@@ -1,0 +1,1 @@
+"""A revision: what git says of it, its wheel, its migrations."""

@@ -1,0 +1,17 @@
+-- Who has used how much; only of those who use a lot, see gateway/bounds.
+
+-- name: add
+INSERT INTO usage_windows AS u (who, what, began_at, amount) VALUES (:who, :what, :window::timestamptz, :amount)
+ON CONFLICT (who, what) DO UPDATE SET
+    -- a gateway whose clock is behind tells of a window that is over for the others: it counts in theirs
+    began_at = greatest(u.began_at, EXCLUDED.began_at),
+    amount = CASE WHEN u.began_at < EXCLUDED.began_at THEN 0 ELSE u.amount END + EXCLUDED.amount
+RETURNING amount;
+
+-- name: prune
+WITH pruned AS (
+    DELETE FROM usage_windows WHERE (who, what) IN
+        (SELECT who, what FROM usage_windows WHERE began_at < now() - interval '2 days' ORDER BY began_at LIMIT :limit)
+    RETURNING 1
+)
+SELECT count(*) FROM pruned;

@@ -1,0 +1,172 @@
+"""Sessions of Postgres that depend on nothing which a server's, a database's or a role's defaults could change.
+
+A pooler (pgbouncer) may give each transaction another session: what is set has to be set in the transaction, and no
+statement stays prepared. It shows by itself: the process that a connection was told of isn't the one that answers.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+from asyncpg import connect_utils
+
+from uniassist.store.server import url as urls
+
+# For one connecting, of however many hosts; of each where the URL says `connect_timeout`.
+CONNECT_SECONDS = 5.0
+# Of several hosts, another may do.
+_NEXT_HOST = (
+    OSError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+_DEPENDED_ON: Mapping[str, str] = {
+    # Durable commits (promise 1); who needs less says so.
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
+    # The caller's deadlines come first; these end what nobody waits for any more.
+    "statement_timeout": "2min",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "1min",
+    "idle_session_timeout": "0",
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+}
+_TRANSACTION_TIMEOUT_SINCE = 17
+
+
+class _FirstWords(connect_utils.TLSUpgradeProto):
+    """The driver's own exchange on TLS, whose end nobody may be waiting for any more.
+
+    A connecting that is cancelled between the connection and the question leaves a future that holds the
+    connection's loss; the event loop would tell it as an error of ours: "Future exception was never retrieved".
+    """
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        if not self.on_data.cancelled():
+            self.on_data.exception()
+
+
+connect_utils.TLSUpgradeProto = _FirstWords  # type: ignore[misc]  # the driver takes no other by its options
+
+
+class Session(asyncpg.Connection):
+    """`per_transaction`: the statements that begin each transaction; none but behind a pooler."""
+
+    per_transaction: str = ""
+
+
+class Sessions:
+    """How the sessions of one URL are made. `settings`: run-time parameters besides those that all depend on.
+
+    SettingsError when the URL asks for what we haven't.
+    """
+
+    def __init__(
+        self, url: str, *, application_name: str = "uniassist", settings: Mapping[str, str] | None = None
+    ) -> None:
+        parsed = urls.parsed(url)
+        self.dsn = parsed.dsn
+        self.connect_seconds = parsed.connect_seconds or CONNECT_SECONDS / max(len(parsed.hosts), 1)
+        self._hosts: tuple[tuple[str | None, int | None], ...] = parsed.hosts or ((None, None),)
+        self._first = 0  # of the hosts: the one to ask next
+        self._last = 0  # the one that took the last session
+        self._doubted: int | None = None
+        self._made: weakref.WeakKeyDictionary[Session, int] = weakref.WeakKeyDictionary()  # on which host
+        self._attributes = {"target_session_attrs": parsed.target} if parsed.target else {}
+        self._application_name = parsed.application_name or application_name
+        self._settings = {**_DEPENDED_ON, **(settings or {})}
+        self._is_pooled = False
+
+    async def connect(self, *_dsn: Any, **options: Any) -> Session:
+        """A session that is set up. `options`: the driver's own."""
+        session = await self._open(options)
+        if not self._is_pooled and await _is_behind_pooler(session):
+            self._is_pooled = True
+            await session.close(timeout=self.connect_seconds)
+            session = await self._open(options)
+        if self._is_pooled:
+            local = self._statements(session, "SET LOCAL")
+            session.per_transaction = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {local}"
+        else:
+            await session.execute(self._statements(session, "SET"))
+        return session
+
+    def doubt(self) -> bool:
+        """The host of the last session answers no more, or too late. True: there are others, and one is asked next.
+
+        Once another one takes a session, those that are open on this one end, also in the middle of a statement:
+        a host that is frozen or cut off would keep whoever waits for it.
+        """
+        if len(self._hosts) == 1:
+            return False
+        self._doubted = self._last
+        if self._first == self._last:
+            self._first = (self._first + 1) % len(self._hosts)
+        return True
+
+    async def _open(self, options: Mapping[str, Any]) -> Session:
+        """On the first host that will do. The driver's own walk gives all of them one time, which a host that
+        doesn't answer uses up."""
+        failed: list[Exception] = []
+        first = self._first
+        for step in range(len(self._hosts)):
+            try:
+                return await self._open_at((first + step) % len(self._hosts), options)
+            except _NEXT_HOST as error:
+                failed.append(error)
+        raise next(
+            (error for error in failed if isinstance(error, asyncpg.TargetServerAttributeNotMatched)), failed[0]
+        )
+
+    async def _open_at(self, number: int, options: Mapping[str, Any]) -> Session:
+        host, port = self._hosts[number]
+        more = {"statement_cache_size": 0} if self._is_pooled else {}
+        try:
+            opened = await asyncpg.connect(
+                self.dsn,
+                **{
+                    **options,
+                    "host": host,
+                    "port": port,
+                    "timeout": self.connect_seconds,
+                    "connection_class": Session,
+                    "server_settings": {"application_name": self._application_name},
+                    **self._attributes,
+                    **more,
+                },
+            )
+        except BaseException:  # also of a caller that waits no longer: it isn't tried first again
+            if self._first == number:
+                self._first = (number + 1) % len(self._hosts)
+            raise
+        self._first = self._last = number
+        assert isinstance(opened, Session), "made of this class"
+        self._made[opened] = number
+        self._leave_doubted(number)
+        return opened
+
+    def _leave_doubted(self, found: int) -> None:
+        doubted, self._doubted = self._doubted, None
+        if doubted not in (None, found):
+            for session in [session for session, host in self._made.items() if host == doubted]:
+                session.terminate()
+
+    def _statements(self, session: Session, how: str) -> str:
+        settings = dict(self._settings)
+        if session.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
+            settings["transaction_timeout"] = "0"
+        return "; ".join(f"{how} {name} = '{value}'" for name, value in settings.items())
+
+
+async def _is_behind_pooler(session: Session) -> bool:
+    async with session.transaction():  # so that no pooler answers it by halves
+        answering = await session.fetchval("SELECT pg_backend_pid()")
+    return bool(answering != session.get_server_pid())

@@ -1,0 +1,297 @@
+"""The hub by itself: who is woken, by what, and what that costs Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+import psycopg
+import pytest
+import structlog
+from tests.waiting import eventually
+
+from uniassist.devstack.postgres import EmbeddedPostgres
+from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.server import free_port
+from uniassist.gateway import event_streams
+from uniassist.store import timeline
+from uniassist.store.server.pool import Connection, Pool, create_pool
+from uniassist.streams.client import connect
+
+POOL_SIZE = 20  # the gateway's
+
+
+def _write_event(url: str, seq: int, session_id: str = "s") -> None:
+    """As the group commit does: the event and its session's seq are one commit."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO sessions (session_id, user_id, seq) VALUES (%s, 'u', %s)"
+            " ON CONFLICT (session_id) DO UPDATE SET seq = EXCLUDED.seq",
+            (session_id, seq),
+        )
+        connection.execute(
+            "INSERT INTO timeline_events"
+            " (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)"
+            " VALUES (%s, 't', %s, 'u', %s, 0, 'error', '{}')",
+            (f"{session_id}-{seq}", session_id, seq),
+        )
+
+
+class _Reads:
+    """Counts what the hub asks of Postgres, and asks it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pages = self.looks = 0
+        self._read, self._moved = timeline.read, timeline.moved
+        monkeypatch.setattr(timeline, "read", self._counted_read)
+        monkeypatch.setattr(timeline, "moved", self._counted_look)
+
+    async def _counted_read(self, *args: Any, **named: Any) -> timeline.Page:
+        page = await self._read(*args, **named)
+        self.pages += 1
+        return page
+
+    async def _counted_look(self, *args: Any) -> list[timeline.Moved]:
+        moved = await self._moved(*args)
+        self.looks += 1
+        return moved
+
+
+class _Follower:
+    """A stream that is read as it comes."""
+
+    def __init__(self, frames: AsyncGenerator[bytes]) -> None:
+        self.got: list[bytes] = []
+        self._frames = frames
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for frame in self._frames:
+            self.got.append(frame)
+
+    async def until(self, seq: int) -> None:
+        await eventually(lambda: self.got[-1].startswith(b"id: %d\n" % seq), f"{seq} came")
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._frames.aclose()
+
+
+@asynccontextmanager
+async def _following(hub: event_streams.Hub, sessions: list[str]) -> AsyncIterator[list[_Follower]]:
+    async with AsyncExitStack() as stack:
+        followers = []
+        for session_id in sessions:
+            followers.append(_Follower(cast("AsyncGenerator[bytes]", hub.follow(session_id, 0))))
+            stack.push_async_callback(followers[-1].close)
+        yield followers
+
+
+@asynccontextmanager
+async def _hub(pool: Pool, redis_url: str) -> AsyncIterator[event_streams.Hub]:
+    redis = connect(redis_url)
+    hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+    hub.start()
+    yield hub
+    await hub.stop()
+    await redis.aclose()
+
+
+async def test_quiet_streams_are_looked_at_together(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is away: each stream is read once when it opens, and then only when its own session moves."""
+    monkeypatch.setattr(event_streams, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3.0)  # what a busy machine needs to read them all
+    monkeypatch.setattr(event_streams, "LOOK_SESSIONS", 100)
+    reads, sessions = _Reads(monkeypatch), [f"quiet-{n}" for n in range(250)]
+    async with (
+        await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+        _hub(pool, f"redis://127.0.0.1:{free_port()}/0") as hub,
+        _following(hub, sessions) as followers,
+    ):
+        await eventually(lambda: all(b": heartbeat\n\n" in each.got for each in followers), "they beat")
+        looks, pages = reads.looks, reads.pages
+        assert pages >= len(sessions), "each was read as it opened"
+        await eventually(
+            lambda: reads.looks >= looks + 3 * 5, "the hub looked five times, in three statements each"
+        )
+        assert reads.pages == pages
+        for session_id in (sessions[0], sessions[-1]):
+            _write_event(database_url, 1, session_id)
+        for moved in (followers[0], followers[-1]):
+            await moved.until(1)
+        assert reads.pages == pages + 2
+
+
+async def test_a_stream_that_begins_anew_is_followed_from_its_beginning(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a FLUSHALL the ids may begin below those that were read."""
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3600.0)
+    reads = _Reads(monkeypatch)
+    async with (
+        connect(redis_url) as redis,
+        await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+    ):
+        await redis.xadd("all", {"sessionId": "another", "seq": "1"})
+        async with _hub(pool, redis_url) as hub, _following(hub, ["s"]) as [owner]:
+            await eventually(lambda: reads.looks and reads.pages == 1, "it reads the stream from its end")
+            looks = reads.looks
+            await redis.flushall()
+            await eventually(lambda: reads.looks > looks, "it noticed")
+            _write_event(database_url, 1)
+            await redis.xadd("all", {"sessionId": "s", "seq": "1"}, id="1-1")
+            await owner.until(1)
+
+
+async def test_a_session_of_someone_else_is_not_read_again_however_it_moves(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_streams, "POLL_SECONDS", 0.05)
+    reads = _Reads(monkeypatch)
+    async with (
+        await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+        _hub(pool, f"redis://127.0.0.1:{free_port()}/0") as hub,
+        _following(hub, ["s"]) as [owner],
+    ):
+        stranger = _Follower(cast("AsyncGenerator[bytes]", hub.follow("s", 0, subject="someone else")))
+        await eventually(lambda: reads.pages == 2, "each was read once")
+        _write_event(database_url, 1)
+        await owner.until(1)
+        looks = reads.looks
+        await eventually(lambda: reads.looks >= looks + 3, "the hub looked three times more")
+        await stranger.close()
+        assert reads.pages == 3
+        assert not any(frame.startswith(b"id:") for frame in stranger.got)
+
+
+async def test_a_commit_that_nobody_told_of_is_found_also_while_redis_works(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hints may be lost, and so may the worker be: now and then the hub looks anyway."""
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 1.0)
+    reads = _Reads(monkeypatch)
+    async with (
+        await create_pool(database_url, application_name="test") as pool,
+        _hub(pool, redis_url) as hub,
+        _following(hub, ["s"]) as [follower],
+    ):
+        await eventually(lambda: reads.pages == 1, "it was read")
+        for seq in (1, 2):
+            _write_event(database_url, seq)
+            await follower.until(seq)
+
+
+@asynccontextmanager
+async def _locked_timeline(pool: Pool) -> AsyncIterator[Connection]:
+    """Every read hangs until the connection, an operator's, ends its transaction."""
+    async with pool.acquire() as operator, operator.transaction():
+        await operator.execute("LOCK TABLE timeline_events IN ACCESS EXCLUSIVE MODE")
+        yield operator
+
+
+async def test_streams_that_wait_for_postgres_leave_connections_to_others(database_url: str) -> None:
+    """Whatever their reads hang at: the group commit, the leases and the health check get theirs."""
+    async with (
+        await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+        _hub(pool, f"redis://127.0.0.1:{free_port()}/0") as hub,
+        _locked_timeline(pool) as operator,
+        _following(hub, [f"s-{n}" for n in range(50)]),
+        AsyncExitStack() as others,
+    ):
+
+        async def hanging() -> bool:
+            count: int = await operator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return count >= event_streams.READS
+
+        await eventually(hanging, "as many reads as may hang")
+        for _ in range(POOL_SIZE - event_streams.READS - 4):  # the operator's, the look's, and some to spare
+            await others.enter_async_context(pool.acquire(timeout=8.0))
+
+
+async def test_a_stream_that_waits_for_its_turn_still_beats(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_streams, "READS", 1)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 0.3)
+    async with (
+        await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+        _hub(pool, f"redis://127.0.0.1:{free_port()}/0") as hub,
+        AsyncExitStack() as stack,
+    ):
+        async with _locked_timeline(pool):
+            followers = _following(hub, ["first", "second"])
+            _, second = await stack.enter_async_context(followers)
+            await eventually(lambda: second.got.count(b": heartbeat\n\n") >= 2, "it beats", deadline_seconds=20)
+        _write_event(database_url, 1, "second")
+        await second.until(1)
+
+
+async def test_a_follower_is_woken_only_for_what_it_has_not_got(database_url: str, redis_url: str) -> None:
+    """Of a commit the hub hears up to three times, and it reads Postgres once."""
+    _write_event(database_url, 1)
+    redis = connect(redis_url)
+    async with await create_pool(database_url, application_name="test") as pool:
+        hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+        frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
+        assert await anext(frames) == b": connected\n\n"
+        assert (await anext(frames)).startswith(b"id: 1\n")
+        coming = asyncio.ensure_future(anext(frames))
+        await asyncio.sleep(0)
+        [[follower]] = hub._followers.values()
+        await eventually(lambda: not follower.has_news, "it waits")
+        hub.wake({"s": 1, "other": 9})
+        assert not follower.has_news
+        _write_event(database_url, 2)
+        hub.wake({"s": 2})
+        assert (await asyncio.wait_for(coming, 10)).startswith(b"id: 2\n")
+        await frames.aclose()
+    await redis.aclose()
+
+
+async def test_a_quiet_stream_beats_also_while_redis_is_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polling each second must not put the beat off for ever."""
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(event_streams, "POLL_SECONDS", 0.05)
+    redis = connect(f"redis://127.0.0.1:{free_port()}/0")
+    async with await create_pool(database_url, application_name="test") as pool:
+        hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+        hub.start()
+        frames = cast("AsyncGenerator[bytes]", hub.follow("quiet", 0))
+        got = [await asyncio.wait_for(anext(frames), 10) for _ in range(3)]
+        await frames.aclose()
+        await hub.stop()
+    await redis.aclose()
+    assert got == [b": connected\n\n", b": heartbeat\n\n", b": heartbeat\n\n"]
+
+
+async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+) -> None:
+    """The read that failed is made again well before the next heartbeat."""
+    redis = connect(own_redis.url)
+    async with await create_pool(own_postgres.url, application_name="test") as pool:
+        hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+        hub.start()
+        frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
+        assert await anext(frames) == b": connected\n\n"
+        for seq in (1, 2):  # the second one comes only when the hub reads Redis
+            _write_event(own_postgres.url, seq)
+            await redis.xadd("all", {"sessionId": "s"})
+            assert (await asyncio.wait_for(anext(frames), 10)).startswith(b"id: %d\n" % seq)
+        coming = asyncio.ensure_future(anext(frames))
+        await asyncio.sleep(0)
+        with structlog.testing.capture_logs() as logs:
+            own_postgres.stop()
+            hub.wake({"s": None})
+            await eventually(lambda: logs, "the read failed")
+        own_postgres.start()
+        _write_event(own_postgres.url, 3)
+        assert (await asyncio.wait_for(coming, event_streams.HEARTBEAT_SECONDS / 2)).startswith(b"id: 3\n")
+        await frames.aclose()
+        await hub.stop()
+    await redis.aclose()

@@ -1,0 +1,51 @@
+"""Leases of calls and of people after the database's clock was set back: cut to what they can be, then free."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.waiting import eventually
+
+from uniassist.store import calls
+from uniassist.store.server.pool import Pool, create_pool
+from uniassist.store.wechat import people as wechat
+
+LEASE_SECONDS = 0.2
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with await create_pool(database_url, application_name="test", max_size=2) as pool:
+        yield pool
+
+
+async def test_a_dead_gateways_call_is_taken_over_though_the_clock_was_set_back(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO provider_runs (run_id, trace_id, session_id, user_id, provider_id, mode, routing_mode, "
+        "idempotency_key, status) VALUES ('r', 't', 's', 'u', 'p', 'chat', 'normal', 'k', 'running')"
+    )
+    await pool.execute(
+        "INSERT INTO provider_calls (call_id, run_id, session_id, provider_id, kind, request, lease_owner, "
+        "lease_expires_at) VALUES ('c', 'r', 's', 'p', 'invoke', '{}', 'dead', now() + interval '2 minutes')"
+    )
+
+    async def taken() -> bool:
+        found = await calls.take_over(pool, owner="me", lease_seconds=LEASE_SECONDS, limit=10)
+        return [call.call_id for call, _ in found] == ["c"]
+
+    assert not await taken(), "its owner may be alive, and has a lease's time to renew it"
+    await eventually(taken, "the call is taken over", 10)
+
+
+async def test_a_dead_senders_person_is_served_though_the_clock_was_set_back(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO wechat_people (openid, due_at, lease_owner, lease_expires_at) "
+        "VALUES ('o', now(), 'dead', now() + interval '2 minutes')"
+    )
+
+    async def claimed() -> bool:
+        return await wechat.claim_due(pool, "me", lease_seconds=LEASE_SECONDS, limit=10) == ["o"]
+
+    assert not await claimed(), "its owner may be alive, and has a lease's time to renew it"
+    await eventually(claimed, "the person is claimed", 10)
