@@ -43,6 +43,8 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
+# For how long a call without a gateway waits for one that knows its provider, before any ends it without an answer.
+PATIENCE_SECONDS = 60.0
 MAX_WAITING = 2000
 TAKEN_OVER_AT_ONCE = 100
 MAX_ATTEMPTS = 5
@@ -308,6 +310,8 @@ class Calls:
             owner=self._owner,
             lease_seconds=LEASE_SECONDS,
             limit=limit,
+            known_providers=self._registry.catalogue.connected,
+            patience_seconds=PATIENCE_SECONDS,
             exclude_providers=[provider_id for provider_id in self._by_provider if self._room(provider_id) < limit],
         )
         for call, attempt in found:

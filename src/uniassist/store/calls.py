@@ -43,13 +43,30 @@ async def forget_run(pool: Pool, run_id: str) -> None:
 
 
 async def take_over(
-    pool: Pool, *, owner: str, lease_seconds: float, limit: int, exclude_providers: Sequence[str] = ()
+    pool: Pool,
+    *,
+    owner: str,
+    lease_seconds: float,
+    limit: int,
+    known_providers: Sequence[str],
+    patience_seconds: float,
+    exclude_providers: Sequence[str] = (),
 ) -> list[tuple[CallRow, int]]:
-    """Calls whose gateway died, with the attempt that is due. Those of `exclude_providers` stay."""
-    lease = dt.timedelta(seconds=lease_seconds)
-    statement = statements("gateway")["take_over_calls"]
+    """Calls whose gateway died, with the attempt that is due. Those of `exclude_providers` stay.
+
+    Those of providers beside the `known_providers` stay for `patience_seconds` after their lease: where gateways'
+    providers files differ, as they do while a new one is rolled out, who knows the provider should make the call.
+    """
     rows = await pool.fetch(
-        *statement(owner=owner, lease=lease, limit=limit, exclude_providers=exclude_providers), timeout=5
+        *statements("gateway")["take_over_calls"](
+            owner=owner,
+            lease=dt.timedelta(seconds=lease_seconds),
+            limit=limit,
+            known_providers=known_providers,
+            patience=dt.timedelta(seconds=patience_seconds),
+            exclude_providers=exclude_providers,
+        ),
+        timeout=5,
     )
     names = CallRow.__struct_fields__
     return [(CallRow(**{name: row[name] for name in names}), row["attempt"]) for row in rows]

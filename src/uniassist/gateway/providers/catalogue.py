@@ -151,6 +151,11 @@ class Catalogue:
         return tuple(each for each in self.providers if each.base_url is not None and each.keywords)
 
     @cached_property
+    def connected(self) -> tuple[str, ...]:
+        """The ids of all that can be called."""
+        return tuple(each.provider_id for each in self.providers if each.base_url is not None)
+
+    @cached_property
     def rules(self) -> tuple[routing.RoutingRule, ...]:
         return tuple(routing.RoutingRule(each.provider_id, each.keywords) for each in self.providers)
 

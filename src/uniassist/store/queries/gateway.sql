@@ -65,6 +65,7 @@ SELECT count(*) FROM idempotency_keys WHERE scope = :scope;
 
 -- name: take_over_calls
 -- A lease that ends later than one given now is from before the clock was set back, and cut to what it can be.
+-- Calls of providers that the taker doesn't know are left to a gateway that does, for `patience`.
 WITH cut AS (
     UPDATE provider_calls SET lease_expires_at = now() + :lease::interval
     WHERE call_id IN (SELECT call_id FROM provider_calls WHERE lease_expires_at > now() + :lease::interval
@@ -73,6 +74,8 @@ WITH cut AS (
 UPDATE provider_calls SET lease_owner = :owner, lease_expires_at = now() + :lease::interval, attempt = attempt + 1
 WHERE call_id IN (SELECT call_id FROM provider_calls WHERE lease_expires_at < now()
                     AND provider_id <> ALL (:exclude_providers::text[])
+                    AND (provider_id = ANY (:known_providers::text[])
+                         OR lease_expires_at < now() - :patience::interval)
                   ORDER BY lease_expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING call_id, run_id, session_id, provider_id, kind, request, traceparent, attempt;
 

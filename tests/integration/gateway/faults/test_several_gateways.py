@@ -117,6 +117,35 @@ async def test_a_run_outlives_the_gateway_that_began_it(
         _answered_once(provider, events, run_id)
 
 
+@pytest.mark.slow
+async def test_a_run_waits_for_a_gateway_that_knows_its_provider(
+    service: Start, connect: Connect, database_url: str, shared_redis_url: str
+) -> None:
+    """As while a new providers file is rolled out: who doesn't have the entry leaves the call alone."""
+    with fake_provider() as provider, psycopg.connect(database_url, autocommit=True) as connection:
+        servers = {"DATABASE_URL": database_url, "REDIS_URL": shared_redis_url}
+        env = servers | {
+            "UNIASSIST_PLAN_PROVIDER_BASE_URL": provider.base_url("hung"),
+            "GATEWAY_PROVIDER_TIMEOUT_MS": "30000",
+        }
+        doomed, stranger = service("gateway", **env), service("gateway", **servers)
+        sent = message("帮我做个计划")
+        run_id = (await connect(doomed).ingest(sent))["runs"][0]["runId"]
+        await eventually(lambda: provider.calls(run_id), "the provider was called")
+        doomed.kill()
+
+        def overdue() -> bool:
+            past = connection.execute("SELECT lease_expires_at < now() - interval '3 seconds' FROM provider_calls")
+            return past.fetchall() == [(True,)]
+
+        await eventually(overdue, "the lease is over, and nobody took it", deadline_seconds=60)
+        assert run_states(await connect(stranger).timeline(sent["sessionId"]), run_id) == ["pending"]
+        heir = connect(service("gateway", **env))
+        await eventually(lambda: len(provider.calls(run_id)) == 2, "the call was taken over", deadline_seconds=60)
+        provider.let_go.set()
+        _answered_once(provider, await heir.when_over(sent["sessionId"], run_id), run_id)
+
+
 def _answered_once(provider: FakeProvider, events: list[Json], run_id: str) -> None:
     first, second = provider.calls(run_id)
     assert second.body["run"] == first.body["run"] | {"attempt": 2}
