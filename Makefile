@@ -98,8 +98,9 @@ env-example: $(STAMP) ## Write ops/deploy/staging/env.example anew from the sett
 
 lock: $(TEST_STAMP) ## Lock requirements/*.in with the hashes of all platforms
 	@cd requirements && for name in build runtime test bench; do \
+	  case $$name in runtime) more="a2a.in" ;; *) more="" ;; esac; \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
+	    --no-emit-index-url --no-emit-find-links $$name.in $$more -o $$name.txt || exit 1; done
 
 clean: ## Remove .venv and caches (not .uniassist, where the state is)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build

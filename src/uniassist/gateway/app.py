@@ -18,7 +18,11 @@ from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.client_routes import ClientRoutes
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
+from uniassist.gateway.fronts.entrance import Entrance
+from uniassist.gateway.fronts.following import Following
+from uniassist.gateway.fronts.openai.routes import OpenAiRoutes
 from uniassist.gateway.hints import Hints
+from uniassist.gateway.intake import Intake
 from uniassist.gateway.live.board import Board
 from uniassist.gateway.live.exchange import Exchange
 from uniassist.gateway.metrics import GatewayMetrics
@@ -292,13 +296,8 @@ def _app(
     forms = tuple(form for form in FORMS if form in settings.signatures)
     bounds = _bounds(settings, pool)
     callers = Callers(secrets, app_tokens, _grants(settings, registry), bounds, forms)
-    client_routes = ClientRoutes(
-        group_commit=group_commit,
-        registry=registry,
-        metrics=metrics,
-        callers=callers,
-        bounds=bounds,
-    )
+    intake = Intake(group_commit=group_commit, registry=registry, bounds=bounds)
+    client_routes = ClientRoutes(intake=intake, metrics=metrics, callers=callers)
     reading_routes = ReadingRoutes(
         pool=pool, hub=hub, metrics=metrics, callers=callers, tickets=Tickets(secrets), bounds=bounds
     )
@@ -310,12 +309,22 @@ def _app(
         version=VERSION,
         proven=app_tokens is not None,
     )
+    entrance = Entrance(pool=pool, callers=callers, intake=intake, metrics=metrics)
+    openai_routes = OpenAiRoutes(
+        entrance=entrance,
+        following=Following(pool, hub),
+        registry=registry,
+        callers=callers,
+        bounds=bounds,
+        metrics=metrics,
+        secret=secrets[0],
+    )
     overview = Overview(pool, group_commit, metrics)
     metrics.registry.register(OriginalNames(overview))
     return create_app(
         service="gateway",
         version=VERSION,
-        operations=served(client_routes, reading_routes, provider_routes, overview, *operator),
+        operations=served(client_routes, reading_routes, provider_routes, openai_routes, overview, *operator),
         before_metrics=overview.refresh,
         health=health,
         metrics=metrics.registry,

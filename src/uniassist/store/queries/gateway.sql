@@ -144,3 +144,35 @@ WHERE session_id = ANY (:session_ids::text[]) AND (:subject::text IS NULL OR sub
 
 -- name: served_session
 SELECT EXISTS (SELECT FROM provider_runs WHERE session_id = :session_id AND provider_id = :provider_id);
+
+-- name: last_shown
+-- Of the newest session of the line: its newest events, newest first, and who has the floor.
+WITH RECURSIVE line AS (
+    SELECT session_id, successor_id, state FROM sessions
+    WHERE session_id = :session_id AND user_id = :user_id AND (:subject::text IS NULL OR subject = :subject)
+    UNION ALL
+    SELECT s.session_id, s.successor_id, s.state FROM line JOIN sessions s ON s.session_id = line.successor_id
+)
+SELECT line.session_id, e.seq, e.kind, e.provider_id, e.run_id, e.payload::text AS payload,
+       line.state #>> '{floor,provider_id}' AS floor, (line.state #>> '{floor,until_ms}')::bigint AS floor_until_ms
+FROM line CROSS JOIN LATERAL (
+    SELECT seq, kind, provider_id, run_id, payload FROM timeline_events
+    WHERE session_id = line.session_id ORDER BY seq DESC LIMIT :limit) AS e
+WHERE line.successor_id IS NULL
+ORDER BY e.seq DESC;
+
+-- name: traced
+-- Where in a line of sessions a request with this traceId was written.
+WITH RECURSIVE line AS (
+    SELECT session_id, successor_id FROM sessions
+    WHERE session_id = :session_id AND user_id = :user_id AND (:subject::text IS NULL OR subject = :subject)
+    UNION ALL
+    SELECT s.session_id, s.successor_id FROM line JOIN sessions s ON s.session_id = line.successor_id
+)
+SELECT e.session_id, e.seq, e.kind, e.run_id, e.timestamp_ms
+FROM line JOIN timeline_events e ON e.session_id = line.session_id
+WHERE e.trace_id = :trace_id AND e.kind IN ('inbound', 'user_interaction')
+ORDER BY e.seq LIMIT 1;
+
+-- name: owes_calls
+SELECT EXISTS (SELECT FROM provider_calls WHERE run_id = :run_id);
