@@ -32,6 +32,7 @@ from uniassist.gateway.overview import Overview
 from uniassist.gateway.provider_routes import ProviderRoutes
 from uniassist.gateway.providers.catalogue import DEFAULT_KIND
 from uniassist.gateway.providers.kinds import chat_messages
+from uniassist.gateway.providers.kinds.a2a import A2aKind
 from uniassist.gateway.providers.kinds.chat_chunks import Usage
 from uniassist.gateway.providers.kinds.chat_messages import Line
 from uniassist.gateway.providers.kinds.kind import Kind
@@ -48,6 +49,7 @@ from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX
 from uniassist.store import calls as stored_calls
 from uniassist.store import timeline
 from uniassist.store.ledger import Rows
+from uniassist.store.remotes import Remotes
 from uniassist.store.server import proof as store_proof
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.streams import proof as streams_proof
@@ -108,7 +110,9 @@ async def run() -> None:
         metrics = GatewayMetrics()
         prefix, board = settings.streams.prefix, Board()
         hub = Hub(pool, redis, prefix=prefix, global_key=settings.streams.global_key, board=board)
-        kinds = _kinds(client, pool, metrics)
+        a2a = A2aKind(Remotes(pool))
+        stack.push_async_callback(a2a.close)
+        kinds = _kinds(client, pool, metrics) | {"a2a": a2a}
         registry = _registry(settings, kinds, metrics)
         calls = Calls(
             pool=pool, kinds=kinds, board=board, registry=registry, owner=owner, metrics=metrics, spans=spans
@@ -172,7 +176,7 @@ async def _prune(pool: Pool) -> float:
     return PRUNE_AGAIN_SECONDS if more else PRUNE_SECONDS
 
 
-def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> Mapping[str, Kind]:
+def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> dict[str, Kind]:
     async def history(session_id: str, until: int) -> list[Line]:
         said = await timeline.said(
             pool, session_id, until, limit=HISTORY_LINES, longest=chat_messages.MAX_LINE_CHARACTERS

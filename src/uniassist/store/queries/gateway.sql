@@ -176,3 +176,17 @@ ORDER BY e.seq LIMIT 1;
 
 -- name: owes_calls
 SELECT EXISTS (SELECT FROM provider_calls WHERE run_id = :run_id);
+
+-- name: remote_of_run
+SELECT remote::text FROM provider_runs WHERE run_id = :run_id;
+
+-- name: remote_of_session
+SELECT remote::text FROM provider_runs
+WHERE session_id = :session_id AND provider_id = :provider_id AND remote IS NOT NULL
+ORDER BY created_at DESC LIMIT 1;
+
+-- name: keep_remote
+UPDATE provider_runs SET remote = :remote::jsonb WHERE run_id = :run_id;
+
+-- name: run_status
+SELECT status FROM provider_runs WHERE run_id = :run_id;

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from tests.integration.gateway.client import GatewayClient, interactions, unique
-from tests.integration.gateway.fronts.conftest import when_fronted
+from tests.integration.gateway.fronts.conftest import FRONTED, when_fronted
 from tests.integration.gateway.tokens import bearer
 from tests.processes import ServiceProcess
 from tests.streaming_provider import StreamingProvider
@@ -61,9 +61,9 @@ async def streamed(
 
 
 async def test_every_connected_provider_is_a_model(client: AsyncOpenAI) -> None:
-    assert [model.id async for model in client.models.list()] == ["uniassist", "calm", "plan"]
+    assert [model.id async for model in client.models.list()] == ["uniassist", *FRONTED]
     assert (await client.models.retrieve("plan")).owned_by == "uniassist"
-    with pytest.raises(openai.NotFoundError, match="expected one of uniassist, calm, plan"):
+    with pytest.raises(openai.NotFoundError, match="expected one of uniassist, calm, plan, rpc"):
         await client.models.retrieve("gpt-9")
 
 
