@@ -18,6 +18,7 @@ from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.client_routes import ClientRoutes
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
+from uniassist.gateway.fronts.a2a.routes import A2aRoutes
 from uniassist.gateway.fronts.entrance import Entrance
 from uniassist.gateway.fronts.following import Following
 from uniassist.gateway.fronts.openai.routes import OpenAiRoutes
@@ -314,9 +315,23 @@ def _app(
         proven=app_tokens is not None,
     )
     entrance = Entrance(pool=pool, callers=callers, intake=intake, metrics=metrics)
+    following = Following(pool, hub)
+    a2a_routes = A2aRoutes(
+        pool=pool,
+        entrance=entrance,
+        intake=intake,
+        following=following,
+        registry=registry,
+        callers=callers,
+        bounds=bounds,
+        metrics=metrics,
+        secret=secrets[0],
+        version=VERSION,
+        asks_for_token=app_tokens is not None,
+    )
     openai_routes = OpenAiRoutes(
         entrance=entrance,
-        following=Following(pool, hub),
+        following=following,
         registry=registry,
         callers=callers,
         bounds=bounds,
@@ -328,7 +343,9 @@ def _app(
     return create_app(
         service="gateway",
         version=VERSION,
-        operations=served(client_routes, reading_routes, provider_routes, openai_routes, overview, *operator),
+        operations=served(
+            client_routes, reading_routes, provider_routes, openai_routes, a2a_routes, overview, *operator
+        ),
         before_metrics=overview.refresh,
         health=health,
         metrics=metrics.registry,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from uniassist.contracts.timeline import TimelineEvent
 from uniassist.store.queries import statements
 from uniassist.store.server.pool import Pool
+from uniassist.store.timeline import event_of
 
+MAX_EVENTS = 2000  # of one request
 _SHOWN = 40  # events behind a person's last word; a question is among the newest
 
 
@@ -58,3 +61,41 @@ async def traced(
 async def owes_calls(pool: Pool, run_id: str) -> bool:
     """Whether a call of the run is still to be answered."""
     return bool(await pool.fetchval(*statements("gateway")["owes_calls"](run_id=run_id), timeout=5))
+
+
+class Request(NamedTuple):
+    """A request by its first run: all that came of it has its `trace_id`."""
+
+    run_id: str
+    session_id: str
+    trace_id: str
+
+
+async def request_of(pool: Pool, run_id: str, user_id: str, *, subject: str | None) -> Request | None:
+    """None: there is no such run, or it isn't theirs."""
+    row = await pool.fetchrow(
+        *statements("gateway")["traced_run"](run_id=run_id, user_id=user_id, subject=subject), timeout=5
+    )
+    return None if row is None else Request(run_id, row["session_id"], row["trace_id"])
+
+
+async def requests(
+    pool: Pool, user_id: str, *, subject: str | None, session_id: str | None, before: str | None, limit: int
+) -> list[Request]:
+    """Of a user, newest first, from before the run `before`. `session_id` None: of all their sessions."""
+    rows = await pool.fetch(
+        *statements("gateway")["requests_of_user"](
+            user_id=user_id, subject=subject, session_id=session_id, before=before, limit=limit
+        ),
+        timeout=10,
+    )
+    return [Request(row["run_id"], row["session_id"], row["trace_id"]) for row in rows]
+
+
+async def traced_events(pool: Pool, session_id: str, trace_id: str) -> list[TimelineEvent]:
+    """What a request led to, in seq order; the first MAX_EVENTS."""
+    rows = await pool.fetch(
+        *statements("gateway")["traced_events"](session_id=session_id, trace_id=trace_id, limit=MAX_EVENTS),
+        timeout=10,
+    )
+    return [event_of(row) for row in rows]

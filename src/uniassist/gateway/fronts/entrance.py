@@ -56,18 +56,24 @@ class Entrance:
         idempotency: Idempotency | None,
         size_bytes: int,
         addressed: str | None = None,
+        answers: bool = True,
+        goes_on: bool = False,
     ) -> Requested:
         """Write the message, or the interaction that it stands for; the request's, once, where it has a key.
 
         A request that is repeated under its key has the same `trace_id`, and is found by that.
+        `answers`: its text may answer what was asked; False: it is an input.
+        `goes_on`: its `trace_id` is that of an earlier request, which it belongs to.
         """
         began = time.perf_counter()
         try:
             writer = self._callers.writer(Shown(token=token), None, message.user_id)
             subject = writer.caller.subject
-            if idempotency is not None and (found := await self._before(message, subject)) is not None:
-                return found
-            answer = await self._read(message, subject)
+            if idempotency is not None and not goes_on:
+                found = await self._before(message, subject)
+                if found is not None:
+                    return found
+            answer = await self._read(message, subject) if answers else None
             if answer is not None:
                 requested = await self._interact(request, writer, message, answer, idempotency, size_bytes)
             else:
@@ -79,8 +85,7 @@ class Entrance:
                     size_bytes=size_bytes,
                     addressed=addressed,
                 )
-                ack = msgspec.json.decode(raw, type=IngestAck)
-                requested = Requested(ack.session_id, ack.stream.cursor, ack.trace_id, ack.timestamp_ms, True)
+                requested = _written(raw, message)
         except BaseException:
             self._metrics.ingest_failed()
             raise
@@ -153,3 +158,12 @@ class Entrance:
             False,
             run_id=None if of_session else answer.run_id,
         )
+
+
+def _written(raw: bytes, message: UnifiedUserInput) -> Requested:
+    """`raw`: an IngestAck; or an InteractAck, where the request is repeated and was an answer the first time."""
+    try:
+        ack = msgspec.json.decode(raw, type=IngestAck)
+    except msgspec.ValidationError:
+        return Requested(message.session_id, 0, message.trace_id, message.timestamp_ms, is_input=False)
+    return Requested(ack.session_id, ack.stream.cursor, ack.trace_id, ack.timestamp_ms, is_input=True)

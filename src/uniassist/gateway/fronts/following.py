@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
@@ -47,6 +47,8 @@ class Requested:
     `run_id`: an interaction with that run, which may owe it a call; None: an input, or one with the session.
     `is_input`: it has runs of its own.
     `at_ms`: when, in Unix milliseconds.
+    `runs`: those that were known before `cursor`, each with whether it had ended.
+    `is_whole`: what is said of its runs later belongs to it, and it isn't over while one stays open.
     """
 
     session_id: str
@@ -55,6 +57,8 @@ class Requested:
     at_ms: int
     is_input: bool
     run_id: str | None = None
+    runs: Mapping[str, bool] = field(default_factory=dict)
+    is_whole: bool = False
 
 
 @dataclass
@@ -66,17 +70,18 @@ class _Progress:
     runs: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.cursor = self.requested.cursor
+        self.cursor, self.runs = self.requested.cursor, dict(self.requested.runs)
 
     def takes(self, event: TimelineEvent) -> bool:
         """Whether it is the next event of the answer."""
         if event.seq <= self.cursor:
             return False
         self.cursor = event.seq
-        if event.trace_id != self.requested.trace_id:
+        is_whole = self.requested.is_whole
+        if event.trace_id != self.requested.trace_id and not (is_whole and event.run_id in self.runs):
             return False
         if event.kind == "provider_run" and event.run_id is not None:
-            self.runs[event.run_id] = has_ended(event)
+            self.runs[event.run_id] = has_ended(event) and not (is_whole and run_status(event) == "running")
         return True
 
     def shows(self, delta: DeltaFrame) -> bool:
@@ -172,17 +177,22 @@ def parsed(chunk: bytes) -> Iterator[TimelineEvent | DeltaFrame]:
             yield msgspec.json.decode(data, type=_Frame).event
 
 
+def run_status(event: TimelineEvent) -> str:
+    """Of a provider_run."""
+    return payload_of(event, _RunShown).status
+
+
 def has_ended(event: TimelineEvent) -> bool:
     """Whether it says that its run has said what it has to say."""
-    return event.kind == "provider_run" and _payload(event, _RunShown).status in _ENDED
+    return event.kind == "provider_run" and run_status(event) in _ENDED
 
 
 def said_in(event: TimelineEvent) -> InteractionEvent | None:
     """What an event says to its person; None: it is none that does."""
-    return _payload(event, _Said).event if event.kind == "interaction" else None
+    return payload_of(event, _Said).event if event.kind == "interaction" else None
 
 
-def _payload(event: TimelineEvent, shape: type[T]) -> T:
+def payload_of(event: TimelineEvent, shape: type[T]) -> T:
     """As JSON text where it comes from the store, else parsed."""
     if isinstance(event.payload, msgspec.Raw):
         return msgspec.json.decode(event.payload, type=shape)

@@ -190,3 +190,28 @@ UPDATE provider_runs SET remote = :remote::jsonb WHERE run_id = :run_id;
 
 -- name: run_status
 SELECT status FROM provider_runs WHERE run_id = :run_id;
+
+-- name: traced_run
+SELECT r.session_id, r.trace_id FROM provider_runs r JOIN sessions s USING (session_id)
+WHERE r.run_id = :run_id AND s.user_id = :user_id AND (:subject::text IS NULL OR s.subject = :subject);
+
+-- name: traced_events
+-- What a request led to, and whatever was said of its runs.
+SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind,
+       extension_kind, render_schema_ref, payload::text AS payload
+FROM timeline_events
+WHERE session_id = :session_id
+  AND (trace_id = :trace_id
+       OR run_id IN (SELECT run_id FROM provider_runs WHERE session_id = :session_id AND trace_id = :trace_id))
+ORDER BY seq LIMIT :limit;
+
+-- name: requests_of_user
+-- The first run of each request, newest first.
+SELECT run_id, session_id, trace_id, created_at FROM (
+    SELECT DISTINCT ON (r.session_id, r.trace_id) r.run_id, r.session_id, r.trace_id, r.created_at
+    FROM provider_runs r JOIN sessions s USING (session_id)
+    WHERE r.user_id = :user_id AND s.user_id = :user_id AND (:subject::text IS NULL OR s.subject = :subject)
+      AND (:session_id::text IS NULL OR r.session_id = :session_id)
+    ORDER BY r.session_id, r.trace_id, r.created_at, r.run_id) AS first
+WHERE :before::text IS NULL OR run_id < :before
+ORDER BY run_id DESC LIMIT :limit;

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from uniassist.contracts.base import MAX_ID_LENGTH
 from uniassist.contracts.inputs import Attachment
 from uniassist.errors import InvalidRequest, NotFound, UniAssistError
 from uniassist.gateway.fronts.openai.shapes import ChatMessage, ChatRequest, ErrorBody, OpenAiError, Part
+from uniassist.gateway.fronts.sealing import digest
 
 SESSION = "session_id"
 _TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -51,12 +50,6 @@ def session_of(asked: ChatRequest, named: str | None, chat_id: str | None, user_
     first = next((each for each in asked.messages if each.role == "user"), asked.messages[-1])
     key = ["id", chat_id] if chat_id is not None else ["first", asked.user or "", _content(first, "messages")[0]]
     return f"chat-{digest([user_id, *key], secret)}"
-
-
-def digest(parts: Sequence[str], secret: str) -> str:
-    """32 hex digits of these texts together."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
-    return hmac.digest(secret.encode(), text.encode(), hashlib.sha256).hex()[:32]
 
 
 def refused(error: UniAssistError) -> OpenAiError:

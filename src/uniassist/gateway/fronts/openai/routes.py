@@ -30,6 +30,7 @@ from uniassist.gateway.fronts.openai.shapes import (
     Models,
     OpenAiError,
 )
+from uniassist.gateway.fronts.sealing import digest
 from uniassist.gateway.intake import KEY, keyed
 from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.placed_stream import PlacedStream
@@ -150,7 +151,7 @@ class OpenAiRoutes:
         trace_id = new_id()
         if idempotency is not None:  # the same for who repeats it, and for nobody else
             parts = [idempotency.scope, idempotency.key, idempotency.body_hash.hex()]
-            trace_id = reading.digest(parts, self._secret)
+            trace_id = digest(parts, self._secret)
         set_trace_id(request, trace_id)
         metadata = asked.metadata or {}
         message = UnifiedUserInput(
@@ -198,7 +199,7 @@ class OpenAiRoutes:
         """The token's; where apps need none the body's, else one for each API key that is shown."""
         if token is not None:
             return token.user_id
-        return asked.user or f"openai-{reading.digest([requests.bearer_token(request) or ''], self._secret)}"
+        return asked.user or f"openai-{digest([requests.bearer_token(request) or ''], self._secret)}"
 
     async def _chunks(self, answer: Answer, completion: Completion) -> AsyncIterator[bytes]:
         self._metrics.streams.inc()
