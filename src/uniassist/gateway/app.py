@@ -19,6 +19,7 @@ from uniassist.gateway.client_routes import ClientRoutes
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
 from uniassist.gateway.fronts.a2a.routes import A2aRoutes
+from uniassist.gateway.fronts.agui.routes import AgUiRoutes
 from uniassist.gateway.fronts.entrance import Entrance
 from uniassist.gateway.fronts.following import Following
 from uniassist.gateway.fronts.openai.routes import OpenAiRoutes
@@ -329,6 +330,15 @@ def _app(
         version=VERSION,
         asks_for_token=app_tokens is not None,
     )
+    agui_routes = AgUiRoutes(
+        pool=pool,
+        entrance=entrance,
+        following=following,
+        callers=callers,
+        bounds=bounds,
+        metrics=metrics,
+        secret=secrets[0],
+    )
     openai_routes = OpenAiRoutes(
         entrance=entrance,
         following=following,
@@ -344,7 +354,14 @@ def _app(
         service="gateway",
         version=VERSION,
         operations=served(
-            client_routes, reading_routes, provider_routes, openai_routes, a2a_routes, overview, *operator
+            client_routes,
+            reading_routes,
+            provider_routes,
+            openai_routes,
+            a2a_routes,
+            agui_routes,
+            overview,
+            *operator,
         ),
         before_metrics=overview.refresh,
         health=health,

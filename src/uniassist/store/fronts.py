@@ -17,6 +17,7 @@ class Shown(NamedTuple):
     """An event of a session, newest first. `floor`: the provider that waits for a reply, until `floor_until_ms`."""
 
     session_id: str
+    event_id: str
     seq: int
     kind: str
     provider_id: str | None

@@ -163,6 +163,20 @@ def read_answer(asked: Asked, text: str, *, is_expected: bool) -> Answered | Non
     return Answered(asked.submit.action_id, payload | {"values": known | values})
 
 
+def read_payload(asked: Asked, payload: object) -> Answered | None:
+    """What a client's own form or menu answers: values by name, an option's key, or text. None: it is no answer."""
+    if isinstance(payload, str):
+        return read_answer(asked, payload, is_expected=False)
+    if not isinstance(payload, dict):
+        return None
+    if asked.submit is not None:
+        base = asked.submit.payload if isinstance(asked.submit.payload, dict) else {}
+        values = payload.get("values", payload)
+        return Answered(asked.submit.action_id, base | {"values": values}) if isinstance(values, dict) else None
+    found = next((each for each in asked.options if each.action_id == payload.get("key")), None)
+    return None if found is None else Answered(found.action_id, found.payload)
+
+
 def _chosen(named: Sequence[tuple[str, str]], text: str) -> int | None:
     number = _NUMBER.fullmatch(text)
     if number is not None:

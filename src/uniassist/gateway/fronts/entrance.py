@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -11,8 +12,9 @@ from starlette.requests import Request
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.inputs import IngestAck, UnifiedUserInput, UserInteraction
 from uniassist.contracts.timeline import InteractionPayload
+from uniassist.errors import InvalidRequest
 from uniassist.gateway.callers import Callers, Shown, Writer
-from uniassist.gateway.fronts.asking import Answered, asked_in, read_answer
+from uniassist.gateway.fronts.asking import Answered, asked_in, read_answer, read_payload
 from uniassist.gateway.fronts.following import Requested
 from uniassist.gateway.intake import Intake
 from uniassist.gateway.metrics import GatewayMetrics
@@ -38,6 +40,14 @@ class _Answer:
     answered: Answered
 
 
+@dataclass(frozen=True)
+class Reply:
+    """To what an event asks, by name. `payload`: text, values by name, or `{"key": …}` of an option."""
+
+    event_id: str
+    payload: Any
+
+
 class Entrance:
     """One for all fronts."""
 
@@ -57,12 +67,14 @@ class Entrance:
         size_bytes: int,
         addressed: str | None = None,
         answers: bool = True,
+        reply: Reply | None = None,
         goes_on: bool = False,
     ) -> Requested:
         """Write the message, or the interaction that it stands for; the request's, once, where it has a key.
 
         A request that is repeated under its key has the same `trace_id`, and is found by that.
         `answers`: its text may answer what was asked; False: it is an input.
+        `reply`: it answers that; InvalidRequest where nothing asks it any more.
         `goes_on`: its `trace_id` is that of an earlier request, which it belongs to.
         """
         began = time.perf_counter()
@@ -73,7 +85,7 @@ class Entrance:
                 found = await self._before(message, subject)
                 if found is not None:
                     return found
-            answer = await self._read(message, subject) if answers else None
+            answer = await self._read(message, subject, reply) if answers else None
             if answer is not None:
                 requested = await self._interact(request, writer, message, answer, idempotency, size_bytes)
             else:
@@ -105,26 +117,37 @@ class Entrance:
             found.session_id, found.seq - 1, message.trace_id, found.timestamp_ms, is_input, run_id=run_id
         )
 
-    async def _read(self, message: UnifiedUserInput, subject: str | None) -> _Answer | None:
+    async def _read(self, message: UnifiedUserInput, subject: str | None, reply: Reply | None) -> _Answer | None:
         """What the text answers of what was asked since the person's last word; None: it is a message."""
         text = message.text or ""
-        if not text.strip() or message.attachments:
+        if reply is None and (not text.strip() or message.attachments):
             return None
         shown = await store.last_shown(self._pool, message.session_id, message.user_id, subject=subject)
         for event in shown:  # the newest first
             if event.kind in _LAST_WORDS:
-                return None
-            if event.kind != "interaction":
+                break
+            if event.kind != "interaction" or (reply is not None and event.event_id != reply.event_id):
                 continue
             asked = asked_in(msgspec.json.decode(event.payload, type=InteractionPayload).event)
             if asked is None:
+                if reply is not None:  # a question without choices: its answer is a text
+                    return None
                 continue
             stands = event.floor is not None and (event.floor_until_ms or 0) > now_ms()
-            answered = read_answer(asked, text, is_expected=stands and event.floor == event.provider_id)
+            is_expected = stands and event.floor == event.provider_id
+            answered = (
+                read_payload(asked, reply.payload)
+                if reply is not None
+                else read_answer(asked, text, is_expected=is_expected)
+            )
             if answered is not None:
                 return _Answer(
                     event.session_id, shown[0].seq, event.provider_id or BUILTIN, event.run_id or BUILTIN, answered
                 )
+            if reply is not None:
+                return None
+        if reply is not None:
+            raise InvalidRequest("resume[0].interruptId: expected one that still waits for its answer")
         return None
 
     async def _interact(

@@ -42,6 +42,7 @@ from uniassist.gateway.fronts.a2a.tasks import Progress
 from uniassist.gateway.fronts.entrance import Entrance
 from uniassist.gateway.fronts.following import Following, Stopped
 from uniassist.gateway.fronts.sealing import digest
+from uniassist.gateway.fronts.traced import UNDER_WAY
 from uniassist.gateway.intake import Intake
 from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.placed_stream import PlacedStream
@@ -58,7 +59,6 @@ from uniassist.web.responses import json_response
 from uniassist.web.traced import TRACEPARENT
 
 LONGEST_WAIT_SECONDS = 600.0  # for a task whose message didn't ask to return at once
-_UNDER_WAY = ("pending", "running")
 _REFUSING = Refusing(RpcRefused, refused)
 _VERSION = Parameter("A2A-Version", "header", "1.0, which is also what none means.")
 _LAST_EVENT_ID = Parameter(
@@ -220,7 +220,7 @@ class A2aRoutes:
                         elif not isinstance(item, DeltaFrame):
                             progress.take(item)
         except (Stopped, TimeoutError):
-            raise Unavailable(f"the task goes on: get {progress.task_id}, or send the message again") from None
+            raise Unavailable(f"the task goes on: get {progress.run_id}, or send the message again") from None
 
     async def _send_streaming(self, request: Request, asker: _Asker, asked: RpcRequest, size: int) -> Response:
         params = params_of(asked, SendParams)
@@ -357,7 +357,7 @@ class A2aRoutes:
 
     async def _cancel(self, request: Request, asker: _Asker, params: TaskParams) -> Task:
         progress = await self._task(asker, params.id)
-        under_way = [run_id for run_id, status in progress.runs.items() if status in _UNDER_WAY]
+        under_way = [run_id for run_id, status in progress.runs.items() if status in UNDER_WAY]
         if not under_way:
             raise Fault(faults.NOT_CANCELABLE, "id: the task is over, or waits for its person")
         writer = self._callers.writer(Shown(token=asker.token), None, asker.user_id)

@@ -7,6 +7,7 @@ written has the same artifact while it is written and once it is whole.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,10 +16,8 @@ from uniassist.contracts.inputs import UnifiedUserInput, UserInteraction
 from uniassist.contracts.interaction import (
     Ack,
     AssistantMessage,
-    Form,
     InteractionEvent,
     ProviderExtension,
-    RequestClarification,
 )
 from uniassist.contracts.streaming import DeltaFrame
 from uniassist.contracts.timeline import InboundPayload, TimelineEvent
@@ -35,42 +34,33 @@ from uniassist.gateway.fronts.a2a.shapes import (
     Task,
 )
 from uniassist.gateway.fronts.asking import text_of
-from uniassist.gateway.fronts.following import Requested, payload_of, run_status, said_in
+from uniassist.gateway.fronts.following import payload_of
+from uniassist.gateway.fronts.traced import Standing, Traced, asks
 
-_UNDER_WAY = ("pending", "running")
+_STATES: Mapping[Standing, State] = {
+    "working": "TASK_STATE_WORKING",
+    "asks": "TASK_STATE_INPUT_REQUIRED",
+    "completed": "TASK_STATE_COMPLETED",
+    "failed": "TASK_STATE_FAILED",
+    "cancelled": "TASK_STATE_CANCELED",
+}
 
 
 @dataclass
-class Progress:
-    """The task as far as its events were taken. `last_seq`: of the last one."""
+class Progress(Traced):
+    """The task as far as its events were taken; its id is that of the first run."""
 
-    session_id: str
-    trace_id: str
-    task_id: str = ""
-    last_seq: int = 0
-    at_ms: int = 0
-    runs: dict[str, str] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     history: list[Message] = field(default_factory=list)
-    interacts_with: str | None = None  # the run whose call answers the person's last word
-    _since: set[str] = field(default_factory=set)  # runs since that
-    _asked: list[Part] = field(default_factory=list)
-    _asked_by: str = ""
 
     def take(self, event: TimelineEvent) -> StreamResponse | None:
         """The next event; what a follower is told of it."""
-        self.last_seq, self.at_ms = event.seq, event.timestamp_ms
+        said = self.note(event)
         if event.kind == "inbound":
-            self._word(_input(payload_of(event, InboundPayload).input), None)
+            self.history.append(_input(payload_of(event, InboundPayload).input))
         elif event.kind == "user_interaction":
-            self._word(_interaction(payload_of(event, UserInteraction), event.event_id), event.run_id)
-        elif event.kind == "provider_run" and event.run_id is not None:
-            self.task_id = self.task_id or event.run_id
-            self.runs[event.run_id] = run_status(event)
-            self._since.add(event.run_id)
-        elif (said := said_in(event)) is not None:
-            return self._said(event, said)
-        return None
+            self.history.append(_interaction(payload_of(event, UserInteraction), event.event_id))
+        return self._said(event, said) if said is not None else None
 
     def piece(self, delta: DeltaFrame) -> StreamResponse:
         """Of a message that is being written; not kept."""
@@ -78,15 +68,7 @@ class Progress:
         return self._artifact_update(artifact, append=delta.offset > 0)
 
     def state(self, *, is_owed: bool) -> State:
-        """`is_owed`: the call of `interacts_with` is still to be answered."""
-        statuses = {self.runs[run_id] for run_id in self._since}
-        if is_owed or any(status in _UNDER_WAY for status in self.runs.values()):
-            return "TASK_STATE_WORKING"
-        if statuses == {"cancelled"}:
-            return "TASK_STATE_CANCELED"
-        if statuses and statuses <= {"failed", "cancelled"}:
-            return "TASK_STATE_FAILED"
-        return "TASK_STATE_INPUT_REQUIRED" if self._asked else "TASK_STATE_COMPLETED"
+        return _STATES[self.standing(is_owed=is_owed)]
 
     def task(self, state: State, *, history: int | None = None, with_artifacts: bool = True) -> Task:
         """`history`: so many of the newest messages; None: all."""
@@ -94,7 +76,7 @@ class Progress:
             self.history if history is None else self.history[len(self.history) - min(history, len(self.history)) :]
         )
         return Task(
-            id=self.task_id,
+            id=self.run_id,
             context_id=self.session_id,
             status=self._status(state),
             artifacts=list(self.artifacts.values()) if with_artifacts and self.artifacts else None,
@@ -105,25 +87,6 @@ class Progress:
     def ended(self, state: State) -> StreamResponse:
         return self._status_update(self._status(state))
 
-    def following(self) -> Requested:
-        """What is read from here on."""
-        runs = {run_id: status not in _UNDER_WAY for run_id, status in self.runs.items()}
-        return Requested(
-            self.session_id,
-            self.last_seq,
-            self.trace_id,
-            self.at_ms,
-            is_input=self.interacts_with is None,
-            run_id=self.interacts_with,
-            runs=runs,
-            is_whole=True,
-        )
-
-    def _word(self, message: Message, run_id: str | None) -> None:
-        """Of the person: what was asked before is answered by it, or passed over."""
-        self.history.append(message)
-        self.interacts_with, self._since, self._asked = run_id, set(), []
-
     def _said(self, event: TimelineEvent, said: InteractionEvent) -> StreamResponse | None:
         text = text_of(said)
         if isinstance(said, Ack) or (isinstance(said, ProviderExtension) and said.payload.progress is not None):
@@ -133,8 +96,7 @@ class Progress:
                 else None
             )
         parts = _parts(said, text)
-        if _asks(said):
-            self._asked, self._asked_by = [*self._asked, *parts], event.event_id
+        if asks(said):
             return self._status_update(self._status("TASK_STATE_WORKING"))
         if not parts:
             return None
@@ -144,8 +106,9 @@ class Progress:
         return self._artifact_update(self.artifacts[artifact_id], last_chunk=True)
 
     def _status(self, state: State, message: Message | None = None) -> Status:
-        if message is None and self._asked:
-            message = Message(message_id=self._asked_by, role="ROLE_AGENT", parts=self._asked)
+        if message is None and self.asked:
+            parts = [part for _, said in self.asked for part in _parts(said, text_of(said))]
+            message = Message(message_id=self.asked[-1][0].event_id, role="ROLE_AGENT", parts=parts)
         at = dt.datetime.fromtimestamp(self.at_ms / 1000, dt.UTC)
         return Status(
             state=state, timestamp=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), message=message
@@ -154,7 +117,7 @@ class Progress:
     def _status_update(self, status: Status) -> StreamResponse:
         return StreamResponse(
             status_update=StatusUpdate(
-                task_id=self.task_id,
+                task_id=self.run_id,
                 context_id=self.session_id,
                 status=status,
                 metadata={SEQ: self.last_seq},
@@ -166,7 +129,7 @@ class Progress:
     ) -> StreamResponse:
         return StreamResponse(
             artifact_update=ArtifactUpdate(
-                task_id=self.task_id,
+                task_id=self.run_id,
                 context_id=self.session_id,
                 artifact=artifact,
                 append=append,
@@ -174,11 +137,6 @@ class Progress:
                 metadata={SEQ: self.last_seq} if last_chunk else None,
             )
         )
-
-
-def _asks(said: InteractionEvent) -> bool:
-    is_form = isinstance(said, ProviderExtension) and said.extension_kind == "data_collection_request"
-    return is_form or isinstance(said, Form | RequestClarification)
 
 
 def _parts(said: InteractionEvent, text: str) -> list[Part]:

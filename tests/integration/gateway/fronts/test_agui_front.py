@@ -1,0 +1,247 @@
+"""AG-UI over HTTP, its events read with the protocol's own types: runs, interrupts, drops, a gateway killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from ag_ui.core import AgentCapabilities, Event, EventType, Message, RunAgentInput, UserMessage
+from ag_ui.core.events import (
+    MessagesSnapshotEvent,
+    RunFinishedEvent,
+    RunFinishedInterruptOutcome,
+    TextMessageContentEvent,
+    TextMessageEndEvent,
+    TextMessageStartEvent,
+)
+from ag_ui.core.types import ResumeEntry
+from pydantic import TypeAdapter
+from tests.integration.gateway.client import GatewayClient, unique
+from tests.integration.gateway.fronts.conftest import when_fronted
+from tests.integration.gateway.tokens import bearer
+from tests.processes import ServiceProcess
+from tests.streaming_provider import StreamingProvider
+from tests.waiting import eventually
+
+from uniassist.web.calling.client import JsonClient
+
+EVENTS: TypeAdapter[Any] = TypeAdapter(Event)
+
+
+@dataclass
+class Screen:
+    """What a client shows, over all its connections. `last_id`: where it goes on."""
+
+    events: list[Any] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    open: set[str] = field(default_factory=set)
+
+    @property
+    def last_id(self) -> int:
+        return self.ids[-1]
+
+    @property
+    def finished(self) -> RunFinishedEvent:
+        assert isinstance(self.events[-1], RunFinishedEvent), self.events[-1]
+        assert not self.open, "every message that began has ended"
+        return self.events[-1]
+
+    def begin(self) -> None:
+        self.open.clear()
+        self._is_first = True
+
+    def take(self, data: str, event_id: str | None) -> None:
+        event = EVENTS.validate_json(data)
+        assert (event.type == EventType.RUN_STARTED) is self._is_first, "a stream begins with its run"
+        self._is_first = False
+        self.events.append(event)
+        if event_id is not None:
+            self.ids.append(int(event_id))
+        match event:
+            case TextMessageStartEvent():
+                assert event.message_id not in self.open
+                self.open.add(event.message_id)
+                self.texts[event.message_id] = ""
+            case TextMessageContentEvent():
+                assert event.message_id in self.open
+                self.texts[event.message_id] += event.delta
+            case TextMessageEndEvent():
+                self.open.remove(event.message_id)
+                self.ended.append(event.message_id)
+            case MessagesSnapshotEvent():
+                kept = {each.id: each.content for each in event.messages if each.role == "assistant"}
+                self.texts = {message_id: text or "" for message_id, text in kept.items()}
+
+
+@pytest.fixture
+async def http_client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=60) as client:
+        yield client
+
+
+async def read(screen: Screen, response: httpx.Response) -> None:
+    assert response.status_code == 200, await response.aread()
+    screen.begin()
+    event_id: str | None = None
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name == "id":
+            event_id = value
+        elif name == "data":
+            screen.take(value, event_id)
+            event_id = None
+
+
+def run_of(thread_id: str, run_id: str, text: str = "", **more: Any) -> dict[str, Any]:
+    messages: list[Message] = [UserMessage(id=unique("m"), content=text)] if text else []
+    asked = RunAgentInput(thread_id=thread_id, run_id=run_id, messages=messages, **more)
+    return asked.model_dump(by_alias=True, mode="json")
+
+
+async def run(client: httpx.AsyncClient, url: str, body: dict[str, Any], screen: Screen | None = None) -> Screen:
+    screen = screen or Screen()
+    async with client.stream("POST", f"{url}/ag-ui", json=body) as response:
+        await read(screen, response)
+    return screen
+
+
+async def again(
+    client: httpx.AsyncClient, url: str, thread_id: str, run_id: str | None, screen: Screen, last: int | None = None
+) -> Screen:
+    query = {"threadId": thread_id} | ({} if run_id is None else {"runId": run_id})
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    async with client.stream("GET", f"{url}/ag-ui", params=query, headers=headers) as response:
+        await read(screen, response)
+    return screen
+
+
+async def test_a_run_is_an_input_and_its_answer(fronted: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    thread_id, run_id = unique("thread"), unique("run")
+    body = run_of(thread_id, run_id, "calm d:a:Good_ d:a:day e:a:Good_day m:more end")
+    screen = await run(http_client, fronted.url, body)
+    assert screen.finished.outcome is not None
+    assert screen.finished.outcome.type == "success"
+    assert list(screen.texts.values())[-2:] == ["Good_day", "more"]
+    kinds = [event.type for event in screen.events]
+    assert kinds.count(EventType.STEP_STARTED) == kinds.count(EventType.STEP_FINISHED) == 1
+    assert (await run(http_client, fronted.url, body)).texts == screen.texts, "repeated, it is the same run"
+    inbound = [event for event in await fronted.timeline(thread_id) if event["kind"] == "inbound"]
+    assert len(inbound) == 1
+    told = await again(http_client, fronted.url, thread_id, None, Screen())
+    assert list(told.texts.values()) == ["Good_day", "more"]
+
+
+async def test_text_comes_as_it_is_written(
+    fronted: GatewayClient, http_client: httpx.AsyncClient, streams: StreamingProvider
+) -> None:
+    streams.let_go.clear()
+    screen = Screen()
+    body = run_of(unique("thread"), unique("run"), "calm d:a:Good_ d:a:morning wait e:a:other end")
+    running = asyncio.create_task(run(http_client, fronted.url, body, screen))
+    await eventually(lambda: list(screen.texts.values()) == ["Good morning"], "it is shown", 60)
+    streams.let_go.set()
+    await running
+    assert list(screen.texts.values()) == ["Good morning", "other"], "nothing is taken back within a stream"
+    assert screen.ended[1] == f"{screen.ended[0]}~2"
+
+
+async def test_a_form_interrupts_and_its_values_resume(
+    fronted: GatewayClient, http_client: httpx.AsyncClient
+) -> None:
+    thread_id = unique("thread")
+    asks = await run(http_client, fronted.url, run_of(thread_id, "r1", "plan a trip to Porto"))
+    outcome = asks.finished.outcome
+    assert isinstance(outcome, RunFinishedInterruptOutcome)
+    [interrupt] = outcome.interrupts
+    assert interrupt.response_schema is not None
+    assert set(interrupt.response_schema["properties"]) == {"goal", "dueDate", "constraints"}
+    assert any(event.type == EventType.ACTIVITY_SNAPSHOT for event in asks.events)
+    values = {"goal": "a trip to Porto", "dueDate": "2099-03-13"}
+    resume = [ResumeEntry(interrupt_id=interrupt.id, status="resolved", payload=values)]
+    body = run_of(thread_id, "r2", resume=resume)
+    made = await run(http_client, fronted.url, body)
+    assert any("Plan for “a trip to Porto”" in text for text in made.texts.values())
+    assert made.finished.outcome is not None
+    assert (await run(http_client, fronted.url, body)).texts == made.texts, "it is answered once"
+    late = await http_client.post(f"{fronted.url}/ag-ui", json=run_of(thread_id, "r3", resume=resume))
+    assert late.status_code == 400
+    assert "resume[0].interruptId" in late.json()["detail"]
+
+
+async def test_a_question_is_answered_in_words(fronted: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    thread_id = unique("thread")
+    asks = await run(http_client, fronted.url, run_of(thread_id, "r1", "rpc ask:Which_day?"))
+    outcome = asks.finished.outcome
+    assert isinstance(outcome, RunFinishedInterruptOutcome)
+    assert outcome.interrupts[0].message == "Which day?"
+    entry = ResumeEntry(interrupt_id=outcome.interrupts[0].id, status="resolved", payload="A:y:Booked done")
+    made = await run(http_client, fronted.url, run_of(thread_id, "r2", resume=[entry]))
+    assert list(made.texts.values()) == ["Booked"]
+
+
+async def test_a_run_goes_on_at_another_gateway_when_its_own_dies(
+    service: Callable[..., ServiceProcess],
+    fronts_env: Mapping[str, str],
+    fronted: GatewayClient,
+    http_client: httpx.AsyncClient,
+    streams: StreamingProvider,
+    http: JsonClient,
+) -> None:
+    """Each durable event once and in order; what was half written is shown from its beginning, in its place."""
+    streams.let_go.clear()
+    victim = service("gateway", **fronts_env)
+    await when_fronted(http, victim.url)
+    thread_id, run_id, screen = unique("thread"), unique("run"), Screen()
+    body = run_of(thread_id, run_id, "calm m:first d:a:half wait e:a:half_and_whole m:last end")
+    running = asyncio.create_task(run(http_client, victim.url, body, screen))
+    await eventually(lambda: list(screen.texts.values()) == ["first", "half"], "it is half written", 60)
+    await asyncio.to_thread(victim.kill)
+    with pytest.raises(httpx.HTTPError):
+        await running
+    call = streams.calls[-1]["run"]["runId"]
+    resumed = asyncio.create_task(again(http_client, fronted.url, thread_id, run_id, screen, last=screen.last_id))
+    await eventually(lambda: streams.attempts[call] >= 2, "the call is made again", 60)
+    streams.let_go.set()
+    await resumed
+    assert list(screen.texts.values()) == ["first", "half_and_whole", "last"]
+    assert screen.ids == sorted(set(screen.ids)) or screen.ids[-1] == screen.ids[-2], screen.ids
+    assert len(screen.ended) == 3
+    assert screen.finished.outcome is not None
+
+
+async def test_a_thread_is_its_persons_only(guarded: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    mine, other = bearer(unique("o")), bearer(unique("o"))
+    thread_id, screen = unique("thread"), Screen()
+    async with http_client.stream(
+        "POST", f"{guarded.url}/ag-ui", json=run_of(thread_id, "r1", "hello"), headers=mine
+    ) as response:
+        await read(screen, response)
+    assert screen.finished
+    query = {"threadId": thread_id, "runId": "r1"}
+    assert (await http_client.get(f"{guarded.url}/ag-ui", params=query, headers=other)).status_code == 404
+    assert (await http_client.get(f"{guarded.url}/ag-ui", params=query)).status_code == 401
+    shown = await http_client.get(f"{guarded.url}/ag-ui", params={"threadId": thread_id}, headers=other)
+    assert '"messages":[]' in shown.text
+
+
+async def test_it_says_that_it_is_resumable(fronted: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    shown = AgentCapabilities.model_validate_json((await http_client.get(f"{fronted.url}/ag-ui/capabilities")).text)
+    assert shown.transport is not None
+    assert shown.transport.resumable is True
+
+
+async def test_bad_input_names_its_field(fronted: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    for body, named in (
+        ({"threadId": "t", "messages": []}, "runId"),
+        ({"threadId": "t", "runId": "r", "messages": []}, "messages"),
+        ({"threadId": "t", "runId": "r", "messages": [{"id": "m", "role": "user", "content": " "}]}, "messages[0]"),
+    ):
+        answer = await http_client.post(f"{fronted.url}/ag-ui", json=body)
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith(named)
