@@ -31,6 +31,7 @@ _PARTS: dict[str, dict[str, str]] = {
         "conformance": "Whether services keep the contract.",
     },
     "provider": {"provider": "Specialists of your own."},
+    "agent": {"agent": "Agents that speak A2A, as specialists."},
     "release.group": {"release": "A release, by the runbook."},
     "drill": {"drill": "Drills: break it on purpose, see it recover."},
     "outbox.commands": {"outbox": "The delivery outbox."},

@@ -28,11 +28,13 @@ BINDINGS = ("JSONRPC", "HTTP+JSON")
 class Agent:
     """An agent that can be called.
 
+    `interface`: where, and how.
     `headers`: with each call.
     `until`: when its card is fetched anew; the loop's time.
     """
 
     card: AgentCard
+    interface: AgentInterface
     client: Client
     headers: Mapping[str, str]
     until: float
@@ -87,7 +89,7 @@ class Cards:
         del chosen.supported_interfaces[:]
         chosen.supported_interfaces.append(interface)
         config = ClientConfig(httpx_client=self._http, supported_protocol_bindings=[interface.protocol_binding])
-        return Agent(card, ClientFactory(config).create(chosen), headers, until)
+        return Agent(card, interface, ClientFactory(config).create(chosen), headers, until)
 
 
 def called(error: A2AError, what: str) -> CallFailed:
