@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import tomllib
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.a2a_agent import SECRET
 from tests.forking import uniassist
-from tests.processes import ForkedServer
+from tests.scripted_agents import scripted_agents
 
 from uniassist.devstack.server import free_port
 
@@ -22,23 +19,8 @@ TOKEN = "UNIASSIST_PROVIDER_TOKEN_AGENT"
 
 @pytest.fixture(scope="module")
 def agent_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("agents"), free_port()
-    url, process = f"http://127.0.0.1:{port}", ForkedServer("agents", folder / "out")
-    process.spawn(
-        [sys.executable, "-m", "tests.a2a_agent", str(port), str(folder)], env={"PATH": os.environ["PATH"]}
-    )
-
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"{url}/rpc/.well-known/agent-card.json", timeout=2) as answer:
-                return bool(json.load(answer))
-        except OSError:
-            return False
-
-    process.wait_ready(answers)
-    yield url
-    (folder / "go").touch()
-    process.stop(deadline_seconds=10)
+    with scripted_agents(tmp_path_factory.mktemp("agents")) as agents:
+        yield agents.url
 
 
 def add(*arguments: str, **env: str) -> tuple[int, str]:

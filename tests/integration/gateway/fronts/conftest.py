@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from tests.a2a_agent import SECRET
-from tests.integration.gateway.client import GatewayClient, Json
+from tests.integration.gateway.client import GatewayClient
 from tests.integration.gateway.provider_entries import entry
-from tests.processes import ForkedServer, ServiceProcess
+from tests.processes import ServiceProcess
+from tests.scripted_agents import ScriptedAgents, scripted_agents
 from tests.streaming_provider import StreamingProvider, streaming_provider
 from tests.waiting import eventually
 
-from uniassist.devstack.server import ServerProcess, free_port
 from uniassist.web.calling.client import JsonClient
 
 AGENTS = ("rpc", "rest", "plain", "old", "secret")
@@ -39,48 +33,10 @@ def plan_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicePr
     process.stop()
 
 
-@dataclass(frozen=True)
-class ScriptedAgents:
-    """What `tests.a2a_agent` runs. `folder`: what they log, and wait for."""
-
-    url: str
-    folder: Path
-    process: ServerProcess
-
-    @property
-    def log(self) -> list[Json]:
-        path = self.folder / "log"
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-
-    def messages(self, text: str) -> list[Json]:
-        """Those that they got with just this text."""
-        return [each for each in self.log if each.get("text") == text]
-
-    def let_go(self) -> None:
-        (self.folder / "go").touch()
-
-    def hold(self) -> None:
-        (self.folder / "go").unlink(missing_ok=True)
-
-
 @pytest.fixture(scope="session")
 def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedAgents]:
-    folder, port = tmp_path_factory.mktemp("agents"), free_port()
-    found = ScriptedAgents(f"http://127.0.0.1:{port}", folder, ForkedServer("agents", folder / "out"))
-    env = {"PATH": os.environ["PATH"]}
-    found.process.spawn([sys.executable, "-m", "tests.a2a_agent", str(port), str(folder)], env=env)
-    found.process.wait_ready(lambda: _answers(f"{found.url}/rpc/.well-known/agent-card.json"))
-    yield found
-    found.let_go()
-    found.process.stop(deadline_seconds=10)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    with scripted_agents(tmp_path_factory.mktemp("agents")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 from tests.integration.gateway.client import GatewayClient, Json, interactions, message, now_ms, run_states, unique
-from tests.integration.gateway.fronts.conftest import ScriptedAgents, when_fronted
+from tests.integration.gateway.fronts.conftest import when_fronted
 from tests.integration.gateway.sse import follow
 from tests.processes import ServiceProcess
+from tests.scripted_agents import ScriptedAgents
 from tests.waiting import eventually
 
 from uniassist.web.calling.client import JsonClient

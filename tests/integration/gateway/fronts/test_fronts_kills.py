@@ -33,8 +33,9 @@ from a2a.utils.errors import A2AError
 from openai import AsyncOpenAI
 from tests.integration.gateway.client import GatewayClient, Json, interactions, unique
 from tests.integration.gateway.fronts.agui_screen import Screen, again, run, run_of
-from tests.integration.gateway.fronts.conftest import ScriptedAgents, when_fronted
+from tests.integration.gateway.fronts.conftest import when_fronted
 from tests.processes import ServiceProcess
+from tests.scripted_agents import ScriptedAgents
 from tests.streaming_provider import StreamingProvider
 from tests.waiting import eventually
 
