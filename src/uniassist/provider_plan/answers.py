@@ -1,4 +1,4 @@
-"""Invoke and interact, decided: requests and a person's shelf in, answers out; what is to be kept is left on the shelf."""
+"""Invoke and interact, decided: a request and a person's shelf in, an answer out; what to keep is on the shelf."""
 
 from __future__ import annotations
 
@@ -213,9 +213,7 @@ def _ask(
     )
 
 
-def _refused(
-    task: str, locale: str | None, submission: form.Submission, shelf: Shelf
-) -> list[InteractionEvent]:
+def _refused(task: str, locale: str | None, submission: form.Submission, shelf: Shelf) -> list[InteractionEvent]:
     problems = say("between_sentences", locale).join(submission.problems)
     return [
         AssistantMessage(text=say("again", locale, problems=problems)),

@@ -12,8 +12,8 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     },
     "ack_prefilled_kept": {
         "zh": "好的，我来帮你制定计划。已经记下：{fields}。说错了直接告诉我；其余的请填在下面，可以不填。",
-        "en": "All right, let us make a plan. Noted: {fields}. Tell me if that is wrong; the rest is below, and may "
-        "stay empty.",
+        "en": "All right, let us make a plan. Noted: {fields}. Tell me if that is wrong; the rest is below, and "
+        "may stay empty.",
     },
     "changed_kept": {
         "zh": "好的，已按你说的更新：{fields}。其余的请填在下面，没有就直接提交。",
@@ -40,7 +40,10 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "goal_hint": {"zh": "例如：三个月内学会游泳", "en": "For example: learn to swim in three months"},
     "dueDate": {"zh": "期望完成日期", "en": "Due date"},
     "timeAvailable": {"zh": "可用时间", "en": "Time available"},
-    "timeAvailable_hint": {"zh": "例如：每天一小时、每周五小时", "en": "For example: one hour a day, 5 hours a week"},
+    "timeAvailable_hint": {
+        "zh": "例如：每天一小时、每周五小时",
+        "en": "For example: one hour a day, 5 hours a week",
+    },
     "constraints": {"zh": "限制条件", "en": "Constraints"},
     "constraints_hint": {"zh": "例如：预算、哪几天不行", "en": "For example: budget, days away"},
     "submit": {"zh": "提交", "en": "Submit"},
@@ -122,17 +125,20 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "calendar_ready": {"zh": "日历文件准备好了：", "en": "The calendar file is ready:"},
     "calendar_label": {"zh": "{goals}的日历", "en": "Calendar of {goals}"},
     "calendar_how": {
-        "zh": "打开链接，用日历应用导入，或者把它当作订阅地址，改了计划会跟着变。链接是你一个人的，别转发；过几天就失效。",
-        "en": "Open it with your calendar, or subscribe to it: it follows what you change. The link is yours alone, "
-        "so do not pass it on; it ends after some days.",
+        "zh": "打开链接，用日历应用导入，或者把它当作订阅地址，改了计划会跟着变。链接只给你一个人，别转发；"
+        "过几天就失效。",
+        "en": "Open it with your calendar, or subscribe to it: it follows what you change. The link is yours "
+        "alone, so do not pass it on; it ends after some days.",
     },
     "calendar_how_wechat": {
-        "zh": "在微信里点开后，点右上角选“在浏览器打开”，再用日历应用导入。链接是你一个人的，别转发；过几天就失效。",
+        "zh": "在微信里点开后，点右上角选“在浏览器打开”，再用日历应用导入。链接只给你一个人，别转发；"
+        "过几天就失效。",
         "en": "After opening it in WeChat choose “Open in browser” at the top right, then import it with your "
         "calendar. The link is yours alone, so do not pass it on; it ends after some days.",
     },
     "calendar_no_address": {
-        "zh": "现在还给不了日历文件：这里没有设置能打开它的网址（UNIASSIST_PLAN_PUBLIC_URL），请让管理员设置。计划本身还在。",
+        "zh": "现在还给不了日历文件：这里没有设置能打开它的网址（UNIASSIST_PLAN_PUBLIC_URL），请让管理员设置。"
+        "计划本身还在。",
         "en": "I can't give you a calendar file yet: no address is set under which it could be opened "
         "(UNIASSIST_PLAN_PUBLIC_URL), which is for the operator to do. The plan itself is still here.",
     },

@@ -85,7 +85,7 @@ def expected(talk: Talk) -> ExpectsReply | None:
 
 
 def answer(said: Said, talk: Talk, shelf: Shelf, *, is_reply: bool) -> Reply | None:
-    """None where it isn't about plans that there are: the person wants something new planned, or fills in a form."""
+    """None where it isn't about a plan that there is: something new is wanted, or a form is filled in."""
     if not shelf.is_kept:
         return _of_plan(said, talk, shelf, talk.plan, said.text) if talk.plan is not None else None
     goals = [each.plan.goal.text for each in shelf.plans]

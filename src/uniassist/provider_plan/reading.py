@@ -20,7 +20,8 @@ _MAX_KNOWN = 2000  # as the form takes
 _CLAUSE_END = re.compile(r"[，,。;；!！?？\n]+")
 
 _STATED_GOAL = re.compile(
-    r"^(?:我的|my )?(?:目标|计划|日程|安排|goal|plan|schedule|itinerary)\s*(?:是|为|is to\b|is|[:：])\s*(?P<goal>.+)$"
+    r"^(?:我的|my )?(?:目标|计划|日程|安排|goal|plan|schedule|itinerary)"
+    r"\s*(?:是|为|is|[:：])\s*(?P<goal>.+)$"
     r"|^(?:an? |my |the )?(?:schedule|itinerary|timetable) (?:for|of|to) (?P<goal2>.+)$"
     r"|^(?:(?:i have|set|i've set)\s+)?(?:me\s+)?(?:an? |my )?goal (?:of|to) (?P<goal3>.+)$",
     re.IGNORECASE,
@@ -33,8 +34,8 @@ _POLITE_EN = (
     r"(?:please\s+)?(?:(?:can|could) you\s+|i(?:'d| would) like to\s+|i want to\s+)?(?:please\s+)?(?:help me\s+)?"
 )
 _A_PLAN_EN = (
-    r"(?:make|create|draw up|write|set up|give me|need|want|draft|prepare|work out)\s+(?:me\s+)?(?:a|an|my|another)\s+"
-    r"(?:\w+\s+)?(?:plan|schedule|itinerary|timetable)"
+    r"(?:make|create|draw up|write|set up|give me|need|want|draft|prepare|work out)\s+(?:me\s+)?"
+    r"(?:a|an|my|another)\s+(?:\w+\s+)?(?:plan|schedule|itinerary|timetable)"
 )
 _ASKED_GOAL_EN = re.compile(
     rf"^{_POLITE_EN}(?:to\s+|i\s+)?(?:{_A_PLAN_EN}|plan|organi[sz]e|arrange|schedule|map)\s+(?:to\s+|for\s+|of\s+|out\s+)?"
@@ -48,7 +49,10 @@ _CHANGED_GOAL_EN = re.compile(
 )
 _PLEASE = re.compile(r",?\s+please$", re.IGNORECASE)
 _A_PLAN_OF = re.compile(r"的(?:[计計][划劃]|[规規][划劃]|安排|日程表?|行程表?|[时時][间間]表)$")
-_EMPTY_GOAL = re.compile(r"^(?:的|我|my|a|the|\s)*(?:计划|安排|规划|日程表?|行程表?|时间表|目标|方案|plan|schedule|itinerary|timetable)?(?:吧|呢)?$")
+_EMPTY_GOAL = re.compile(
+    r"^(?:的|我|my|a|the|\s)*"
+    r"(?:计划|安排|规划|日程表?|行程表?|时间表|目标|方案|plan|schedule|itinerary|timetable)?(?:吧|呢)?$"
+)
 _CONSTRAINT = re.compile(
     r"^(?:预算|限制|约束|要求|条件|前提|不能|不要|只能|最多|至少|budget|constraints?|at most|no more than|only)",
     re.IGNORECASE,
@@ -109,7 +113,8 @@ def suggest(text: str, *, at_ms: int, timezone: str | None) -> dict[str, str]:
     today = day_of(at_ms, timezone)
     due = find_date(text, today) if today is not None else None
     time = _time_available(clauses, at_ms, timezone)
-    limits = _joined([each for each in clauses if _CONSTRAINT.match(simplified(each)) and not (time and time in each)])
+    others = [each for each in clauses if time is None or time not in each]
+    limits = _joined([each for each in others if _CONSTRAINT.match(simplified(each))])
     found = {
         "goal": _goal(clauses, (_STATED_GOAL, _ASKED_GOAL, _ASKED_GOAL_EN)),
         "dueDate": due.isoformat() if due is not None else None,

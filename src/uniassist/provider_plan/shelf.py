@@ -98,9 +98,7 @@ class Shelf:
         self.writes.append(Put(plan_id, plan))
         known = self.of(plan_id)
         if known is not None:
-            self.plans = tuple(
-                replace(each, plan=plan) if each.plan_id == plan_id else each for each in self.plans
-            )
+            self.plans = tuple(replace(each, plan=plan) if each.plan_id == plan_id else each for each in self.plans)
             return
         self.deleted = tuple(each for each in self.deleted if each.plan_id != plan_id)
         self.plans = (*self.plans, Kept(plan_id, plan, dt.datetime.now(dt.UTC)))

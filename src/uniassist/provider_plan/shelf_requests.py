@@ -28,8 +28,8 @@ _WHICH_AFTER_VERB = re.compile(
     rf"(?P<verb>\b(?:{_VERB_EN})\s+(?:me\s+)?)(?:my\s+|the\s+)?plan\s*#?(?P<n6>\d{{1,2}})\b"
 )
 _BARE = re.compile(
-    rf"^(?:第?\s*(?P<n1>{_N})\s*[个份]?|(?P<n2>最后一)个|(?:the )?(?P<n5>{_ORDINAL})(?: one)?|(?:no\.?|number|#)\s*(?P<n4>\d{{1,2}}))"
-    r"[。.!！]?$"
+    rf"^(?:第?\s*(?P<n1>{_N})\s*[个份]?|(?P<n2>最后一)个|(?:the )?(?P<n5>{_ORDINAL})(?: one)?"
+    r"|(?:no\.?|number|#)\s*(?P<n4>\d{1,2}))[。.!！]?$"
 )
 _NAMED = re.compile(
     r"(?P<zh>[^，,。！!？?\s]{1,20}?)(?:的|那个|这个)计划|\b(?:the|my)\s+(?P<en>[\w' -]{2,40}?)\s+plan\b(?:'s)?"
@@ -40,7 +40,10 @@ _MAKING = re.compile(
     r"|\b(?:new|another) plan\b"
 )
 _SEE = r"(?:请|麻烦)?(?:帮我|给我)?(?:看一?看|看一?下|看|查看|查一?下|查|显示|打开|列出|列一下|展示)?(?:一下)?"
-_SEE_EN = r"(?:please\s+)?(?:can you\s+|could you\s+)?(?:show|list|see|view|open|display|what are|which are)?\s*(?:me\s+)?"
+_SEE_EN = (
+    r"(?:please\s+)?(?:can you\s+|could you\s+)?"
+    r"(?:show|list|see|view|open|display|what are|which are)?\s*(?:me\s+)?"
+)
 _END = r"(?:都)?(?:有哪些|有什么|列表|清单|吗|呢|吧|,? please)?[。.？?！!]?"
 _LIST = re.compile(
     rf"^{_SEE}(?:我的?)?(?:所有|全部|保存|存)(?:的|了的)?计划{_END}$"
@@ -59,14 +62,17 @@ _DELETE = re.compile(
     r"|\b(?:delete|remove|drop|discard|cancel|throw away|get rid of)\b(?:(?!step)[^,.]){0,30}\bplans?\b"
 )
 _DELETE_IT = re.compile(
-    r"^(?:把)?(?:它|这个|这份)?(?:整个)?(?:删掉|删除|删了)(?:它|这个|吧|掉)?[。！!]?$|^(?:please )?(?:delete|discard) (?:it|this)[.!]?$"
+    r"^(?:把)?(?:它|这个|这份)?(?:整个)?(?:删掉|删除|删了)(?:它|这个|吧|掉)?[。！!]?$"
+    r"|^(?:please )?(?:delete|discard) (?:it|this)[.!]?$"
 )
 _RESTORE = re.compile(
-    r"^(?:请|帮我)?(?:撤销|撤回|恢复|还原|找回)|^(?:please )?(?:undo|restore|undelete|bring (?:it|them|that) back)\b"
+    r"^(?:请|帮我)?(?:撤销|撤回|恢复|还原|找回)"
+    r"|^(?:please )?(?:undo|restore|undelete|bring (?:it|them|that) back)\b"
 )
 _EXPORT = re.compile(
     r"导出|(?:加|放|存|同步|添加|写)(?:到|进|入|去|在)?[^，,。]{0,6}日历|日历(?:文件|链接)|^(?:我的)?日历$"
-    r"|\bexport\b|\b(?:add|put|save|sync|send)\b[^,.]{0,30}\bcalendar\b|\bics\b|\bicals?\b|^(?:my )?calendar(?: link| file)?[.!]?$"
+    r"|\bexport\b|\b(?:add|put|save|sync|send)\b[^,.]{0,30}\bcalendar\b|\bics\b|\bicals?\b"
+    r"|^(?:my )?calendar(?: link| file)?[.!]?$"
 )
 _STEP = re.compile(rf"第\s*{_N}\s*(?:步|个步骤)|步骤|\bsteps?\b")
 _ALL = re.compile(r"所有|全部|全都|\ball\b|\bplans\b")

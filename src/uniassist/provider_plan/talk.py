@@ -1,4 +1,4 @@
-"""What is being talked about. It travels as the hint of what we expect: which kept plan; where none is kept, all of it."""
+"""What is being talked about. It travels as the hint of what we expect: which plan, or one that isn't kept."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class _Note(msgspec.Struct, rename="camel", omit_defaults=True):
 @dataclass(frozen=True)
 class Talk:
     """`known`: what was said of the form's fields so far. `misses`: replies in a row in which nothing was read.
-    `plan`: the one that was made of it, where it isn't kept; `plan_id`: where it is. `pending`: what is to be done with
-    the plan that the person is asked to choose; None: nothing is asked."""
+    `plan`: the one that was made of it, where it isn't kept; `plan_id`: where it is. `pending`: what is to be done
+    with the plan that the person is asked to choose; None: nothing is asked."""
 
     task_id: str
     known: Mapping[str, str]

@@ -121,9 +121,7 @@ class PersonsPlans:
 
     async def reschedule(self, plan_id: str, timezone: str | None, due_at: dt.datetime | None) -> None:
         """The person is in another zone now."""
-        asked = statements("plans")["reschedule"](
-            **self._whose, plan_id=plan_id, timezone=timezone, due_at=due_at
-        )
+        asked = statements("plans")["reschedule"](**self._whose, plan_id=plan_id, timezone=timezone, due_at=due_at)
         await self._connection.execute(*asked)
 
     async def delete(self, plan_ids: Sequence[str]) -> None:

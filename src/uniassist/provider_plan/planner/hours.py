@@ -25,10 +25,9 @@ _WORKDAYS = re.compile(
 )
 _WEEKEND_DAYS, _WORKING_DAYS = frozenset({5, 6}), frozenset(range(5))
 _RUN_TOGETHER = re.compile(
-    r"(?P<each>(?:每|一)(?:个)?(?:天|日|周|週|星期|礼拜|禮拜|晚|早)(?:上)?)"
+    r"(?P<each>每个?(?:天|日|周|週|星期|礼拜|禮拜|晚|早)(?:上)?)"
     r"(?=[一二两兩三四五六七八九十半]+[个個]?(?:半)?(?:小时|小時|钟头|鐘頭|分钟|分鐘))"
 )
-_JOINED = re.compile(r"([\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
 _MOST_GAP = 12  # characters between "每天" and "两小时"
 _MOST_WEEKLY = 7 * 24 * 60
 
@@ -64,7 +63,8 @@ def time_words(text: str, now: dt.datetime) -> str | None:
         return None
     for one, other in pairwise(readings):
         if _pair(one, other) is not None and other.begin - one.end <= _MOST_GAP:
-            return _JOINED.sub(r"\1", apart[one.begin : other.end].strip())
+            words = apart[one.begin : other.end].strip()
+            return words if words in text else words.replace(" ", "")
     return text.strip()
 
 

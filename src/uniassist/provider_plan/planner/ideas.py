@@ -1,4 +1,4 @@
-"""What a model suggests for a plan: titles and minutes for each phase. Days, order and what fits are ours, as ever."""
+"""What a model suggests for a plan: titles and minutes for each phase. Days, order and what fits are ours."""
 
 from __future__ import annotations
 

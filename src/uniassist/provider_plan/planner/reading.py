@@ -22,7 +22,7 @@ _NOTES_END = re.compile(r"；|; |[。\n]")
 
 
 def goal_of(values: Mapping[str, str], said: str, now: dt.datetime) -> Goal:
-    """From the form's values (`goal`, `dueDate`, `timeAvailable`, `constraints`) and all that was said before. `now` has the zone.
+    """From the form's values (as `form.FIELDS` names them) and all that was said before. `now` has the zone.
 
     What nobody said is what the kind of goal usually has. A date that is over counts as not said.
     """
@@ -32,8 +32,8 @@ def goal_of(values: Mapping[str, str], said: str, now: dt.datetime) -> Goal:
     words = spaced("。".join(each for each in (text, said) if each))
     limits = read(constraints, now)
     time = spaced(values.get("timeAvailable", ""))
-    hours = _both(hours_in(time, read(time, now)), hours_in(constraints, limits)) or hours_in(words, read(words, now))
     readings = read(words, now)
+    hours = _both(hours_in(time, read(time, now)), hours_in(constraints, limits)) or hours_in(words, readings)
     if hours is not None and hours.weekdays is not None:  # "只有周末有空" names no weekend
         readings = [each for each in readings if not _WEEKEND.search(simplified(words[each.begin : each.end]))]
     readings += [each for each in limits if each.bound == "by"]
