@@ -26,9 +26,11 @@ _STATED_GOAL = re.compile(
     r"|^(?:(?:i have|set|i've set)\s+)?(?:me\s+)?(?:an? |my )?goal (?:of|to) (?P<goal3>.+)$",
     re.IGNORECASE,
 )
+# "计划太紧了" speaks of a plan that there is, "计划提前退休" of one to be made.
+_OF_A_PLAN = r"的|里|太[紧赶累满松慢忙]|(?:推迟|提前|延[后期]|往[前后])[一二两三四五六七八九十半\d]+个?[天日周月星礼]|怎么样|改[到成]"
 _ASKED_GOAL = re.compile(
     r"^(?:请|麻烦)?你?(?:帮我|给我|替我)?(?:我想要?|我要)?(?:做|制定|制订|安排|规划|计划|排(?![队除名球骨练查])|拟(?!人)|列(?![车出]))"
-    r"(?:一下|一个(?!半?月|星期|礼拜|小时|人|学期)|一份|个|下(?!周|个|星期|礼拜|月|次|半|午|学期))?(?P<goal>(?!的).+)$"
+    rf"(?:一下|一个(?!半?月|星期|礼拜|小时|人|学期)|一份|个|下(?!周|个|星期|礼拜|月|次|半|午|学期))?(?P<goal>(?!{_OF_A_PLAN}).+)$"
 )
 _POLITE_EN = (
     r"(?:please\s+)?(?:(?:can|could) you\s+|i(?:'d| would) like to\s+|i want to\s+)?(?:please\s+)?(?:help me\s+)?"

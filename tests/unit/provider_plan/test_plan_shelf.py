@@ -75,6 +75,9 @@ def test_a_plan_is_there_the_next_week_in_another_session_and_changes_there() ->
     me.in_a_week(1)
     assert me.says("计划的第一步做完了").startswith("记下了，16 步里完成了 1 步。")
     assert me.plans[0].goal.due == dt.date(2026, 4, 3)
+    for text in ("计划太紧了", "计划推迟两天", "计划里加一步：买伞", "把计划改到5月1日"):
+        me.in_a_week(1)
+        assert "计划改好了" in me.says(text), text
 
 
 def test_the_same_in_english() -> None:
@@ -143,7 +146,13 @@ def test_deleting_a_step_deletes_no_plan() -> None:
 
 
 def test_a_new_goal_is_a_new_plan_and_not_a_change_of_the_old_one() -> None:
-    for text in ("帮我安排一个计划", "给我做个去大阪的计划", "帮我计划学会游泳", "安排明天下午的会议推迟两天"):
+    for text in (
+        "帮我安排一个计划",
+        "给我做个去大阪的计划",
+        "帮我计划学会游泳",
+        "安排明天下午的会议推迟两天",
+        "计划提前退休",
+    ):
         me = PersonTalking()
         plan = me.makes("去东京玩五天")
         me.in_a_week()
@@ -207,9 +216,37 @@ def test_there_is_a_most_of_plans_and_of_steps() -> None:
 
 
 SAYINGS = st.sampled_from(
-    "推迟两天 提前一天 太紧了 太松了 第一步做完了 第二步做完了 第二步没做完 删掉第三步 加一步：买保险 每天一小时 "
-    "只有周末有空 下周出差 改成大阪 看看我的计划 下一步 我的计划 第二个计划推迟两天 第一个计划太紧了 删掉第一个计划 "
-    "撤销 帮我计划学会游泳 导出日历 第二个 2 把第二个计划改到4月20日 蓝色的 删掉所有计划 改到3月5日 第三步推迟一周".split()
+    [
+        "推迟两天",
+        "提前一天",
+        "太紧了",
+        "太松了",
+        "第一步做完了",
+        "第二步做完了",
+        "第二步没做完",
+        "删掉第三步",
+        "加一步：买保险",
+        "每天一小时",
+        "只有周末有空",
+        "下周出差",
+        "改成大阪",
+        "看看我的计划",
+        "下一步",
+        "我的计划",
+        "第二个计划推迟两天",
+        "第一个计划太紧了",
+        "删掉第一个计划",
+        "撤销",
+        "帮我计划学会游泳",
+        "导出日历",
+        "第二个",
+        "2",
+        "把第二个计划改到4月20日",
+        "蓝色的",
+        "删掉所有计划",
+        "改到3月5日",
+        "第三步推迟一周",
+    ]
 )
 STEPS = st.lists(
     st.one_of(
