@@ -49,27 +49,30 @@ class _Suggested(msgspec.Struct):
 
 
 class Suggester:
-    """`url`: up to `/v1`. `key` None: none is asked for."""
+    """`url`: up to `/v1`. `key` None: none is asked for. `seconds`: for an answer, whole."""
 
-    def __init__(self, client: JsonClient, url: str, model: str, key: str | None) -> None:
+    def __init__(
+        self, client: JsonClient, url: str, model: str, key: str | None, *, seconds: float = ANSWER_SECONDS
+    ) -> None:
         self._client = client
         self._url = f"{url}/chat/completions"
         self._model = model
+        self._seconds = seconds
         self._headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
 
     async def ideas(self, values: Mapping[str, str], request: InteractRequest) -> Ideas | None:
-        """For the form's values; None within ANSWER_SECONDS where there are none that can be read.
+        """For the form's values; None, in time, where there are none that can be read.
 
         What they say isn't judged here: `planner.ideas` does.
         """
         tongue = language(request.context.user.locale)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 said = await self._client.post_json(
                     self._url,
                     self._body(values, tongue),
                     _Completion,
-                    timeout_seconds=ANSWER_SECONDS,
+                    timeout_seconds=self._seconds,
                     headers=self._headers,
                 )
         except (CallFailed, TimeoutError) as error:
