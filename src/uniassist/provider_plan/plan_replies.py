@@ -28,6 +28,7 @@ from uniassist.times import now_in
 _AS_LONG_AS_MAY_BE_MS = 253_402_300_799_000
 SHOW, RESTORE, EXPORT = "show_plan:", "restore_plan:", "export_plan:"
 _MOST_PENDING = 200
+_MOST_OFFERED = 10
 
 
 @dataclass(frozen=True)
@@ -240,10 +241,12 @@ def _shown(said: Said, talk: Talk, shelf: Shelf, kept: Kept) -> Reply:
 def _ask_which(said: Said, talk: Talk, shelf: Shelf, *, pending: str | None = None) -> Reply:
     """The list, to choose from. `pending`: what is then to be done; None: what was said now."""
     lines = [_line(said, number, each.plan) for number, each in enumerate(shelf.plans, 1)]
-    choices = [Choice(key=f"{SHOW}{each.plan_id}", label=each.plan.goal.text[:40]) for each in shelf.plans[:10]]
+    # In WeChat choices are lines themselves, and a number is read here as well.
+    offered = () if said.is_wechat else shelf.plans[:_MOST_OFFERED]
+    choices = [Choice(key=f"{SHOW}{each.plan_id}", label=each.plan.goal.text[:40]) for each in offered]
     key = "plans_listed" if pending == "" else "plans_which"
     talk = replace(talk, pending=said.text[:_MOST_PENDING] if pending is None else pending, misses=0)
-    listed = AssistantMessage(text="\n".join(lines), choices=choices)
+    listed = AssistantMessage(text="\n".join(lines), choices=choices or None)
     return Reply(said.phrase(key, count=str(len(shelf.plans))), [listed], talk)
 
 
