@@ -108,7 +108,9 @@ async def test_a_form_survives_half_an_hour_of_talk(system: System, client: Json
     for text, answer in (("谢谢啊", "不客气"), ("你能做什么？", "你好，我是 UniAssist"), ("再见", "再见")):
         said = await say(text)
         assert said.startswith(answer), "a courtesy is answered,"
-        assert f"\n\n“请补充计划信息”还没提交：\n1. 期望完成日期\n2. 可用时间\n3. 限制条件：{written}" in said, "and the form goes on"
+        assert f"\n\n“请补充计划信息”还没提交：\n1. 期望完成日期\n2. 可用时间\n3. 限制条件：{written}" in said, (
+            "and the form goes on"
+        )
     assert "尚未接入" in await say("3:30 开会别忘了提醒我")
     assert "尚未接入" in await say("1 小时后提醒我出门")
     assert "需要是一个日期" in await say("1 下辈子")

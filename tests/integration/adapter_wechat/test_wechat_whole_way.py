@@ -115,7 +115,10 @@ async def test_a_form_is_filled_in_submitted_and_summed_up_over_the_phone(
     await wechat.say(openid, "帮我计划学会游泳")
     filled = await wechat.say(openid, "2 2026-03-01\n3 每天一小时")
     assert filled.text is not None
-    assert "1. 目标：学会游泳\n2. 期望完成日期：2026-03-01（周日）\n3. 可用时间：每天一小时\n4. 限制条件\n" in filled.text
+    assert (
+        "1. 目标：学会游泳\n2. 期望完成日期：2026-03-01（周日）\n3. 可用时间：每天一小时\n4. 限制条件\n"
+        in filled.text
+    )
     done = await wechat.say(openid, "5", lose=1)
     assert done.text is not None
     assert "学会游泳" in done.text

@@ -80,10 +80,8 @@ async def test_a_plan_is_of_its_person_alone(
         person(client, user_id=me.user_id, subject="sub-2"),
     ):
         assert "还没有保存的计划" in await other.says(plan, "看看我的计划")
-    [row] = me.user.items() and [me.user]
-    assert "“去东京玩五天”" in await person(client, subject="sub-1", user_id=row["userId"]).says(
-        plan, "看看我的计划"
-    )
+    later = person(client, subject="sub-1", user_id=me.user_id)
+    assert "“去东京玩五天”" in await later.says(plan, "看看我的计划")
 
 
 async def test_deleted_and_back_over_http(

@@ -14,6 +14,7 @@ from uniassist.provider_plan import schedule
 from uniassist.provider_plan.planner.changing import Change, Refused, change
 from uniassist.provider_plan.planner.making import make
 from uniassist.provider_plan.planner.model import Goal
+from uniassist.times import zone_of
 
 TODAY = dt.date(2026, 2, 25)
 ZONES = st.sampled_from(
@@ -55,7 +56,7 @@ def test_each_day_on_which_steps_begin_is_told_once_and_in_order(
             continue
     told, days = TODAY - dt.timedelta(days=1), []
     while (due := schedule.next_due(plan, told, zone, hour)) is not None:
-        here = due.astimezone(schedule.zone_of(zone))
+        here = due.astimezone(zone_of(zone))
         assert here.hour >= hour
         told = here.date()
         days.append(told)
