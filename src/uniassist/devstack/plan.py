@@ -97,6 +97,8 @@ def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_
         "UNIASSIST_PLAN_PROVIDER_BASE_URL": plan.url("provider-plan"),
         "GATEWAY_URL": plan.url("gateway"),
     }
+    if not strict:
+        made["UNIASSIST_PLAN_PUBLIC_URL"] = plan.url("provider-plan")
     env |= {name: value for name, value in made.items() if not env.get(name)}
     terminal.hide(masker_of(env))
     return [

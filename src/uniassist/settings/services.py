@@ -219,17 +219,58 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True)
+class PlanModelSettings:
+    """`key` None: the endpoint asks for none."""
+
+    url: str
+    model: str
+    key: Secret | None
+
+    @classmethod
+    def read(cls, reader: Reader) -> PlanModelSettings | None:
+        url, model = reader.optional_http_url("UNIASSIST_PLAN_MODEL_URL"), reader.optional("UNIASSIST_PLAN_MODEL")
+        key = reader.optional_secret("UNIASSIST_PLAN_MODEL_KEY")
+        if url is None:
+            return None
+        if model is None:
+            raise SettingsError("UNIASSIST_PLAN_MODEL: required with UNIASSIST_PLAN_MODEL_URL, but not set")
+        return cls(url, model, key)
+
+
+@dataclass(frozen=True)
 class ProviderPlanSettings:
-    """`token`: what the gateway shows with each call; None: anybody may call."""
+    """`token`: what the gateway shows with each call; None: anybody may call.
+
+    `database_url` None: no plan is kept. `access_token` None: the gateway isn't told of steps that are due.
+    """
 
     service: ServiceSettings
     token: Secret | None
+    database_url: Secret | None
+    gateway_url: str
+    access_token: Secret | None
+    public_url: str | None
+    link_hours: int
+    due_hour: int
+    plan_days: int
+    model: PlanModelSettings | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> ProviderPlanSettings:
         reader = Reader(environ)
+        is_needed = reader.strict
+        access = "UNIASSIST_PROVIDER_CONTEXT_TOKEN"
         return cls(
-            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT"), token=_plan_token(reader, is_called=True)
+            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT"),
+            token=_plan_token(reader, is_called=True),
+            database_url=reader.database_url() if is_needed or reader.optional("DATABASE_URL") else None,
+            gateway_url=reader.http_url("GATEWAY_URL"),
+            access_token=reader.secret(access) if is_needed else reader.optional_secret(access),
+            public_url=reader.optional_http_url("UNIASSIST_PLAN_PUBLIC_URL"),
+            link_hours=reader.integer("PLAN_LINK_HOURS"),
+            due_hour=reader.integer("PLAN_DUE_HOUR"),
+            plan_days=reader.integer("RETENTION_PLAN_DAYS"),
+            model=PlanModelSettings.read(reader),
         )
 
 

@@ -222,7 +222,7 @@ GROUPS: tuple[VariableGroup, ...] = (
         (
             url(
                 "GATEWAY_URL",
-                "Where adapter-wechat finds the gateway.",
+                "Where adapter-wechat and provider-plan find the gateway.",
                 "http://gateway.staging.example:8787",
                 "http://127.0.0.1:8787",
                 need="required",
@@ -269,6 +269,33 @@ GROUPS: tuple[VariableGroup, ...] = (
                 "*.weixin.qq.com,*.tc.qq.com,*.wx.qq.com",
             ),
             count("WECHAT_MEDIA_DAYS", "30", "Media are deleted after so many days; 0: kept for ever.", 0, 36_500),
+        ),
+    ),
+    VariableGroup(
+        "provider-plan (keeps plans in DATABASE_URL, which outside dev and test it needs)",
+        (
+            url(
+                "UNIASSIST_PLAN_PUBLIC_URL",
+                "Where people's devices reach provider-plan's /calendars/, and nothing else of it; empty: no "
+                "calendar is exported.",
+                "https://chat.staging.example/plan",
+            ),
+            count("PLAN_LINK_HOURS", "168", "A link to a calendar ends after so many hours.", 1, 87_600),
+            count("PLAN_DUE_HOUR", "8", "At this hour of a person's day the steps of the day are told.", 0, 23),
+            count(
+                "RETENTION_PLAN_DAYS",
+                "730",
+                "A plan goes so many days after its end and its last use; 0: never.",
+                0,
+                36_500,
+            ),
+            url(
+                "UNIASSIST_PLAN_MODEL_URL",
+                "An endpoint with OpenAI's chat completions that suggests steps; empty: plans are made without.",
+                "http://127.0.0.1:11434/v1",
+            ),
+            Variable("UNIASSIST_PLAN_MODEL", "text", "The model's name there; needed with the URL."),
+            secret("UNIASSIST_PLAN_MODEL_KEY", "Its API key, where it asks for one.", need="optional"),
         ),
     ),
     VariableGroup(

@@ -37,7 +37,7 @@ STAGING = {
 SECRETS = {
     "UNIASSIST_ADAPTER_SECRET": ("gateway", "adapter-wechat"),
     "UNIASSIST_ADAPTER_SECRET_PREVIOUS": ("gateway",),
-    "UNIASSIST_PROVIDER_CONTEXT_TOKEN": ("gateway", "adapter-wechat"),
+    "UNIASSIST_PROVIDER_CONTEXT_TOKEN": ("gateway", "adapter-wechat", "provider-plan"),
     "UNIASSIST_PROVIDER_TOKEN_PLAN": ("gateway", "provider-plan"),
     "UNIASSIST_APP_JWT_KEY": ("gateway",),
     "UNIASSIST_APP_JWT_KEY_PREVIOUS": ("gateway",),
