@@ -25,6 +25,7 @@ from uniassist.settings import (
     AdapterWechatSettings,
     GatewaySettings,
     ProviderPlanSettings,
+    ProviderReminderSettings,
     WorkerSettings,
     mask_url,
 )
@@ -107,6 +108,7 @@ def settings(environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
         ("gateway", GatewaySettings.from_env),
         ("adapter-wechat", AdapterWechatSettings.from_env),
         ("provider-plan", ProviderPlanSettings.from_env),
+        ("provider-reminder", ProviderReminderSettings.from_env),
         ("worker", WorkerSettings.from_env),
     )
     wrong: dict[str, list[str]] = {}

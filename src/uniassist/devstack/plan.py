@@ -17,20 +17,18 @@ from uniassist.settings import (
     AdapterWechatSettings,
     GatewaySettings,
     ProviderPlanSettings,
+    ProviderReminderSettings,
     Reader,
     WorkerSettings,
 )
+from uniassist.settings.known_services import SERVICES
 from uniassist.settings.masking import masker_of
 
 # In the order of their start, which is the runbook's.
-PORT_VARIABLES: dict[str, str] = {
-    "provider-plan": "PROVIDER_PLAN_PORT",
-    "adapter-wechat": "ADAPTER_WECHAT_PORT",
-    "gateway": "GATEWAY_PORT",
-    "worker": "WORKER_PORT",
-}
+PORT_VARIABLES: dict[str, str] = {each.name: each.port_variable for each in SERVICES}
 # The worker goes last, so that it delivers what the others still accept.
-STOP_ORDER = ("adapter-wechat", "gateway", "provider-plan", "worker")
+_LAST = ("adapter-wechat", "gateway", "worker")
+STOP_ORDER = (*_LAST[:2], *(name for name in PORT_VARIABLES if name not in _LAST), "worker")
 GENERATED = ("UNIASSIST_ADAPTER_SECRET", "UNIASSIST_PROVIDER_CONTEXT_TOKEN", "WECHAT_TOKEN")
 
 
@@ -65,7 +63,13 @@ def check_settings(plan: Plan) -> None:
     if not Reader(plan.environ).strict:
         assumed |= dict.fromkeys(GENERATED, "made-by-up-0123456789abcdef")
     env = assumed | {name: value for name, value in plan.environ.items() if value}
-    for settings in (GatewaySettings, WorkerSettings, ProviderPlanSettings, AdapterWechatSettings):
+    for settings in (
+        GatewaySettings,
+        WorkerSettings,
+        ProviderPlanSettings,
+        ProviderReminderSettings,
+        AdapterWechatSettings,
+    ):
         settings.from_env(env)
 
 
@@ -74,7 +78,7 @@ def check_ports(plan: Plan) -> None:
     twice = [port for port in plan.ports.values() if list(plan.ports.values()).count(port) > 1]
     if twice:
         raise StartError(
-            f"{', '.join(PORT_VARIABLES.values())}: port {twice[0]} is given twice; expected four different ones"
+            f"{', '.join(PORT_VARIABLES.values())}: port {twice[0]} is given twice; expected different ones"
         )
     taken = [
         f"{PORT_VARIABLES[service]}: port {port} is taken; stop what uses it, or set {PORT_VARIABLES[service]}"
@@ -86,7 +90,7 @@ def check_ports(plan: Plan) -> None:
 
 
 def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_url: str) -> list[Program]:
-    """The four services. Secrets that the environment doesn't bring are made, in dev and test only."""
+    """All services. Secrets that the environment doesn't bring are made, in dev and test only."""
     env = dict(plan.environ) | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     strict = Reader(plan.environ).strict
     for name in GENERATED:
@@ -94,7 +98,7 @@ def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_
             env[name] = directory.secret(name)
     made = {
         "UNIASSIST_REVISION": _revision(),
-        "UNIASSIST_PLAN_PROVIDER_BASE_URL": plan.url("provider-plan"),
+        **{each.base_url_variable: plan.url(each.name) for each in SERVICES if each.base_url_variable is not None},
         "GATEWAY_URL": plan.url("gateway"),
     }
     env |= {name: value for name, value in made.items() if not env.get(name)}

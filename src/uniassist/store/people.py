@@ -63,7 +63,7 @@ async def erase_wechat(connection: Connection, openid: str) -> list[str]:
 
 
 async def export(source: Pool | Connection, user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """Records, each with `record`: session, event, run, context, wechatPerson, wechatReply, wechatMedium.
+    """Records, each with `record`: session, event, run, context, reminder, wechatPerson, wechatReply, wechatMedium.
 
     A page at a time: what happens meanwhile may be in it or not.
     """
@@ -71,7 +71,11 @@ async def export(source: Pool | Connection, user_id: str) -> AsyncIterator[dict[
         yield _record("session", session)
         async for event in _pages(source, "events", "seq", first=0, session_id=session["session_id"]):
             yield _record("event", event)
-    for name, key, record in (("runs", "run_id", "run"), ("contexts", "profile_ref", "context")):
+    for name, key, record in (
+        ("runs", "run_id", "run"),
+        ("contexts", "profile_ref", "context"),
+        ("reminders", "reminder_id", "reminder"),
+    ):
         async for row in _pages(source, name, key, user_id=user_id):
             yield _record(record, row)
     if user_id.startswith(WECHAT):
