@@ -1,4 +1,4 @@
-"""`uniassist gateway | worker | provider-plan | provider-reminder | adapter-wechat`: one service in the foreground."""
+"""`uniassist gateway`, `worker`, `provider-plan` and the others: one service in the foreground."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A call, answered from the person's rows and written to them in one transaction; asked again, answered the same."""
+"""A call, answered from the person's rows and written to them in one transaction.
+
+Asked again, it is answered the same.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +73,11 @@ async def _answered(connection: Connection, call: Call, request: InvokeRequest) 
     now = _now(request.input.timestamp_ms, zones.now)
     kept = await store.of_person(connection, owner)
     waiting = [each for each in kept if each.due_at is not None]
-    moved = _followed(waiting, now, zone_of(zones.before)) if zones.before != zones.now else []
+    has_moved = zones.before != zones.now
+    moved = _followed(waiting, now, zone_of(zones.before)) if has_moved else []
     by_id = {each.reminder_id: each for each in moved}
     waiting = sorted((by_id.get(each.reminder_id, each) for each in waiting), key=_due)
-    lately = sorted((each for each in kept if each.said_at is not None), key=_said_at, reverse=True)
+    lately = _lately(kept, now)
     person = Person(now, call.language, waiting, lately)
     is_reply = request.run.continues is not None
     seed = f"{owner.user_id}\0{owner.subject}\0{run_id}"
@@ -92,8 +96,9 @@ def _said(decision: Decision, *, is_reply: bool) -> _Said:
 
 
 def _followed(waiting: list[Reminder], now: dt.datetime, before: dt.tzinfo) -> list[Reminder]:
-    """What recurs at a wall clock, due at that of the zone that the person is in now. What is due already stays, and
-    so does a next time that was moved by itself (snoozed, put off once).
+    """What recurs at a wall clock, due at that of the zone that the person is in now.
+
+    What is due already stays, and so does a next time that was moved by itself (snoozed, put off once).
     """
     found = []
     for each in waiting:
@@ -107,7 +112,7 @@ def _followed(waiting: list[Reminder], now: dt.datetime, before: dt.tzinfo) -> l
 
 
 def _now(at_ms: int, timezone: str | None) -> dt.datetime:
-    """The message's own time, since "in ten minutes" counts from there; the server's where that is no time of today."""
+    """The message's own time, since "in ten minutes" counts from there; the server's where that is a day off."""
     server = now_in(int(dt.datetime.now(dt.UTC).timestamp() * 1000), timezone)
     assert server is not None, "the server's clock is a date"
     said = now_in(at_ms, timezone)
@@ -127,6 +132,10 @@ def _due(each: Reminder) -> dt.datetime:
     return each.due_at
 
 
-def _said_at(each: Reminder) -> dt.datetime:
-    assert each.said_at is not None, "it was said"
-    return each.said_at
+def _lately(kept: list[Reminder], now: dt.datetime) -> list[Reminder]:
+    """What was said, latest first. What is due is being said, though that may not be noted yet."""
+    heard = []
+    for each in kept:
+        times = [at for at in (each.said_at, each.due_at) if at is not None and at <= now]
+        heard += [(max(times), each)] if times else []
+    return [each for _, each in sorted(heard, key=lambda found: found[0], reverse=True)]

@@ -38,7 +38,8 @@ _CHANGE = re.compile(
 )
 _SNOOZE = re.compile(
     r"贪睡|(?:再|稍后|待会儿?|等会儿?|过会儿?|一会儿?|等一下|过一会儿?|晚点儿?)(?:再)?(?:提醒|叫|说|通知)"
-    r"|(?:后|钟|小时|会儿?)再(?:提醒|叫|说|通知)|\bsnooze\b|\bremind me (?:again|later)\b|\b(?:again in|ask me later|not now)\b"
+    r"|(?:后|钟|小时|会儿?)再(?:提醒|叫|说|通知)"
+    r"|\bsnooze\b|\bremind me (?:again|later)\b|\b(?:again in|ask me later|not now)\b"
 )
 _DONE = re.compile(
     r"^(?:我?(?:已经)?(?:做|吃|交|办|弄|搞|喝)(?:完|好|过)?了|搞定|完成了?|\b(?:done|did it|finished)\b)[.!。！]*$"
@@ -47,7 +48,7 @@ _DONE = re.compile(
 
 @dataclass(frozen=True)
 class Which:
-    """Whom the text means. `numbers`: of the list, -1 for the last. `is_all`: all of them. `words`: the whole text."""
+    """`numbers`: of the list, -1 for the last. `is_all`: all of them. `words`: the whole text."""
 
     numbers: tuple[int, ...]
     is_all: bool
@@ -134,7 +135,7 @@ def _is_bare(plain: str, snooze: re.Match[str]) -> bool:
 
 
 def _is_for_something(plain: str, make: re.Match[str] | None) -> bool:
-    """ "提醒我", "remind me": asked for, whatever follows. "reminder" and "提醒" alone may be spoken of otherwise."""
+    """ "提醒我", "remind me" ask for one, whatever follows; "reminder" and "提醒" alone may not."""
     return make is not None and (
         "我" in make.group() or re.search(r"\b(?:me|us|set|create|add|forget)\b|忘", make.group()) is not None
     )

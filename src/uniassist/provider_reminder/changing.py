@@ -1,4 +1,4 @@
-"""A reminder changed by a sentence: another time, another day, later, earlier, another matter, ten minutes more. Pure."""
+"""A reminder changed by a sentence: another time or matter, later, earlier, ten minutes more. Pure."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _length(readings: list[Reading]) -> Length | None:
 
 
 def _to_clock(reminder: Reminder, words: str, reading: Reading, due: dt.datetime, now: dt.datetime) -> Changed:
-    """Another time of day: of the same day, in the same half of it where none is said. Of what recurs, from now on."""
+    """Another time of day: of the same day, in the same half where none is said. Of what recurs, from now on."""
     at = at_clock(due.date(), words, now)
     if at is None:
         return Changed(lacks=Lacking("time", Draft()))

@@ -53,7 +53,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Person:
-    """What is known: their clock with their zone, their language, what waits (soonest first), what was said lately."""
+    """`now`: with their zone. `waiting`: soonest first. `lately`: what was said within a day, latest first."""
 
     now: dt.datetime
     language: Language

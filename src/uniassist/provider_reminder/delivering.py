@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -95,7 +94,7 @@ class Deliveries:
         done = await self.say_due()
         if done.put_off and not done.said:
             self._failed_in_a_row += 1
-            return min(LONGEST_PAUSE_SECONDS / 2, 0.5 * 2 ** min(self._failed_in_a_row, 8))
+            return min(LONGEST_PAUSE_SECONDS / 2, 0.5 * 2.0 ** min(self._failed_in_a_row, 8))
         self._failed_in_a_row = 0
         return 0.0 if done.said + done.refused == BATCH else LOOK_SECONDS
 
@@ -132,7 +131,7 @@ class Deliveries:
         return refused
 
     async def _put_off(self, claimed: Sequence[Claimed], error: str) -> None:
-        pauses = [min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(each.attempts, 8)) for each in claimed]
+        pauses = [min(LONGEST_PAUSE_SECONDS, 0.5 * 2.0 ** min(each.attempts, 8)) for each in claimed]
         if any(each.attempts == 1 for each in claimed):
             log.warning("reminders wait for the gateway", count=len(claimed), error=error)
         await store.put_off(self._pool, claimed, pauses, owner=self._owner, error=error)

@@ -14,7 +14,8 @@ _ASKING_ZH = (
     r"|别(?:让我)?忘了(?:提醒我)?|提醒(?:一下)?(?=[：:，, ])|^提醒(?!的|列表|事项)"
 )
 _ASKING_EN = (
-    r"\b(?:please\s+)?(?:remind|ping|wake|alert|notify|nudge)\s+(?:me|us)(?:\s+up)?(?:\s+again)?(?:\s+(?:to|about|of|that|for|when))?\b"
+    r"\b(?:please\s+)?(?:remind|ping|wake|alert|notify|nudge)\s+(?:me|us)(?:\s+up)?(?:\s+again)?"
+    r"(?:\s+(?:to|about|of|that|for|when))?\b"
     r"|\b(?:set|create|add|make|give me|i need)\s+(?:up\s+)?(?:a|an|another|one)?\s*(?:reminder|alarm|to-?do)\b"
     r"(?:\s+(?:to|about|for|that|of))?"
     r"|\b(?:do not|don'?t)\s+(?:let me\s+)?forget(?:\s+(?:to|about))?\b"
@@ -28,9 +29,10 @@ _BEFORE_ZH = re.compile(
     r"|待办事?项?|记录一?下?|记一?下|备忘|通知|在|于|前(?=[，,]))+(?![约机船位金])"
 )
 _EDGES = re.compile(
-    r"^(?:[\s，,。.!！?？:：;；、]|(?:and|then|to|about|that|of|please|pls|hey|hi|can you|could you|would you|for|at|on|by|in|before"
-    r"|to-?do)\b)+"
-    r"|(?:[\s，,。.!！?？:：;；、]|\b(?:please|pls|at|on|by|for|in|to|and|before|thanks|thank you|from|starting|again)"
+    r"^(?:[\s，,。.!！?？:：;；、]|(?:and|then|to|about|that|of|please|pls|hey|hi|can you|could you|would you"
+    r"|for|at|on|by|in|before|to-?do)\b)+"
+    r"|(?:[\s，,。.!！?？:：;；、]"
+    r"|\b(?:please|pls|at|on|by|for|in|to|and|before|thanks|thank you|from|starting|again)"
     r"|(?:吧|哦|啊|呀|谢谢|好吗|可以吗|行吗))+$",
     re.IGNORECASE,
 )

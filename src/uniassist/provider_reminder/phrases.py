@@ -78,8 +78,8 @@ _CATALOGUE: dict[str, dict[Language, str]] = {
     "done": {"zh": "好的，辛苦了。", "en": "Well done."},
     "not_read": {
         "zh": "这句我没读懂。可以说“明天九点提醒我交报告”“我的提醒”“改到十点”“取消第二个”“10分钟后再提醒”。",
-        "en": "I could not read that. You can say “remind me tomorrow at 9 to call mum”, “my reminders”, “make it 10”, "
-        "“cancel the second one”, “snooze 10 minutes”.",
+        "en": "I could not read that. You can say “remind me tomorrow at 9 to call mum”, “my reminders”, "
+        "“make it 10”, “cancel the second one”, “snooze 10 minutes”.",
     },
     "no_clock": {
         "zh": "消息的时间读不出来，请再发一次。",

@@ -38,7 +38,7 @@ def next_after(
 def missed(
     rule: str, anchor: dt.datetime, zone: dt.tzinfo, since: dt.datetime, until: dt.datetime
 ) -> tuple[int, dt.datetime]:
-    """How many were due from `since` to `until`, both included, at most a thousand; and the last one's wall clock."""
+    """How many were due from `since` to `until`, both included, at most 1,000; and the last one's wall clock."""
     count, last = 0, anchor
     for instant, wall in _from(rule, anchor, zone):
         if instant > until or count == _MOST_MISSED:

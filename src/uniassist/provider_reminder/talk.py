@@ -12,6 +12,7 @@ from uniassist.contracts.provider import MAX_HINT_LENGTH
 from uniassist.provider_reminder.when import Draft
 from uniassist.times import Length
 
+NOTHING = Draft()
 MOST_MISSES = 2
 MOST_LISTED = 20
 
@@ -33,7 +34,7 @@ class _Note(msgspec.Struct, rename="camel", omit_defaults=True):
 class Talk:
     """`ids`: of the reminders that were shown or made last, in their order.
 
-    `asks`: what was asked for: time, date, or which; empty for nothing. `draft` with `matter`: of what it was asked;
+    `asks`: what was asked for: time, date, or which; empty for nothing. `draft`, `matter`: of what.
     `verb`: what is to be done once it is known which, as it was written; or `change` where the time is a new one of
     the first of `ids`. `misses`: replies in a row in which nothing was read.
     """
@@ -41,7 +42,7 @@ class Talk:
     ids: Sequence[str] = ()
     asks: str = ""
     matter: str = ""
-    draft: Draft = Draft()
+    draft: Draft = NOTHING
     verb: str = ""
     misses: int = 0
 

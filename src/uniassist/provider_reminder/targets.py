@@ -13,9 +13,15 @@ from uniassist.store.reminders import Reminder
 from uniassist.times import Day, Days, Moment, Period, Repeat, read
 
 _SAYING_NOTHING = frozenset(
-    "the a an my that this one ones reminder reminders alarm cancel delete remove drop stop clear turn off please to about of "
-    "for and it me i snooze again make change move push back by in at on later earlier instead from reschedule postpone "
-    "delay set again remind all everything put bring forward minutes minute hours hour no longer don't get rid".split()
+    re.split(
+        r"\s+",
+        """
+    a about again alarm all an and at back bring by cancel change clear delay delete don't drop earlier
+    everything for forward from get hour hours i in instead it later longer make me minute minutes move my no of
+    off on one ones please postpone push put remind reminder reminders remove reschedule rid set snooze stop
+    that the this to turn
+""".strip(),
+    )
 )
 _FILLING_ZH = re.compile(
     r"取消|删除|删掉|删了|去掉|不用|不要|别|再|提醒|闹钟|待办|通知|改到|改成|改为|改|换到|换成|推迟|延后|提前|提早|往后|往前"
@@ -30,8 +36,8 @@ def meant(
 ) -> list[Reminder]:
     """Those that are meant, several where it is open which; none where none is like it.
 
-    `listed`: ids as they were last shown or spoken of: numbers count in it. `new_time`: the time in the text is a new
-    one, and doesn't tell them apart.
+    `listed`: ids as they were last shown or spoken of: numbers count in it. `new_time`: the time in the text is
+    a new one, and doesn't tell them apart.
     """
     by_id = {each.reminder_id: each for each in reminders}
     shown = [by_id[each] for each in listed if each in by_id]

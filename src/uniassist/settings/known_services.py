@@ -1,7 +1,7 @@
-"""The one table of our services: names, ports, where the verifier and the gateway find them, in the order of a rollout.
+"""The one table of our services, in the order of a rollout: names, ports, where verifier and gateway find them.
 
-`uniassist up` runs all of them. A release has the runbook's four, and the providers that its environment names beside
-them (STAGING_PROVIDERS), which follow provider-plan.
+`uniassist up` runs all of them. A release has the runbook's four, and the providers that its environment names
+beside them (STAGING_PROVIDERS), which follow provider-plan.
 """
 
 from __future__ import annotations

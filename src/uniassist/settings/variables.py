@@ -102,14 +102,14 @@ GROUPS: tuple[VariableGroup, ...] = (
             ),
             secret(
                 REMINDER_TOKEN,
-                "Bearer token that the gateway shows to provider-reminder, which outside dev and test takes no call "
-                "without; needed where that is called.",
+                "Bearer token that the gateway shows to provider-reminder, which outside dev and test takes no "
+                "call without; needed where that is called.",
                 need="optional",
             ),
             secret(
                 f"{REMINDER_TOKEN}_ACCESS",
-                "Bearer token that provider-reminder shows to the gateway, where the providers file names it; empty: "
-                "UNIASSIST_PROVIDER_CONTEXT_TOKEN.",
+                "Bearer token that provider-reminder shows to the gateway, where the providers file names it; "
+                "empty: UNIASSIST_PROVIDER_CONTEXT_TOKEN.",
                 need="optional",
             ),
             Variable("UNIASSIST_PROVIDERS_FILE", "text", "Providers file (TOML); empty: the one in the package."),
@@ -242,8 +242,8 @@ GROUPS: tuple[VariableGroup, ...] = (
             count(
                 "RETENTION_REMINDER_DAYS",
                 "90",
-                "Reminders that are over or cancelled, and what is known of people without any, go after so many days; "
-                "0: never.",
+                "Reminders that are over or cancelled, and what is known of people without any, go after so many "
+                "days; 0: never.",
                 0,
                 36_500,
             ),
@@ -349,8 +349,8 @@ GROUPS: tuple[VariableGroup, ...] = (
             Variable(
                 "STAGING_PROVIDERS",
                 "list",
-                "Providers that are released with the four services, behind provider-plan and in this order: their ids, "
-                "comma-separated. Each has a STAGING_PROVIDER_…_BASE_URL.",
+                "Providers that are released with the four services, behind provider-plan and in this order: their "
+                "ids, comma-separated. Each has a STAGING_PROVIDER_…_BASE_URL.",
                 example="reminder",
             ),
             url(
