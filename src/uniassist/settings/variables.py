@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from uniassist.settings.bounds_variables import BOUNDS
 from uniassist.settings.variable import Variable, VariableGroup, count, port, secret, url
 
@@ -392,3 +394,18 @@ GROUPS: tuple[VariableGroup, ...] = (
 
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for group in GROUPS for variable in group.variables}
+
+_OF_A_PROVIDER = re.compile(r"(?:STAGING_)?PROVIDER_(?P<whose>[A-Z0-9_]+)_(?P<what>PORT|BASE_URL)")
+
+
+def variable_named(name: str) -> Variable:
+    """KeyError for one that isn't read here. Those of a provider of somebody else's are named as ours are."""
+    if name in VARIABLES:
+        return VARIABLES[name]
+    found = _OF_A_PROVIDER.fullmatch(name)
+    if found is None:
+        raise KeyError(name)
+    whose = f"provider-{found['whose'].lower().replace('_', '-')}"
+    if found["what"] == "PORT":
+        return Variable(name, "integer", f"Port of {whose}.", low=1, high=65535)
+    return url(name, f"{whose}, as the verifier reaches it.", f"http://{whose}.staging.example:8892")
