@@ -45,7 +45,11 @@ def test_outside_dev_a_provider_beside_the_four_runs_where_it_has_a_token() -> N
     token = {"UNIASSIST_PROVIDER_TOKEN_REMINDER": "a-token-of-the-tests-0123456789"}
     four = ["provider-plan", "adapter-wechat", "gateway", "worker"]
     assert list(plans.read({"UNIASSIST_ENV": "staging"}).ports) == four
-    assert list(plans.read({"UNIASSIST_ENV": "staging", **token}).ports) == [four[0], "provider-reminder", *four[1:]]
+    assert list(plans.read({"UNIASSIST_ENV": "staging", **token}).ports) == [
+        four[0],
+        "provider-reminder",
+        *four[1:],
+    ]
 
 
 def test_port_is_taken_out_and_the_rest_of_the_callers_environment_stays(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ STAGING = {
     "UNIASSIST_APP_JWT_KEY": STRONG,
     "UNIASSIST_APP_JWT_KEY_PREVIOUS": STRONG,
     "UNIASSIST_PLAN_PROVIDER_BASE_URL": "http://plan.internal:8890",
+    "UNIASSIST_REMINDER_PROVIDER_BASE_URL": "http://reminder.internal:8891",
     "GATEWAY_URL": "http://gateway.internal:8787",
     "WECHAT_APP_ID": "wx0123456789",
     "WECHAT_APP_SECRET": STRONG,
