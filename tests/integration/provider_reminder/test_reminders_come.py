@@ -17,6 +17,10 @@ from tests.waiting import eventually
 from uniassist.contracts import codec
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.release.checks.conformance.conformance import check_all
+from uniassist.release.checks.conformance.provider.asking import Subject
+from uniassist.release.checks.conformance.targets import Targets
+from uniassist.release.report.checklist import Checklist
 from uniassist.web.calling.client import JsonClient
 
 
@@ -272,3 +276,11 @@ def invoke_body(text: str, user: str, subject: str | None = None) -> dict[str, A
         },
         "run": {"runId": run, "providerId": "reminder", "attempt": 1, "idempotencyKey": run},
     }
+
+
+async def test_it_passes_the_kit_and_what_is_asked_of_our_services(reminding: Reminding) -> None:
+    lines: list[str] = []
+    checklist = Checklist("conformance", lines.append)
+    await check_all(checklist, Targets(others={"provider-reminder": Subject(reminding.reminder.url)}))
+    assert not checklist.failed, "\n".join(lines)
+    assert any("provider-reminder: a run twice at once" in line for line in lines)
