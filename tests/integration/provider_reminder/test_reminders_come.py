@@ -278,6 +278,7 @@ def invoke_body(text: str, user: str, subject: str | None = None) -> dict[str, A
     }
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_it_passes_the_kit_and_what_is_asked_of_our_services(reminding: Reminding) -> None:
     lines: list[str] = []
     checklist = Checklist("conformance", lines.append)
