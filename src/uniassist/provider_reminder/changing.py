@@ -58,7 +58,7 @@ def changed(reminder: Reminder, to: str | When, now: dt.datetime, *, sign: int =
         return _to_when(reminder, to, now)
     text = said_plainly(to)
     readings = read(text, now)
-    length = _length(readings)
+    length = _length(readings) or _said_later(text, readings, now)
     assert reminder.due_at is not None, "it waits"
     due = reminder.due_at.astimezone(now.tzinfo)
     if sign and length is not None:
@@ -100,6 +100,14 @@ def _length(readings: list[Reading]) -> Length | None:
             return each.what
         if isinstance(each.what, Ahead):
             return each.what.length
+    return None
+
+
+def _said_later(text: str, readings: list[Reading], now: dt.datetime) -> Length | None:
+    """ "half an hour later" is counted from now where it stands alone; of a reminder it is said from its time."""
+    for each in readings:
+        if isinstance(each.what, Moment) and text[each.begin : each.end].lower().endswith("later"):
+            return Length(minutes=round((each.what.at - now.replace(second=0, microsecond=0)).total_seconds() / 60))
     return None
 
 
