@@ -31,6 +31,7 @@ _LOADED = (
     "uniassist.gateway.app",
     "uniassist.worker.app",
     "uniassist.provider_plan.app",
+    "uniassist.provider_reminder.app",
     "uniassist.adapter_wechat.app",
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
