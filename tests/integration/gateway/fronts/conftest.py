@@ -13,6 +13,7 @@ from tests.scripted_agents import ScriptedAgents, scripted_agents
 from tests.streaming_provider import StreamingProvider, streaming_provider
 from tests.waiting import eventually
 
+from uniassist.devstack.server import free_port
 from uniassist.web.calling.client import JsonClient
 
 AGENTS = ("rpc", "rest", "plain", "old", "secret")
@@ -26,8 +27,9 @@ def streams() -> Iterator[StreamingProvider]:
 
 
 @pytest.fixture(scope="session")
-def plan_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    process = ServiceProcess("provider-plan", tmp_path_factory.mktemp("fronts") / "plan.log", {})
+def plan_process(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    env = {"DATABASE_URL": shared_database_url, "GATEWAY_URL": f"http://127.0.0.1:{free_port()}"}
+    process = ServiceProcess("provider-plan", tmp_path_factory.mktemp("fronts") / "plan.log", env)
     process.start()
     yield process
     process.stop()

@@ -68,7 +68,7 @@ async def test_every_connected_provider_is_a_model(client: AsyncOpenAI) -> None:
 
 
 async def test_a_message_is_routed_and_answered_whole(client: AsyncOpenAI) -> None:
-    assert await ask(client, ["calm d:a:Good_ d:a:day e:a:Good_day m:and_more end"]) == "Good_day\n\nand_more"
+    assert await ask(client, ["calm d:a:Other_words e:a:Good_day m:and_more end"]) == "Good_day\n\nand_more"
     assert "I can help you with" in await ask(client, ["what can you do?"])
 
 
@@ -133,7 +133,7 @@ async def test_a_form_is_a_question_and_the_next_message_fills_it_in(client: Asy
     user = unique("o")
     texts = ["plan a trip to Tokyo"]
     for answer, expected in (
-        ("Due date: 2099-03-13\nConstraints: budget 500", "- Goal: a trip to Tokyo"),
+        ("Due date: 2099-03-13\nConstraints: budget 500", "- Due date"),
         ("thanks a lot!", "Plan for “a trip to Tokyo”"),
     ):
         made = await client.chat.completions.create(model="uniassist", messages=said(*texts), user=user)
@@ -151,7 +151,7 @@ async def test_a_choice_is_taken_by_its_number(client: AsyncOpenAI, streams: Str
     assert "1. calm\n2. plan" in text
     texts += [text, "2"]
     answer, _ = await streamed(client, texts, user=user)
-    assert "make a plan" in answer
+    assert "I will plan it" in answer
 
 
 async def test_a_repeat_under_its_key_is_the_same_request(client: AsyncOpenAI, streams: StreamingProvider) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from uniassist.contracts import codec
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.inputs import UnifiedUserInput
+from uniassist.contracts.timeline import TimelineEvent
 from uniassist.errors import IdempotencyMismatch, RateLimited, SessionNotFound, Unavailable
 from uniassist.gateway.bounds.bounds import Bounds, give_back
 from uniassist.gateway.callers import APPS, Callers
@@ -223,9 +224,9 @@ class OpenAiRoutes:
         try:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS), aclosing(answer) as items:
                 async for item in items:
-                    if item is not None:
+                    if isinstance(item, TimelineEvent):  # what is durable only: nothing need be begun anew
                         pieces.append(completion.text(item))
-                    elif await request.is_disconnected():
+                    elif item is None and await request.is_disconnected():
                         raise Stopped
         except (Stopped, TimeoutError):
             raise _NotInTime(is_keyed) from None

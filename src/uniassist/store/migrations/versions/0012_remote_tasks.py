@@ -8,7 +8,7 @@ from importlib.resources import files
 from alembic import op
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0010"
 kind = "expand"
 
 
