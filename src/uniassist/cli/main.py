@@ -40,6 +40,7 @@ _PARTS: dict[str, dict[str, str]] = {
         "gateway": "The one entrance: ingest, routing, timeline, streams.",
         "worker": "Outbox relay, stream consumer and rescuer.",
         "provider-plan": "The `plan` specialist.",
+        "provider-reminder": "The `reminder` specialist.",
         "adapter-wechat": "The WeChat Official Account channel.",
     },
     "wechat": {

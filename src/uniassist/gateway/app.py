@@ -40,7 +40,7 @@ from uniassist.gateway.turns.group_commit import GroupCommit
 from uniassist.gateway.turns.ids import new_id
 from uniassist.lifecycle import Loop, Proof
 from uniassist.settings import GatewaySettings
-from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX
+from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX, REMINDER_TOKEN
 from uniassist.store import calls as stored_calls
 from uniassist.store import timeline
 from uniassist.store.ledger import Rows
@@ -186,7 +186,10 @@ def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> Mapping[s
 def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: GatewayMetrics) -> ProviderRegistry:
     return ProviderRegistry(
         settings.providers_file,
-        base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url},
+        base_urls={
+            "UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url,
+            "UNIASSIST_REMINDER_PROVIDER_BASE_URL": settings.reminder_base_url,
+        },
         tokens=_provider_tokens(settings),
         timeout_ms=settings.provider_timeout_ms,
         kinds=kinds,
@@ -197,7 +200,8 @@ def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: Gat
 def _provider_tokens(settings: GatewaySettings) -> dict[str, str | None]:
     """By variable. None: declared, and left empty, which the settings allow in dev and test."""
     given = {name: value for name, value in os.environ.items() if name.startswith(PROVIDER_TOKEN_PREFIX)}
-    return {**given, PLAN_TOKEN: settings.plan_token.reveal() if settings.plan_token is not None else None}
+    ours = {PLAN_TOKEN: settings.plan_token, REMINDER_TOKEN: settings.reminder_token}
+    return given | {name: token.reveal() if token is not None else None for name, token in ours.items()}
 
 
 def _grants(settings: GatewaySettings, registry: ProviderRegistry) -> Grants:

@@ -63,7 +63,9 @@ async def erase_wechat(connection: Connection, openid: str) -> list[str]:
 
 
 async def export(source: Pool | Connection, user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """Records, each with `record`: session, event, run, context, plan, wechatPerson, wechatReply, wechatMedium.
+    """Records, each with `record`: what it is of.
+
+    session, event, run, context, plan, reminder, wechatPerson, wechatReply, wechatMedium.
 
     A page at a time: what happens meanwhile may be in it or not.
     """
@@ -75,6 +77,7 @@ async def export(source: Pool | Connection, user_id: str) -> AsyncIterator[dict[
         ("runs", "run_id", "run"),
         ("contexts", "profile_ref", "context"),
         ("plans", "plan", "plan"),
+        ("reminders", "reminder_id", "reminder"),
     ):
         async for row in _pages(source, name, key, user_id=user_id):
             yield _record(record, row)

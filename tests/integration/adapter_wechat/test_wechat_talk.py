@@ -209,8 +209,12 @@ async def test_an_english_speaker_is_spoken_to_in_english(system: System) -> Non
     async def shown_of(pushing: Awaitable[Pushed]) -> str:
         return (await pushing).text or ""
 
-    assert "欢迎关注" in await shown_of(wechat.act(openid, "subscribe")), "of a stranger nothing is known"
+    greeting = await shown_of(wechat.act(openid, "subscribe"))
+    assert "欢迎关注" in greeting
+    assert "Welcome!" in greeting, "of a stranger nothing is known"
     assert "I can help you with" in await shown_of(wechat.say(openid, "What can you do?"))
+    greeting = await shown_of(wechat.act(openid, "SCAN", EventKey="42"))
+    assert greeting.startswith("Welcome back!"), "not in both any more"
     for sent, said in (
         (
             wechat.send_medium(openid, "image", "e-1", b"\xff\xd8 a picture", "image/jpeg"),

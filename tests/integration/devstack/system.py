@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -146,14 +147,14 @@ async def gone(processes: list[psutil.Process], deadline_seconds: float = 30.0) 
 
 
 def get(url: str) -> tuple[int, Json]:
-    """(0, {}) when nobody answers."""
+    """(0, {}) when nobody answers, or who did was ended in the middle of it."""
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
-    except (urllib.error.URLError, OSError):
+    except (urllib.error.URLError, OSError, http.client.HTTPException, json.JSONDecodeError):
         return 0, {}
 
 

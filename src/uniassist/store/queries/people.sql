@@ -94,3 +94,7 @@ WHERE openid = :openid AND event_id > :after ORDER BY event_id LIMIT :limit;
 -- name: wechat_media
 SELECT media_id, name, mime, size, sha256, state, kind, created_at FROM wechat_media
 WHERE openid = :openid AND media_id > :after ORDER BY media_id LIMIT :limit;
+
+-- name: reminders
+SELECT reminder_id, matter, language, rule, due_at, state, said_at, created_at FROM reminders
+WHERE user_id = :user_id AND reminder_id > :after ORDER BY reminder_id LIMIT :limit;
