@@ -22,8 +22,8 @@ from uniassist.devstack.state import StateDirectory
 
 Json = dict[str, Any]
 
-PORTS = ("GATEWAY_PORT", "ADAPTER_WECHAT_PORT", "WORKER_PORT", "PROVIDER_PLAN_PORT")
-SERVICES = ("provider-plan", "adapter-wechat", "gateway", "worker")
+PORTS = ("GATEWAY_PORT", "ADAPTER_WECHAT_PORT", "WORKER_PORT", "PROVIDER_PLAN_PORT", "PROVIDER_REMINDER_PORT")
+SERVICES = ("provider-plan", "provider-reminder", "adapter-wechat", "gateway", "worker")
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")

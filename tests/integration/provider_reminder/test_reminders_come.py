@@ -63,16 +63,21 @@ async def test_one_is_asked_for_changed_and_said_at_its_time(reminding: Remindin
 
 async def test_a_run_that_is_asked_again_makes_one(reminding: Reminding, client: JsonClient) -> None:
     user = reminding.person()
-    body = invoke_body("每天早上八点提醒我吃药", user)
+    body = invoke_body("大后天早上八点提醒我吃药", user)
     other = await started(reminding)
     answers = [
         await client.request("POST", f"{process.url}/v0/invoke", body=codec.encode(body), timeout_seconds=30)
         for process in (reminding.reminder, other, reminding.reminder)
     ]
-    other.stop()
     assert {each.status for each in answers} == {200}
     assert len({each.body for each in answers}) == 1, "another process says the same"
     assert reminding.rows("SELECT count(*) FROM reminders WHERE user_id = %s", user) == [(1,)]
+    later = invoke_body("第一个推迟一小时", user)
+    for process in (reminding.reminder, other, reminding.reminder):
+        await client.request("POST", f"{process.url}/v0/invoke", body=codec.encode(later), timeout_seconds=30)
+    other.stop()
+    wall = "SELECT (due_at AT TIME ZONE 'Asia/Shanghai')::time::text FROM reminders WHERE user_id = %s"
+    assert reminding.rows(wall, user) == [("09:00:00",)], "an hour later, once"
 
 
 async def test_killed_between_push_and_note_it_comes_once(reminding: Reminding, client: JsonClient) -> None:
