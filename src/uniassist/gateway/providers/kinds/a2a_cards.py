@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx
 from a2a.client import Client, ClientConfig, ClientFactory
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.client.errors import A2AClientTimeoutError, AgentCardResolutionError
@@ -17,7 +16,8 @@ from a2a.utils.errors import A2AError
 
 from uniassist.gateway.providers.catalogue import Provider
 from uniassist.gateway.providers.kinds.a2a import Options
-from uniassist.web.calling.client import BadAnswer, BadStatus, CallFailed, TimedOut, Unreachable
+from uniassist.gateway.providers.kinds.a2a_http import HttpClient, failure_of
+from uniassist.web.calling.client import BadAnswer, CallFailed, TimedOut
 
 CARD_SECONDS = 5.0  # to fetch it
 KEPT_SECONDS = 300.0
@@ -47,7 +47,7 @@ class Agent:
 class Cards:
     """By provider and what its entry says."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: HttpClient) -> None:
         self._http = http
         self._agents: dict[tuple[str, str | None, str | None, str | None], Agent] = {}
 
@@ -97,13 +97,8 @@ def called(error: A2AError, what: str) -> CallFailed:
     cause = error.__cause__
     if isinstance(error, A2AClientTimeoutError):
         return TimedOut(f"{what}: no answer in time")
-    if isinstance(cause, CallFailed):
-        return cause
-    if isinstance(cause, httpx.HTTPStatusError):
-        status = cause.response.status_code
-        return BadStatus(f"{what}: answered {status}", status, b"")
-    if isinstance(cause, httpx.RequestError):
-        return Unreachable(f"{what}: {type(cause).__name__}")
+    if (failure := failure_of(cause, what)) is not None:
+        return failure
     if isinstance(cause, json.JSONDecodeError) or isinstance(error, AgentCardResolutionError):
         return BadAnswer(f"{what}: expected what the protocol says")
     return BadAnswer(f"{what}: {type(error).__name__}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import TypeAlias, cast
 
 import httpx
 
 from uniassist.gateway.providers.kinds.streamed import MAX_STREAM_BYTES
-from uniassist.web.calling.client import BadAnswer
+from uniassist.web.calling.client import BadAnswer, BadStatus, CallFailed, Unreachable
 
 CONNECT_SECONDS = 5.0
+HttpClient: TypeAlias = httpx.AsyncClient
 
 
 class _Counted(httpx.AsyncByteStream):
@@ -47,3 +48,15 @@ def new_client() -> httpx.AsyncClient:
         trust_env=False,
         follow_redirects=False,
     )
+
+
+def failure_of(cause: BaseException | None, what: str) -> CallFailed | None:
+    """What the client raised, as our own; None: it was something else."""
+    if isinstance(cause, CallFailed):
+        return cause
+    if isinstance(cause, httpx.HTTPStatusError):
+        status = cause.response.status_code
+        return BadStatus(f"{what}: answered {status}", status, b"")
+    if isinstance(cause, httpx.RequestError):
+        return Unreachable(f"{what}: {type(cause).__name__}")
+    return None
