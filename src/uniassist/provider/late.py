@@ -28,7 +28,7 @@ from uniassist.contracts.provider import (
     ProviderEventsResponse,
 )
 from uniassist.lifecycle import Pauses
-from uniassist.web.calling.client import BadStatus, CallFailed, JsonClient
+from uniassist.web.calling.client import BadAnswer, BadStatus, CallFailed, JsonClient
 
 _ATTEMPT_SECONDS = 5.0
 _TOLD_FOR_SECONDS = 120.0
@@ -143,7 +143,13 @@ class Gateway:
             timeout_seconds=_ATTEMPT_SECONDS,
             headers=self._headers,
         )
-        return {each.index: each for each in answer.errors or []}
+        refused = {each.index: each for each in answer.errors or []}
+        if len(refused) == answer.rejected:
+            return refused
+        if answer.rejected != len(events):  # some are refused, and it can't be told which
+            raise BadAnswer(f"{self._url}: {answer.rejected} events are refused, and {len(refused)} named")
+        unnamed = (EventRejection(index=at, code="REJECTED", message="") for at in range(len(events)))
+        return {each.index: each for each in unnamed} | refused
 
 
 def _new_id() -> str:
