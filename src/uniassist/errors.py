@@ -56,6 +56,10 @@ class MissingScope(UniAssistError):
     status, code, title = 403, "MISSING_SCOPE", "Missing scope"
 
 
+class MissingRole(UniAssistError):
+    status, code, title = 403, "MISSING_ROLE", "Missing role"
+
+
 class WrongUser(UniAssistError):
     status, code, title = 403, "WRONG_USER", "Not this token's user"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 from typing import Any
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from uniassist.devstack.direct import direct
 from uniassist.devstack.state import RunState, ServiceState
-from uniassist.settings import mask_url
+from uniassist.settings import Reader, mask_url
+from uniassist.settings.console import ConsoleSettings
 
 _STYLES = {"ok": "green", "degraded": "yellow", "failing": "red", "no answer": "red", "down": "red"}
 
@@ -105,6 +107,7 @@ def show_next(console: Console, state: RunState, *, attached: bool, command: str
         "or, shorter:",
         f'  {command} send "帮我做一个周末的计划" --session first{state_option}',
         f"  {command} timeline first --follow{state_option}",
+        *([f"or on a page: {gateway}/console"] if ConsoleSettings.read(Reader(os.environ)) is not None else []),
         f"API: {gateway}/docs    more: {command} status, outbox stats, doctor, --help",
         "Ctrl-C drains and stops it." if attached else f"Stop it with: {command} down{state_option}",
     ]

@@ -16,6 +16,7 @@ from uniassist.gateway.bounds.bounds import Bounds, Limits
 from uniassist.gateway.callers import GRANTED, Callers, Grant, Grants
 from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.client_routes import ClientRoutes
+from uniassist.gateway.console.wiring import Console, Parts
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
 from uniassist.gateway.fronts.a2a.routes import A2aRoutes
@@ -47,6 +48,7 @@ from uniassist.gateway.turns.group_commit import GroupCommit
 from uniassist.gateway.turns.ids import new_id
 from uniassist.lifecycle import Loop, Proof
 from uniassist.settings import GatewaySettings
+from uniassist.settings.masking import masker_of
 from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX, REMINDER_TOKEN
 from uniassist.store import calls as stored_calls
 from uniassist.store import timeline
@@ -59,7 +61,7 @@ from uniassist.streams.client import Redis, create_client
 from uniassist.telemetry import configure_logging
 from uniassist.tracing import Spans
 from uniassist.web import server
-from uniassist.web.app import Service, create_app
+from uniassist.web.app import NO_PAGES, Service, create_app
 from uniassist.web.auth.app_keys import from_setting
 from uniassist.web.auth.app_tokens import AppTokens
 from uniassist.web.auth.key_set import StoredKeySet
@@ -134,7 +136,10 @@ async def run() -> None:
         health = await stack.enter_async_context(_health(settings, pool, redis))
         erasures = Erasures(pool, client, registry)
         operator = _operator(settings, pool, redis, erasures)
-        app = _app(settings, pool, group_commit, hub, registry, metrics, health, spans, app_tokens, operator)
+        console = _console(settings, Parts(pool, redis, metrics, calls, registry, health, client))
+        app = _app(
+            settings, pool, group_commit, hub, registry, metrics, health, spans, app_tokens, operator, console
+        )
         hub.start()
         exchange.start()
         group_commit.start()
@@ -142,9 +147,13 @@ async def run() -> None:
         pruning.start()
         registry.start()
         erasures.loop.start()
+        if console is not None:
+            console.sampling.loop.start()
         try:
             await server.serve(app, listener, on_stop=_closing(hub), drain_seconds=DRAIN_SECONDS)
         finally:
+            if console is not None:
+                await console.sampling.loop.stop(0)
             await pruning.stop()
             await erasures.loop.stop(0.5)
             await registry.stop()
@@ -290,6 +299,23 @@ def _operator(settings: GatewaySettings, pool: Pool, redis: Redis, erasures: Era
     return [OperatorRoutes(pool=pool, redis=redis, stream_prefix=prefix, token=token, on_erased=erasures.loop.wake)]
 
 
+def _console(settings: GatewaySettings, parts: Parts) -> Console | None:
+    """None: it isn't served."""
+    if settings.console is None:
+        return None
+    return Console.made(
+        settings.console,
+        parts,
+        env=settings.service.env,
+        revision=settings.service.revision,
+        app_auth="jwt" if settings.app_auth is not None else "off",
+        streams=settings.streams,
+        adapter_secrets=[secret.reveal() for secret in settings.adapter_secrets],
+        proxies=ClientAddresses(settings.trusted_proxies),
+        mask=masker_of(os.environ).mask_document,
+    )
+
+
 def _app(
     settings: GatewaySettings,
     pool: Pool,
@@ -301,6 +327,7 @@ def _app(
     spans: Spans,
     app_tokens: AppTokens | None,
     operator: Sequence[OperatorRoutes],
+    console: Console | None,
 ) -> Service:
     secrets = tuple(secret.reveal() for secret in settings.adapter_secrets)
     forms = tuple(form for form in FORMS if form in settings.signatures)
@@ -354,6 +381,7 @@ def _app(
     )
     overview = Overview(pool, group_commit, metrics)
     metrics.registry.register(OriginalNames(overview))
+    of_console = console.routes if console is not None else ()
     return create_app(
         service="gateway",
         version=VERSION,
@@ -366,6 +394,7 @@ def _app(
             agui_routes,
             overview,
             *operator,
+            *of_console,
         ),
         before_metrics=overview.refresh,
         health=health,
@@ -374,4 +403,5 @@ def _app(
         cors_loopback=settings.cors_loopback,
         spans=spans,
         body_budget_bytes=settings.service.bodies_bytes,
+        pages=console.pages if console is not None else NO_PAGES,
     )

@@ -139,6 +139,13 @@ class Calls:
             if run_id in stopped and not asking.expired():
                 asking.reschedule(now)
 
+    def breakers(self) -> dict[str, tuple[Breaker, int]]:
+        """Of each provider that was called since the start: its breaker, and its calls under way."""
+        return {
+            provider_id: (lane.breaker, self._by_provider.get(provider_id, 0))
+            for (provider_id, _), lane in self._lanes.items()
+        }
+
     def _room(self, provider_id: str) -> int:
         provider = self._registry.catalogue.get(provider_id)
         at_once = provider.concurrency if provider is not None else 0
@@ -234,6 +241,7 @@ class Calls:
             if not lane.breaker.allows(time.monotonic()):
                 self._failed(call, "its breaker is open")
                 return None
+            began = time.monotonic()
             said = await self._ask(provider, call, request, attempt, hearing)
         except (asyncio.CancelledError, UniAssistError):
             lane.breaker.refused(time.monotonic())  # it was its person's doing, or ours, and not the provider's
@@ -248,6 +256,7 @@ class Calls:
         finally:
             lane.limit.release()
         lane.breaker.succeeded()
+        self._metrics.provider_answered(provider.provider_id, time.monotonic() - began)
         return said
 
     async def _ask(
@@ -291,7 +300,7 @@ class Calls:
         return self._lanes[key]
 
     def _failed(self, call: CallRow, reason: str) -> None:
-        self._metrics.provider_failed(call.kind)
+        self._metrics.provider_failed(call.kind, call.provider_id)
         log.warning("provider call failed", provider=call.provider_id, run=call.run_id, reason=reason)
 
     async def _renew(self) -> float:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _LATENCIES_KEPT = 2048
+_ANSWERS_KEPT = 256
+
+
+@dataclass
+class ProviderAnswers:
+    """What came of the calls of one provider since the process started. `recent`: seconds of the last answers."""
+
+    answered: int = 0
+    failed: int = 0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=_ANSWERS_KEPT))
 
 
 class GatewayMetrics:
@@ -43,6 +54,12 @@ class GatewayMetrics:
         self.ingest_total = 0
         self.ingest_errors = 0
         self.call_errors = {"invoke": 0, "interact": 0}
+        self.answers: dict[str, ProviderAnswers] = {}
+
+    @property
+    def followers(self) -> int:
+        """Open event streams."""
+        return int(next(iter(self.streams.collect())).samples[0].value)
 
     def ingested(self, seconds: float) -> None:
         self.ingest_total += 1
@@ -56,9 +73,16 @@ class GatewayMetrics:
         self.ingest_errors += 1
         self._ingest.labels("failed").inc()
 
-    def provider_failed(self, kind: str) -> None:
+    def provider_failed(self, kind: str, provider_id: str) -> None:
         self.call_errors[kind] += 1
         self._calls.labels(kind).inc()
+        self.answers.setdefault(provider_id, ProviderAnswers()).failed += 1
+
+    def provider_answered(self, provider_id: str, seconds: float) -> None:
+        """`seconds`: until all of its answer was there."""
+        answers = self.answers.setdefault(provider_id, ProviderAnswers())
+        answers.answered += 1
+        answers.recent.append(seconds)
 
     def provider_checked(self, provider_id: str, is_right: bool) -> None:
         """What the last look at its manifest found."""

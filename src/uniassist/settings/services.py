@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from uniassist.errors import SettingsError
 from uniassist.settings.app_auth import AppAuthSettings
+from uniassist.settings.console import ConsoleSettings
 from uniassist.settings.reader import Reader, Secret
 from uniassist.settings.variables import PLAN_TOKEN, REMINDER_TOKEN
 
@@ -117,6 +118,7 @@ class GatewaySettings:
 
     `signatures`: the forms that are taken. `cors_loopback`: pages of this machine may call.
     `plan_token`, `reminder_token`: what those are shown; None: nothing.
+    `console` None: it isn't served.
     """
 
     service: ServiceSettings
@@ -142,6 +144,7 @@ class GatewaySettings:
     app_auth: AppAuthSettings | None
     streams: StreamSettings
     operator_token: Secret | None
+    console: ConsoleSettings | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> GatewaySettings:
@@ -174,6 +177,7 @@ class GatewaySettings:
             app_auth=AppAuthSettings.read(reader),
             streams=StreamSettings.read(reader, service.port),
             operator_token=reader.optional_secret("UNIASSIST_OPERATOR_TOKEN"),
+            console=ConsoleSettings.read(reader),
         )
 
 

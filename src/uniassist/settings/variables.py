@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from uniassist.settings.bounds_variables import BOUNDS
+from uniassist.settings.console_variables import CONSOLE
 from uniassist.settings.variable import Variable, VariableGroup, count, port, secret, url
 
 # Secrets that a providers file names: `token_env`, `access_token_env`.
@@ -181,6 +182,7 @@ GROUPS: tuple[VariableGroup, ...] = (
         ),
     ),
     BOUNDS,
+    CONSOLE,
     VariableGroup(
         "Streams",
         (

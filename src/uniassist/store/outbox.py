@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,12 @@ from uniassist.store.server.pool import Connection, Pool, Record
 
 @dataclass(frozen=True)
 class Selection:
-    """Which dead letters; both None means all, up to `limit`."""
+    """Which dead letters; all None means all, up to `limit`. `among`: only of these events."""
 
     event_id: str | None
     session_id: str | None
     limit: int
+    among: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,11 @@ async def replay(
     async with connection.transaction():
         rows = await connection.fetch(
             *queries["replay_select"](
-                event_id=chosen.event_id, session_id=chosen.session_id, limit=chosen.limit, token=token
+                event_id=chosen.event_id,
+                session_id=chosen.session_id,
+                among=chosen.among,
+                limit=chosen.limit,
+                token=token,
             )
         )
         if dry_run or not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from starlette.middleware.cors import CORSMiddleware
@@ -29,6 +30,7 @@ _LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _EXPOSED_HEADERS = ("Retry-After", "traceparent")
 # What answers a method of a path; the pages about the operations are none themselves.
 _Method = tuple[Handler, Operation | None]
+NO_PAGES: Mapping[str, Handler] = MappingProxyType({})
 
 
 def create_app(
@@ -43,6 +45,7 @@ def create_app(
     spans: Spans = NO_SPANS,
     before_metrics: BeforeMetrics | None = None,
     body_budget_bytes: int = DEFAULT_BUDGET_BYTES,
+    pages: Mapping[str, Handler] = NO_PAGES,
 ) -> Service:
     """A service as an ASGI app, without a lifespan: its `app.py` opens what it needs around `server.serve`.
 
@@ -51,6 +54,7 @@ def create_app(
     `before_metrics`: awaited before the metrics are shown.
     `cors_origins`, `cors_loopback`: whose pages may call from their scripts; the second: those of this machine.
     `body_budget_bytes`: of all bodies under way at a time.
+    `pages`: what people look at, by path; no operations.
     """
     budget = BodyBudget(body_budget_bytes, metrics)
     metrics.register(HealthCollector(health))
@@ -69,7 +73,7 @@ def create_app(
         methods[operation.method] = each.handler, operation
         if operation.method == "GET" and not _streams(operation):
             methods.setdefault("HEAD", (each.handler, operation))
-    for path, handler in {"/openapi.json": openapi, **docs_routes(service)}.items():
+    for path, handler in {"/openapi.json": openapi, **docs_routes(service), **pages}.items():
         by_path[path] = dict.fromkeys(("GET", "HEAD"), (handler, None))
     endpoints: dict[str, ASGIApp] = {path: _Endpoint(methods) for path, methods in by_path.items()}
     if spans.recording:

@@ -42,6 +42,12 @@ class ClientAddresses:
         found: str | None = self._found(client[0], forwarded)
         return found
 
+    def is_from_proxy(self, request: Request) -> bool:
+        """Whether one of our proxies hands the request on, so that what it says of it is believed."""
+        client = request.scope.get("client")
+        peer = _read(client[0]) if client is not None else None
+        return peer is not None and self._is_proxy(peer)
+
     def _find(self, host: str, forwarded: bytes) -> str | None:
         peer = _read(host)
         if peer is None:

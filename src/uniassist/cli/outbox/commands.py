@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from uniassist.cli.outbox import watch
+from uniassist.cli.outbox import remote, watch
 from uniassist.cli.outbox.lines import age, lines_of_event, lines_of_stats, stats_document, table
 from uniassist.cli.outbox.stream import lines_of_stream, stream_document
 from uniassist.cli.silence import waiting
@@ -84,17 +84,27 @@ def _list(
         dt.timedelta | None, typer.Option("--older-than", parser=_duration, metavar="AGE", help="90s, 10m, 2h, 7d.")
     ] = None,
     limit: Limit = 20,
+    url: remote.Url = None,
+    console_token: remote.Token = None,
     state_dir: StateDir = None,
     env_file: SystemEnvFile = None,
     as_json: Json = False,
 ) -> None:
-    rows = _query(
-        lambda c: outbox.list_events(c, status=status, session_id=session_id, older_than=older_than, limit=limit),
-        state_dir,
-        env_file,
-    )
+    if url is not None:
+        rows = remote.list_events(
+            url, console_token, status=status, session_id=session_id, older_than=older_than, limit=limit
+        )
+    else:
+        found = _query(
+            lambda c: outbox.list_events(
+                c, status=status, session_id=session_id, older_than=older_than, limit=limit
+            ),
+            state_dir,
+            env_file,
+        )
+        rows = [dict(row) for row in found]
     if as_json:
-        print(json.dumps([dict(row) for row in rows], default=str))
+        print(json.dumps(rows, default=str))
         return
     cells = [
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class Breaker:
     """`now` is a monotonic clock in seconds, given by the caller."""
@@ -11,6 +13,17 @@ class Breaker:
         self._open_seconds = open_seconds
         self._failures = 0
         self._closed_again_at = 0.0
+
+    @property
+    def failures(self) -> int:
+        """In a row."""
+        return self._failures
+
+    def state(self, now: float) -> Literal["closed", "open", "trial due"]:
+        """As it stands, without a trial being spent on the question."""
+        if self._failures < self._failures_to_open:
+            return "closed"
+        return "open" if now < self._closed_again_at else "trial due"
 
     def allows(self, now: float) -> bool:
         """True when closed; and once, as a trial, each time the open time has passed."""

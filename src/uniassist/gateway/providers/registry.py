@@ -59,6 +59,10 @@ class ProviderRegistry:
         for loop in self._loops:
             loop.start()
 
+    def manifest_is_right(self, provider_id: str) -> bool | None:
+        """What the last look at it found; None: it wasn't looked at yet."""
+        return self._manifest_is_right.get(provider_id)
+
     async def stop(self) -> None:
         await asyncio.gather(*(loop.stop(0.5) for loop in self._loops))
 

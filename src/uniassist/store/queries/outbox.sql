@@ -64,6 +64,7 @@ WHERE status = 'dead_letter' AND id = ANY (ARRAY(
     SELECT o.id FROM outbox_events o
     WHERE o.status = 'dead_letter' AND (:event_id::text IS NULL OR o.event_id = :event_id)
       AND (:session_id::text IS NULL OR o.session_id = :session_id)
+      AND (:among::text[] IS NULL OR o.event_id = ANY (:among))
     ORDER BY EXISTS (SELECT FROM outbox_replay_log l WHERE l.replay_token = :token AND l.event_id = o.event_id), o.id
     LIMIT :limit))
 ORDER BY id FOR UPDATE;
