@@ -39,8 +39,8 @@ from uniassist.gateway.tickets import Tickets
 from uniassist.gateway.turns.group_commit import GroupCommit
 from uniassist.gateway.turns.ids import new_id
 from uniassist.lifecycle import Loop, Proof
-from uniassist.settings import GatewaySettings
-from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX
+from uniassist.settings import GatewaySettings, secret_files
+from uniassist.settings.variables import PLAN_TOKEN
 from uniassist.store import calls as stored_calls
 from uniassist.store import timeline
 from uniassist.store.ledger import Rows
@@ -196,7 +196,7 @@ def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: Gat
 
 def _provider_tokens(settings: GatewaySettings) -> dict[str, str | None]:
     """By variable. None: declared, and left empty, which the settings allow in dev and test."""
-    given = {name: value for name, value in os.environ.items() if name.startswith(PROVIDER_TOKEN_PREFIX)}
+    given = secret_files.provider_tokens(os.environ)
     return {**given, PLAN_TOKEN: settings.plan_token.reveal() if settings.plan_token is not None else None}
 
 
