@@ -1,6 +1,6 @@
 """`python -m tests.manifests`: the files of ops/deploy against the schemas of docker compose and of Kubernetes.
 
-The schemas come with two packages that only this needs (requirements/manifests.txt); a kubectl renders the overlays.
+The schemas come with two packages that nothing else needs (requirements/manifests.txt); kubectl renders overlays.
 What we ask of the files ourselves is in tests/unit/ops, and needs neither.
 """
 
