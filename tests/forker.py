@@ -31,13 +31,15 @@ _LOADED = (
     "uniassist.gateway.app",
     "uniassist.worker.app",
     "uniassist.provider_plan.app",
+    "uniassist.provider_reminder.app",
     "uniassist.adapter_wechat.app",
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
 def main(descriptor: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # No death signal of its parent's for this one: Linux sends it when the *thread* that started us ends, and a
+    # test that starts its first service in a thread would take all the session's with it. The closed socket tells.
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the tests' to handle
     for module in _LOADED:
         import_module(module)

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ _PER_MESSAGE = 256 * 1024
 _AT_LOADING = ("PYTHON", "SSL_CERT", "LD_", "MALLOC_", "COVERAGE_")
 _ROOT = Path(__file__).parents[1]
 _forker: Forker | None = None
+_making = threading.Lock()  # tests start several services at once, in threads
 
 
 class Forked:
@@ -108,8 +110,9 @@ def fork(
 ) -> Forked:
     """`python -m module arguments…`; its output goes to `out`, or to the pipes `stdout` and `stderr`."""
     global _forker
-    if _forker is None:
-        _forker = Forker()
+    with _making:
+        if _forker is None:
+            _forker = Forker()
     request = {
         "module": module,
         "arguments": list(arguments),

@@ -18,7 +18,6 @@ from typing import Any
 
 import psycopg
 
-from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port
@@ -26,12 +25,14 @@ from uniassist.release.clock import now
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.env.environment import Environment
 from uniassist.release.env.file import written
+from uniassist.release.env.services import ROLLOUT_ORDER, known
 from uniassist.release.records.records import Records
 from uniassist.release.revision import git, wheel
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 900.0
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+PORT_VARIABLES = {service: known(service).port_variable for service in ROLLOUT_ORDER}
 _URLS = {
     "provider-plan": "STAGING_PROVIDER_PLAN_BASE_URL",
     "adapter-wechat": "STAGING_ADAPTER_WECHAT_BASE_URL",

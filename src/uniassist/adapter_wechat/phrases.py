@@ -119,6 +119,12 @@ def say(key: str, language: Language, **values: str) -> str:
     return _CATALOGUE[key][language].format(**values)
 
 
+def welcome(key: str, language: Language, *, is_stranger: bool) -> str:
+    """The first words to somebody: in both languages where nothing tells yet which is theirs."""
+    spoken: tuple[Language, ...] = ("zh", "en") if is_stranger else (language,)
+    return "\n".join(say(key, each) for each in spoken)
+
+
 def listed(labels: Sequence[str], language: Language) -> str:
     return _CATALOGUE["between"][language].join(labels)
 

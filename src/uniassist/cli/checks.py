@@ -17,6 +17,7 @@ from uniassist.release.checks.conformance.provider.asking import SAMPLE_TEXT, Su
 from uniassist.release.checks.conformance.targets import Targets
 from uniassist.release.checks.smoke import smoke
 from uniassist.release.checks.system import System
+from uniassist.release.env.services import ROLLOUT_ORDER, known
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.report.checklist import Checklist
 
@@ -110,6 +111,11 @@ async def _run_own_conformance(checklist: Checklist) -> None:
                 system.urls["provider-plan"], token=system.env.get("UNIASSIST_PROVIDER_TOKEN_PLAN") or None
             ),
             provider_is_ours=True,
+            others={
+                name: Subject(url, token=system.env.get(known(name).token_variable or "") or None)
+                for name, url in system.urls.items()
+                if name not in ROLLOUT_ORDER
+            },
             adapter_wechat=system.urls["adapter-wechat"],
             worker=system.urls["worker"],
             context_token=system.context_token,

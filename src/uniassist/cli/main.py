@@ -32,6 +32,7 @@ _PARTS: dict[str, dict[str, str]] = {
         "conformance": "Whether services keep the contract.",
     },
     "provider": {"provider": "Specialists of your own."},
+    "agent": {"agent": "Agents that speak A2A, as specialists."},
     "release.group": {"release": "A release, by the runbook."},
     "drill": {"drill": "Drills: break it on purpose, see it recover."},
     "outbox.commands": {"outbox": "The delivery outbox."},
@@ -41,6 +42,7 @@ _PARTS: dict[str, dict[str, str]] = {
         "gateway": "The one entrance: ingest, routing, timeline, streams.",
         "worker": "Outbox relay, stream consumer and rescuer.",
         "provider-plan": "The `plan` specialist.",
+        "provider-reminder": "The `reminder` specialist.",
         "adapter-wechat": "The WeChat Official Account channel.",
     },
     "wechat": {

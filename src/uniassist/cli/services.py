@@ -1,4 +1,4 @@
-"""`uniassist gateway | worker | provider-plan | adapter-wechat`: one service in the foreground."""
+"""`uniassist gateway`, `worker`, `provider-plan` and the others: one service in the foreground."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from importlib import import_module
 
 import typer
 
-# Imported when asked for: a service starts without loading the other three.
-_SERVICES = {
-    "gateway": ("uniassist.gateway.app", "The one entrance: ingest, routing, timeline, streams."),
-    "worker": ("uniassist.worker.app", "Outbox relay, stream consumer and rescuer."),
-    "provider-plan": ("uniassist.provider_plan.app", "The `plan` specialist."),
-    "adapter-wechat": ("uniassist.adapter_wechat.app", "The WeChat Official Account channel."),
-}
+from uniassist.settings.known_services import SERVICES
 
 
 def register(app: typer.Typer) -> None:
-    for name, (module, meaning) in _SERVICES.items():
-        _register_one(app, name, module, meaning)
+    """Modules are imported when asked for: a service starts without loading the others."""
+    for each in SERVICES:
+        _register_one(app, each.name, each.module, each.meaning)
 
 
 def _register_one(app: typer.Typer, name: str, module: str, meaning: str) -> None:

@@ -36,9 +36,9 @@ NOT_HEALTHY = 1
 
 
 def register(app: typer.Typer) -> None:
-    app.command(
-        "up", help="Start the whole system. Embedded servers, migrations, the four services; Ctrl-C drains."
-    )(_up)
+    app.command("up", help="Start the whole system. Embedded servers, migrations, all services; Ctrl-C drains.")(
+        _up
+    )
     app.command("status", help="What runs where, and how it is. Exits 1 when it isn't all well.")(_status)
     app.command("down", help="Drain and stop what `up` runs.")(_down)
 

@@ -22,10 +22,6 @@ from uniassist.devstack.server import Account, port_is_taken
 from uniassist.devstack.state import StateDirectory
 from uniassist.errors import ServerFault, SettingsError, StartError
 from uniassist.settings import (
-    AdapterWechatSettings,
-    GatewaySettings,
-    ProviderPlanSettings,
-    WorkerSettings,
     mask_url,
 )
 from uniassist.store import release
@@ -103,16 +99,10 @@ def settings(environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
     env.setdefault("REDIS_URL", "redis://127.0.0.1/0")
     if env.get("UNIASSIST_ENV", "dev") in ("dev", "test"):
         env = dict.fromkeys(plans.GENERATED, "generated-by-up-0123456789") | env
-    readers = (
-        ("gateway", GatewaySettings.from_env),
-        ("adapter-wechat", AdapterWechatSettings.from_env),
-        ("provider-plan", ProviderPlanSettings.from_env),
-        ("worker", WorkerSettings.from_env),
-    )
     wrong: dict[str, list[str]] = {}
-    for service, read in readers:
+    for service in _services(env):
         try:
-            read(env)
+            plans.SETTINGS[service](env)
         except SettingsError as error:
             wrong.setdefault(str(error), []).append(service)
     for said, services in wrong.items():
@@ -120,6 +110,14 @@ def settings(environ: Mapping[str, str]) -> Iterator[DoctorFinding]:
         yield DoctorFinding("settings", "fail", f"{said} (read by {', '.join(services)})", remedy)
     if not wrong:
         yield DoctorFinding("settings", "ok", f"all parse, UNIASSIST_ENV is {env.get('UNIASSIST_ENV', 'dev')}")
+
+
+def _services(env: Mapping[str, str]) -> list[str]:
+    """Those that would run; all of them where the environment doesn't even say what it is."""
+    try:
+        return sorted(plans.services(env), key=list(plans.SETTINGS).index)
+    except SettingsError:
+        return list(plans.SETTINGS)
 
 
 def database(url: str | None) -> DoctorFinding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,20 +17,26 @@ from uniassist.settings import (
     AdapterWechatSettings,
     GatewaySettings,
     ProviderPlanSettings,
+    ProviderReminderSettings,
     Reader,
     WorkerSettings,
 )
+from uniassist.settings.known_services import SERVICES
 from uniassist.settings.masking import masker_of
 
 # In the order of their start, which is the runbook's.
-PORT_VARIABLES: dict[str, str] = {
-    "provider-plan": "PROVIDER_PLAN_PORT",
-    "adapter-wechat": "ADAPTER_WECHAT_PORT",
-    "gateway": "GATEWAY_PORT",
-    "worker": "WORKER_PORT",
+PORT_VARIABLES: dict[str, str] = {each.name: each.port_variable for each in SERVICES}
+# What each reads at its start.
+SETTINGS: dict[str, Callable[[Mapping[str, str]], object]] = {
+    "gateway": GatewaySettings.from_env,
+    "adapter-wechat": AdapterWechatSettings.from_env,
+    "provider-plan": ProviderPlanSettings.from_env,
+    "provider-reminder": ProviderReminderSettings.from_env,
+    "worker": WorkerSettings.from_env,
 }
 # The worker goes last, so that it delivers what the others still accept.
-STOP_ORDER = ("adapter-wechat", "gateway", "provider-plan", "worker")
+_LAST = ("adapter-wechat", "gateway", "worker")
+STOP_ORDER = (*_LAST[:2], *(name for name in PORT_VARIABLES if name not in _LAST), "worker")
 GENERATED = ("UNIASSIST_ADAPTER_SECRET", "UNIASSIST_PROVIDER_CONTEXT_TOKEN", "WECHAT_TOKEN")
 
 
@@ -55,8 +61,18 @@ def read(environ: Mapping[str, str]) -> Plan:
     reader = Reader(cleaned)
     database_url = reader.database_url().reveal() if reader.optional("DATABASE_URL") else None
     redis_url = reader.redis_url().reveal() if reader.optional("REDIS_URL") else None
-    ports = {service: reader.integer(variable) for service, variable in PORT_VARIABLES.items()}
+    ports = {service: reader.integer(PORT_VARIABLES[service]) for service in services(cleaned)}
     return Plan(reader.text("HOST"), ports, database_url, redis_url, cleaned)
+
+
+def services(environ: Mapping[str, str]) -> list[str]:
+    """Those that run. Outside dev and test a provider beside the four runs where its token is set: none is made."""
+    strict = Reader(environ).strict
+    return [
+        each.name
+        for each in SERVICES
+        if each.is_of_every_release or not strict or environ.get(each.token_variable or "", "").strip()
+    ]
 
 
 def check_settings(plan: Plan) -> None:
@@ -65,8 +81,8 @@ def check_settings(plan: Plan) -> None:
     if not Reader(plan.environ).strict:
         assumed |= dict.fromkeys(GENERATED, "made-by-up-0123456789abcdef")
     env = assumed | {name: value for name, value in plan.environ.items() if value}
-    for settings in (GatewaySettings, WorkerSettings, ProviderPlanSettings, AdapterWechatSettings):
-        settings.from_env(env)
+    for service in plan.ports:
+        SETTINGS[service](env)
 
 
 def check_ports(plan: Plan) -> None:
@@ -74,7 +90,7 @@ def check_ports(plan: Plan) -> None:
     twice = [port for port in plan.ports.values() if list(plan.ports.values()).count(port) > 1]
     if twice:
         raise StartError(
-            f"{', '.join(PORT_VARIABLES.values())}: port {twice[0]} is given twice; expected four different ones"
+            f"{', '.join(PORT_VARIABLES.values())}: port {twice[0]} is given twice; expected different ones"
         )
     taken = [
         f"{PORT_VARIABLES[service]}: port {port} is taken; stop what uses it, or set {PORT_VARIABLES[service]}"
@@ -86,7 +102,7 @@ def check_ports(plan: Plan) -> None:
 
 
 def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_url: str) -> list[Program]:
-    """The four services. Secrets that the environment doesn't bring are made, in dev and test only."""
+    """All services. Secrets that the environment doesn't bring are made, in dev and test only."""
     env = dict(plan.environ) | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     strict = Reader(plan.environ).strict
     for name in GENERATED:
@@ -94,20 +110,26 @@ def programs(plan: Plan, directory: StateDirectory, *, database_url: str, redis_
             env[name] = directory.secret(name)
     made = {
         "UNIASSIST_REVISION": _revision(),
-        "UNIASSIST_PLAN_PROVIDER_BASE_URL": plan.url("provider-plan"),
+        **{
+            each.base_url_variable: plan.url(each.name)
+            for each in SERVICES
+            if each.base_url_variable is not None and each.name in plan.ports
+        },
         "GATEWAY_URL": plan.url("gateway"),
     }
+    if not strict:
+        made["UNIASSIST_PLAN_PUBLIC_URL"] = plan.url("provider-plan")
     env |= {name: value for name, value in made.items() if not env.get(name)}
     terminal.hide(masker_of(env))
     return [
         Program(
             name=service,
             command=[sys.executable, "-m", "uniassist.cli.main", service],
-            env=env | {variable: str(plan.ports[service])},
+            env=env | {PORT_VARIABLES[service]: str(port)},
             url=plan.url(service),
             log=directory.logs / f"{service}.log",
         )
-        for service, variable in PORT_VARIABLES.items()
+        for service, port in plan.ports.items()
     ]
 
 

@@ -18,7 +18,13 @@ from uniassist.gateway.calls import LEASE_SECONDS, Calls
 from uniassist.gateway.client_routes import ClientRoutes
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
+from uniassist.gateway.fronts.a2a.routes import A2aRoutes
+from uniassist.gateway.fronts.agui.routes import AgUiRoutes
+from uniassist.gateway.fronts.entrance import Entrance
+from uniassist.gateway.fronts.following import Following
+from uniassist.gateway.fronts.openai.routes import OpenAiRoutes
 from uniassist.gateway.hints import Hints
+from uniassist.gateway.intake import Intake
 from uniassist.gateway.live.board import Board
 from uniassist.gateway.live.exchange import Exchange
 from uniassist.gateway.metrics import GatewayMetrics
@@ -28,6 +34,7 @@ from uniassist.gateway.overview import Overview
 from uniassist.gateway.provider_routes import ProviderRoutes
 from uniassist.gateway.providers.catalogue import DEFAULT_KIND
 from uniassist.gateway.providers.kinds import chat_messages
+from uniassist.gateway.providers.kinds.a2a import A2aKind
 from uniassist.gateway.providers.kinds.chat_chunks import Usage
 from uniassist.gateway.providers.kinds.chat_messages import Line
 from uniassist.gateway.providers.kinds.kind import Kind
@@ -40,10 +47,11 @@ from uniassist.gateway.turns.group_commit import GroupCommit
 from uniassist.gateway.turns.ids import new_id
 from uniassist.lifecycle import Loop, Proof
 from uniassist.settings import GatewaySettings, secret_files
-from uniassist.settings.variables import PLAN_TOKEN
+from uniassist.settings.variables import PLAN_TOKEN, REMINDER_TOKEN
 from uniassist.store import calls as stored_calls
 from uniassist.store import timeline
 from uniassist.store.ledger import Rows
+from uniassist.store.remotes import Remotes
 from uniassist.store.server import proof as store_proof
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.streams import proof as streams_proof
@@ -104,7 +112,9 @@ async def run() -> None:
         metrics = GatewayMetrics()
         prefix, board = settings.streams.prefix, Board()
         hub = Hub(pool, redis, prefix=prefix, global_key=settings.streams.global_key, board=board)
-        kinds = _kinds(client, pool, metrics)
+        a2a = A2aKind(Remotes(pool))
+        stack.push_async_callback(a2a.close)
+        kinds = _kinds(client, pool, metrics) | {"a2a": a2a}
         registry = _registry(settings, kinds, metrics)
         calls = Calls(
             pool=pool, kinds=kinds, board=board, registry=registry, owner=owner, metrics=metrics, spans=spans
@@ -168,7 +178,7 @@ async def _prune(pool: Pool) -> float:
     return PRUNE_AGAIN_SECONDS if more else PRUNE_SECONDS
 
 
-def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> Mapping[str, Kind]:
+def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> dict[str, Kind]:
     async def history(session_id: str, until: int) -> list[Line]:
         said = await timeline.said(
             pool, session_id, until, limit=HISTORY_LINES, longest=chat_messages.MAX_LINE_CHARACTERS
@@ -186,7 +196,10 @@ def _kinds(client: JsonClient, pool: Pool, metrics: GatewayMetrics) -> Mapping[s
 def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: GatewayMetrics) -> ProviderRegistry:
     return ProviderRegistry(
         settings.providers_file,
-        base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url},
+        base_urls={
+            "UNIASSIST_PLAN_PROVIDER_BASE_URL": settings.plan_base_url,
+            "UNIASSIST_REMINDER_PROVIDER_BASE_URL": settings.reminder_base_url,
+        },
         tokens=_provider_tokens(settings),
         timeout_ms=settings.provider_timeout_ms,
         kinds=kinds,
@@ -197,7 +210,8 @@ def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: Gat
 def _provider_tokens(settings: GatewaySettings) -> dict[str, str | None]:
     """By variable. None: declared, and left empty, which the settings allow in dev and test."""
     given = secret_files.provider_tokens(os.environ)
-    return {**given, PLAN_TOKEN: settings.plan_token.reveal() if settings.plan_token is not None else None}
+    ours = {PLAN_TOKEN: settings.plan_token, REMINDER_TOKEN: settings.reminder_token}
+    return given | {name: token.reveal() if token is not None else None for name, token in ours.items()}
 
 
 def _grants(settings: GatewaySettings, registry: ProviderRegistry) -> Grants:
@@ -292,13 +306,8 @@ def _app(
     forms = tuple(form for form in FORMS if form in settings.signatures)
     bounds = _bounds(settings, pool)
     callers = Callers(secrets, app_tokens, _grants(settings, registry), bounds, forms)
-    client_routes = ClientRoutes(
-        group_commit=group_commit,
-        registry=registry,
-        metrics=metrics,
-        callers=callers,
-        bounds=bounds,
-    )
+    intake = Intake(group_commit=group_commit, registry=registry, bounds=bounds)
+    client_routes = ClientRoutes(intake=intake, metrics=metrics, callers=callers)
     reading_routes = ReadingRoutes(
         pool=pool, hub=hub, metrics=metrics, callers=callers, tickets=Tickets(secrets), bounds=bounds
     )
@@ -310,12 +319,54 @@ def _app(
         version=VERSION,
         proven=app_tokens is not None,
     )
+    entrance = Entrance(pool=pool, callers=callers, intake=intake, metrics=metrics)
+    following = Following(pool, hub)
+    a2a_routes = A2aRoutes(
+        pool=pool,
+        entrance=entrance,
+        intake=intake,
+        following=following,
+        registry=registry,
+        callers=callers,
+        bounds=bounds,
+        metrics=metrics,
+        secret=secrets[0],
+        version=VERSION,
+        asks_for_token=app_tokens is not None,
+    )
+    agui_routes = AgUiRoutes(
+        pool=pool,
+        entrance=entrance,
+        following=following,
+        callers=callers,
+        bounds=bounds,
+        metrics=metrics,
+        secret=secrets[0],
+    )
+    openai_routes = OpenAiRoutes(
+        entrance=entrance,
+        following=following,
+        registry=registry,
+        callers=callers,
+        bounds=bounds,
+        metrics=metrics,
+        secret=secrets[0],
+    )
     overview = Overview(pool, group_commit, metrics)
     metrics.registry.register(OriginalNames(overview))
     return create_app(
         service="gateway",
         version=VERSION,
-        operations=served(client_routes, reading_routes, provider_routes, overview, *operator),
+        operations=served(
+            client_routes,
+            reading_routes,
+            provider_routes,
+            openai_routes,
+            a2a_routes,
+            agui_routes,
+            overview,
+            *operator,
+        ),
         before_metrics=overview.refresh,
         health=health,
         metrics=metrics.registry,

@@ -63,6 +63,8 @@ SIGNED = (_VERSION,)
 MESSAGES = (_VERSION, *_WEBHOOK)
 # An app, a channel, or an app where no token is asked for.
 READERS = Credentials(((_APP_TOKEN,), _SIGNATURE, ()), (InvalidAppToken, InvalidSignature, RateLimited))
+# Who speaks a front's protocol: an app, never a channel.
+APPS = Credentials(((_APP_TOKEN,), ()), (InvalidAppToken, RateLimited))
 CLIENTS = Credentials(READERS.alternatives, (*READERS.problems, WrongUser))
 PROVIDERS = Credentials(((_PROVIDER_TOKEN,),), (InvalidProviderToken, MissingScope, RateLimited))
 SCOPES = Parameter(
@@ -148,12 +150,14 @@ class Callers:
         self.check_asked(request)
         headers = requests.signature_headers(request)
         if not signing.is_signed(headers):
-            token = await self._token(request)
-            if token is not None:
-                self._bounds.check_subject(token.subject)  # of what is refused later, too
-            return Shown(token=token)
+            return Shown(token=await self._app(request))
         forms = self._forms if requests.takes_webhooks(request) else self._forms - {"webhooks"}
         return Shown(signature=signing.read(headers, now_ms(), forms))
+
+    async def app(self, request: Request) -> AppToken | None:
+        """The app's token, before its body is read; None: apps need none. PayloadTooLarge, RateLimited."""
+        self.check_asked(request)
+        return await self._app(request)
 
     def check_asked(self, request: Request) -> None:
         """The size that it says, and how often its address asks, whoever it is. PayloadTooLarge, RateLimited."""
@@ -215,6 +219,12 @@ class Callers:
         if found is None:
             raise InvalidProviderToken("Authorization: expected Bearer and a valid provider token")
         return found
+
+    async def _app(self, request: Request) -> AppToken | None:
+        token = await self._token(request)
+        if token is not None:
+            self._bounds.check_subject(token.subject)  # of what is refused later, too
+        return token
 
     async def _token(self, request: Request) -> AppToken | None:
         return None if self._app_tokens is None else await self._app_tokens.read(requests.bearer_token(request))

@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from uniassist.contracts import codec, examples
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.inputs import StreamTicket, StreamTicketRequest
 from uniassist.contracts.timeline import TimelinePage
 from uniassist.errors import InvalidAppToken, InvalidRequest, InvalidSignature, Unavailable
-from uniassist.gateway.bounds.bounds import Bounds, give_back
+from uniassist.gateway.bounds.bounds import Bounds
 from uniassist.gateway.bounds.open_streams import Place
 from uniassist.gateway.callers import READERS, SIGNED, Callers
 from uniassist.gateway.event_streams import Hub
 from uniassist.gateway.metrics import GatewayMetrics
+from uniassist.gateway.placed_stream import PlacedStream
 from uniassist.gateway.tickets import MAX_TICKET_LENGTH, Tickets
 from uniassist.gateway.turns.ids import now_ms
 from uniassist.store import nonces, timeline
@@ -139,8 +139,7 @@ class ReadingRoutes:
         frames = self._hub.follow(
             admitted.session_id, cursor, subject=admitted.subject, until=_loop_time(admitted.ends_at)
         )
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return _Following(self._counted(frames), media_type="text/event-stream", headers=headers, places=places)
+        return PlacedStream(self._counted(frames), places=places)
 
     @serves(
         Operation(
@@ -201,22 +200,6 @@ class ReadingRoutes:
                 yield frame
         finally:
             self._metrics.streams.dec()
-
-
-class _Following(StreamingResponse):
-    """Gives the stream's places back, also when it ends before its first frame."""
-
-    def __init__(
-        self, frames: AsyncIterator[bytes], *, media_type: str, headers: dict[str, str], places: list[Place]
-    ) -> None:
-        super().__init__(frames, media_type=media_type, headers=headers)
-        self._places = places
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            give_back(self._places)
 
 
 def _loop_time(at: float | None) -> float | None:

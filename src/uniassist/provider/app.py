@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -76,9 +76,14 @@ def run(provider: Provider, port: int | None = None) -> None:
 
 
 async def serve(
-    provider: Provider, settings: ServiceSettings, *, token: str | None, gateway: Gateway | None
+    provider: Provider,
+    settings: ServiceSettings,
+    *,
+    token: str | None,
+    gateway: Gateway | None,
+    others: Sequence[object] = (),
 ) -> None:
-    """`gateway`: hears what comes late; None: this provider reports nothing."""
+    """`gateway`: hears what comes late; None: this provider reports nothing. `others`: with further operations."""
     name = f"provider-{provider.provider_id}"
     configure_logging(name, settings.log_level)
     listener = server.listen(settings.host, settings.port, port_variable=settings.port_variable)
@@ -97,7 +102,7 @@ async def serve(
     app = create_app(
         service=name,
         version=VERSION,
-        operations=served(routes),
+        operations=served(routes, *others),
         health=health,
         metrics=metrics,
         spans=spans,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ from uniassist.contracts.interaction import (
     ProviderExtension,
 )
 from uniassist.contracts.provider import (
+    EventRejection,
     LateDomainEvent,
     LateEvent,
     LateInteraction,
@@ -104,24 +106,10 @@ class Gateway:
 
     async def tell(self, event: LateEvent) -> None:
         """One late event, as the contract has it."""
-        body = codec.encode(
-            ProviderEventsRequest(
-                schema_version=SCHEMA_VERSION,
-                provider_id=self._provider_id,
-                events=[event],
-                timestamp_ms=_now_ms(),
-            )
-        )
         deadline, pauses = time.monotonic() + _TOLD_FOR_SECONDS, Pauses(0.2, 5.0)
         while True:  # ends: with an answer, or with the deadline
             try:
-                answer = await self._client.post_json(
-                    self._url,
-                    body,
-                    ProviderEventsResponse,
-                    timeout_seconds=_ATTEMPT_SECONDS,
-                    headers=self._headers,
-                )
+                refused = await self.tell_once([event])
             except BadStatus as error:
                 if error.status in _CALLER_IS_WRONG:
                     raise NotAccepted(f"{error}: {error.body.decode('utf-8', 'replace')}") from None
@@ -131,10 +119,31 @@ class Gateway:
                 if time.monotonic() > deadline:
                     raise
             else:
-                if answer.rejected:
-                    raise NotAccepted("; ".join(f"{each.code}: {each.message}" for each in answer.errors or []))
+                if refused:
+                    raise NotAccepted("; ".join(f"{each.code}: {each.message}" for each in refused.values()))
                 return
             await pauses.wait()
+
+    async def tell_once(self, events: Sequence[LateEvent]) -> dict[int, EventRejection]:
+        """Many late events (1,000 at most) in one try, for whoever keeps them and tries again by themselves.
+
+        Those that are refused, by their place. CallFailed: they weren't told, or it isn't known; with ids of their
+        own all may be told again. BadStatus 401 or 403: the token isn't good for that.
+        """
+        body = ProviderEventsRequest(
+            schema_version=SCHEMA_VERSION,
+            provider_id=self._provider_id,
+            events=list(events),
+            timestamp_ms=_now_ms(),
+        )
+        answer = await self._client.post_json(
+            self._url,
+            codec.encode(body),
+            ProviderEventsResponse,
+            timeout_seconds=_ATTEMPT_SECONDS,
+            headers=self._headers,
+        )
+        return {each.index: each for each in answer.errors or []}
 
 
 def _new_id() -> str:

@@ -1,3 +1,5 @@
-"""The `plan` specialist: asks for what a plan needs, makes it, changes it as one says. Every answer is a pure
-function of its request, so a repeated call gets the same one and there is nothing to store: the plan travels in the
-hint of the reply that is expected (decision 19)."""
+"""The `plan` specialist: asks for what a plan needs, makes it, keeps it, changes it (decisions 19 and 20).
+
+What it says is a function of the request and of the person's shelf (`answers`); `keeper` reads and writes that
+shelf in Postgres, where there is one, each call once.
+"""

@@ -1,4 +1,4 @@
-"""Invoke and interact, decided: requests in, answers out, nothing else."""
+"""Invoke and interact, decided: a request and a person's shelf in, an answer out; what to keep is on the shelf."""
 
 from __future__ import annotations
 
@@ -28,45 +28,54 @@ from uniassist.contracts.provider import (
 )
 from uniassist.provider_plan import form, plan_replies, reading
 from uniassist.provider_plan.phrases import say
+from uniassist.provider_plan.plan_replies import Reply, Said
+from uniassist.provider_plan.planner.ideas import Ideas
 from uniassist.provider_plan.planner.model import Plan
 from uniassist.provider_plan.planner.showing import in_words
+from uniassist.provider_plan.shelf import Shelf
 from uniassist.provider_plan.talk import MOST_MISSES, Talk, task_id
+from uniassist.times import now_in
 
 PROVIDER_ID = "plan"
 SUBMIT = "submit_data_collection"
+_MOST_SHOWN = 60  # characters of what was read
 _TASK = re.compile(r"plan-[0-9a-f]{24}")
 
 
-def invoke(request: InvokeRequest) -> InvokeResponse:
-    """An acknowledgement and the form, filled in as far as the person's words go.
+def invoke(request: InvokeRequest, shelf: Shelf | None = None) -> InvokeResponse:
+    """An acknowledgement and the form, for what the person's words leave open.
 
     To a reply, what it changes in the form that is open, or in the plan that was made; or, where nothing is read in
     it, what may be said. After the second such reply in a row nothing more is expected.
     """
+    shelf = shelf or Shelf()
     message, user, is_reply = request.input, request.context.user, request.run.continues is not None
     locale, text, timezone = user.locale or message.locale, message.text or "", message.timezone or user.timezone
-    talk = Talk.of(request.run)
-    if talk.plan is not None:
-        answer = plan_replies.answer(request, talk, locale, timezone)
-        if answer is not None:
-            return answer
+    talk = _adopted(Talk.of(request.run), shelf)
+    now = now_in(message.timestamp_ms, timezone)
+    if now is not None:
+        said = Said(text, now, locale, is_wechat=message.source == "wechat")
+        reply = plan_replies.answer(said, talk, shelf, is_reply=is_reply)
+        if reply is not None:
+            return _invoked(request, reply)
+    if talk.is_of_plan:
         talk, is_reply = Talk(task_id(request.run.run_id), {}), False
     if is_reply:
         wants_goal = "goal" not in talk.known
-        said = reading.read_reply(text, at_ms=message.timestamp_ms, timezone=timezone, wants_goal=wants_goal)
+        read = reading.read_reply(text, at_ms=message.timestamp_ms, timezone=timezone, wants_goal=wants_goal)
     else:
-        said = reading.suggest(text, at_ms=message.timestamp_ms, timezone=timezone)
+        read = reading.suggest(text, at_ms=message.timestamp_ms, timezone=timezone)
     events: list[InteractionEvent] = []
-    is_read = bool(said) or not is_reply
+    is_read = bool(read) or not is_reply
     if not is_read:
         talk = replace(talk, misses=talk.misses + 1)
         greeting = say(
             "not_read" if talk.misses < MOST_MISSES else "given_up", locale, title=say("form_title", locale)
         )
     else:
-        talk = replace(talk, known=reading.merged(talk.known, said), misses=0)
-        greeting = _changed(locale, said) if is_reply else _greeting(locale, said)
-        events.append(_ask(talk.task_id, locale, "pending", talk.known))
+        talk = replace(talk, known=reading.merged(talk.known, read), misses=0)
+        greeting = _noted(locale, read, is_reply=is_reply, is_kept=shelf.is_kept)
+        events.append(_ask(talk.task_id, locale, "pending", talk.known, shelf))
     return InvokeResponse(
         schema_version=SCHEMA_VERSION,
         run_id=request.run.run_id,
@@ -78,77 +87,137 @@ def invoke(request: InvokeRequest) -> InvokeResponse:
     )
 
 
-def interact(request: InteractRequest) -> InteractResponse:
-    """The result of a submission, or the form again with what is wrong; else what can be done here."""
-    locale, run_id = request.context.user.locale, request.run.run_id
-    if request.interaction.action_id.startswith(SUBMIT):
-        task = _task_of(request.interaction.payload) or task_id(run_id)
-        today = day_of(request.interaction.timestamp_ms, request.context.user.timezone)
-        submission = form.check(request.interaction.payload, locale, today)
-        if submission.problems:
-            return InteractResponse(
-                schema_version=SCHEMA_VERSION,
-                run_id=run_id,
-                events=_refused(task, locale, submission),
-                expects_reply=ExpectsReply(hint=Talk(task, submission.values).noted()),
-            )
-        at_ms = request.interaction.timestamp_ms
-        plan = plan_replies.planned(submission.values, at_ms, request.context.user.timezone, locale)
+def interact(request: InteractRequest, shelf: Shelf | None = None, ideas: Ideas | None = None) -> InteractResponse:
+    """The result of a submission, or the form again with what is wrong; else what can be done here.
+
+    `ideas`: what a model suggested for the plan that is made.
+    """
+    shelf = shelf or Shelf()
+    locale, timezone = request.context.user.locale, request.context.user.timezone
+    run_id, at_ms, action = request.run.run_id, request.interaction.timestamp_ms, request.interaction.action_id
+    now = now_in(at_ms, timezone)
+    if not action.startswith(SUBMIT):
+        said = Said("", now, locale) if now is not None else None
+        talk = Talk(task_id(run_id), {})
+        reply = plan_replies.tapped(said, action, talk, shelf) if said is not None else None
+        if reply is None:
+            reply = Reply(say("unknown_action", locale, title=say("form_title", locale)))
+        return _interacted(run_id, reply)
+    task = task_of(request)
+    submission = submitted(request, shelf)
+    if submission.problems:
         return InteractResponse(
             schema_version=SCHEMA_VERSION,
             run_id=run_id,
-            events=_done(task, locale, submission, plan, today),
-            expects_reply=plan_replies.expected(Talk(task, submission.values, plan=plan)),
+            events=_refused(task, locale, submission, shelf),
+            expects_reply=ExpectsReply(hint=Talk(task, submission.values).noted()),
         )
-    events: list[InteractionEvent] = [
-        AssistantMessage(text=say("unknown_action", locale, title=say("form_title", locale)))
-    ]
-    return InteractResponse(schema_version=SCHEMA_VERSION, run_id=run_id, events=events)
-
-
-def _task_of(payload: object) -> str | None:
-    """The form that a submission names; it may have been begun by an earlier run."""
-    named = payload.get("taskId") if isinstance(payload, dict) else None
-    return named if isinstance(named, str) and _TASK.fullmatch(named) is not None else None
-
-
-def _changed(locale: str | None, said: Mapping[str, str]) -> str:
-    return say("changed", locale, fields=_named(locale, said))
-
-
-def _greeting(locale: str | None, known: Mapping[str, str]) -> str:
-    if not known:
-        return say("ack", locale)
-    return say("ack_prefilled", locale, fields=_named(locale, known))
-
-
-def _named(locale: str | None, values: Mapping[str, str]) -> str:
-    """The fields' names; of days the day as well, for "下周五" may be understood in two ways."""
-    days = {field.name for field in form.FIELDS if field.is_date}
-    return say("between_names", locale).join(
-        f"{say(name, locale)} {with_weekday(value, language(locale))}" if name in days else say(name, locale)
-        for name, value in values.items()
+    plan = plan_replies.planned(submission.values, at_ms, timezone, locale, ideas)
+    if plan is not None and shelf.is_full and shelf.of(task) is None:
+        full = Reply(say("plans_full", locale, most=str(len(shelf.plans))))
+        return _interacted(run_id, full)
+    talk = Talk(task, submission.values, plan=plan)
+    if plan is not None and shelf.is_kept:
+        shelf.put(task, plan)
+        talk = Talk(task, {}, plan_id=task)
+    events = _done(task, locale, submission, plan, now.date() if now is not None else None)
+    if talk.plan_id is not None:
+        events.append(AssistantMessage(text=say("plan_kept", locale)))
+    return InteractResponse(
+        schema_version=SCHEMA_VERSION, run_id=run_id, events=events, expects_reply=plan_replies.expected(talk)
     )
 
 
-def _ask(task: str, locale: str | None, status: ExtensionStatus, known: Mapping[str, str]) -> ProviderExtension:
+def submitted(request: InteractRequest, shelf: Shelf) -> form.Submission:
+    """What the form has now, with what was known before it was shown and isn't in it."""
+    user = request.context.user
+    today = day_of(request.interaction.timestamp_ms, user.timezone)
+    return form.check(request.interaction.payload, user.locale, today, known=shelf.draft)
+
+
+def task_of(request: InteractRequest) -> str:
+    """The form that a submission names, which may have been begun by an earlier run; else this run's own."""
+    payload = request.interaction.payload
+    named = payload.get("taskId") if isinstance(payload, dict) else None
+    is_one = isinstance(named, str) and _TASK.fullmatch(named) is not None
+    return str(named) if is_one else task_id(request.run.run_id)
+
+
+def _adopted(talk: Talk, shelf: Shelf) -> Talk:
+    """A plan that still travels, from before plans were kept, is kept from now on."""
+    if not shelf.is_kept or talk.plan is None or (shelf.is_full and shelf.of(talk.task_id) is None):
+        return talk
+    if shelf.of(talk.task_id) is None:
+        shelf.put(talk.task_id, talk.plan)
+    return replace(talk, plan=None, plan_id=talk.task_id)
+
+
+def _invoked(request: InvokeRequest, reply: Reply) -> InvokeResponse:
+    return InvokeResponse(
+        schema_version=SCHEMA_VERSION,
+        run_id=request.run.run_id,
+        provider_id=request.run.provider_id,
+        ack=Ack(message=reply.greeting),
+        immediate_events=list(reply.events),
+        expects_reply=plan_replies.expected(reply.talk) if reply.talk is not None else None,
+        passes=True if reply.passes else None,
+    )
+
+
+def _interacted(run_id: str, reply: Reply) -> InteractResponse:
+    return InteractResponse(
+        schema_version=SCHEMA_VERSION,
+        run_id=run_id,
+        events=[AssistantMessage(text=reply.greeting), *reply.events],
+        expects_reply=plan_replies.expected(reply.talk) if reply.talk is not None else None,
+    )
+
+
+def _noted(locale: str | None, read: Mapping[str, str], *, is_reply: bool, is_kept: bool) -> str:
+    """What was read. Where it is kept the form doesn't show it again, so the values are said."""
+    if not read:
+        return say("ack", locale)
+    key = "changed" if is_reply else "ack_prefilled"
+    return say(f"{key}_kept" if is_kept else key, locale, fields=_named(locale, read, with_values=is_kept))
+
+
+def _named(locale: str | None, values: Mapping[str, str], *, with_values: bool) -> str:
+    """The fields' names; of days the day as well, for "下周五" may be understood in two ways."""
+    days = {field.name for field in form.FIELDS if field.is_date}
+    named = []
+    for name, value in values.items():
+        field = say(name, locale)
+        if name in days:
+            field = f"{field} {with_weekday(value, language(locale))}"
+        elif with_values:
+            field = say("field_value", locale, field=field, value=value[:_MOST_SHOWN])
+        named.append(field)
+    return say("between_names", locale).join(named)
+
+
+def _ask(
+    task: str, locale: str | None, status: ExtensionStatus, known: Mapping[str, str], shelf: Shelf
+) -> ProviderExtension:
+    """Where what is known is noted, the form asks for the rest; else it has all of it."""
+    shelf.note(task, known)
+    fields = form.left_open(known) if shelf.is_kept else form.FIELDS
     return ProviderExtension(
         extension_kind="data_collection_request",
         payload=ExtensionPayload(
             provider_id=PROVIDER_ID,
             task_id=task,
-            data_schema=form.data_schema(locale, known),
-            ui_schema=form.ui_schema(locale),
+            data_schema=form.data_schema(locale, known, fields),
+            ui_schema=form.ui_schema(locale, fields),
             status=status,
         ),
     )
 
 
-def _refused(task: str, locale: str | None, submission: form.Submission) -> list[InteractionEvent]:
+def _refused(task: str, locale: str | None, submission: form.Submission, shelf: Shelf) -> list[InteractionEvent]:
     problems = say("between_sentences", locale).join(submission.problems)
     return [
         AssistantMessage(text=say("again", locale, problems=problems)),
-        _ask(task, locale, "in_progress", submission.values),
+        _ask(task, locale, "in_progress", submission.values, shelf),
     ]
 
 

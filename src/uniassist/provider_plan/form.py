@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from uniassist.contracts.base import JsonObject
 from uniassist.contracts.dates import read_date
 from uniassist.provider_plan.phrases import say
+from uniassist.provider_plan.planner.hours import time_words
 
+_ANY_DAY = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)  # what is read is no day
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -30,6 +32,7 @@ class PlanField:
 FIELDS = (
     PlanField("goal", required=True, max_length=500, hint="goal_hint"),
     PlanField("dueDate", is_date=True, widget="date"),
+    PlanField("timeAvailable", max_length=200, hint="timeAvailable_hint"),
     PlanField("constraints", max_length=2000, hint="constraints_hint", widget="textarea"),
 )
 
@@ -42,21 +45,28 @@ class Submission:
     problems: list[str]
 
 
-def data_schema(locale: str | None, defaults: Mapping[str, str]) -> JsonObject:
+def left_open(known: Mapping[str, str]) -> tuple[PlanField, ...]:
+    """What is still to be asked. Constraints always are: there may be more of them."""
+    return tuple(each for each in FIELDS if each.name not in known or each.name == "constraints")
+
+
+def data_schema(
+    locale: str | None, defaults: Mapping[str, str], fields: Sequence[PlanField] = FIELDS
+) -> JsonObject:
     return {
         "type": "object",
         "title": say("form_title", locale),
-        "properties": {field.name: _property(field, locale, defaults.get(field.name)) for field in FIELDS},
-        "required": [field.name for field in FIELDS if field.required],
+        "properties": {field.name: _property(field, locale, defaults.get(field.name)) for field in fields},
+        "required": [field.name for field in fields if field.required],
     }
 
 
-def ui_schema(locale: str | None) -> JsonObject:
+def ui_schema(locale: str | None, fields: Sequence[PlanField] = FIELDS) -> JsonObject:
     described: JsonObject = {
-        "ui:order": [field.name for field in FIELDS],
+        "ui:order": [field.name for field in fields],
         "ui:submitButtonOptions": {"submitText": say("submit", locale)},
     }
-    for field in FIELDS:
+    for field in fields:
         options: JsonObject = {}
         if field.widget is not None:
             options["ui:widget"] = field.widget
@@ -66,10 +76,17 @@ def ui_schema(locale: str | None) -> JsonObject:
     return described
 
 
-def check(payload: object, locale: str | None, today: dt.date | None = None) -> Submission:
+def check(
+    payload: object,
+    locale: str | None,
+    today: dt.date | None = None,
+    *,
+    known: Mapping[str, str] | None = None,
+) -> Submission:
     """Read a submission, `{values: {…}}` or the values themselves. An empty field counts as left out.
 
     `today`: the person's, by which "下周五" becomes its date. None: only dates are dates.
+    `known`: what was said before, for the fields that the form hadn't.
     """
     given = payload.get("values", payload) if isinstance(payload, dict) else payload
     if given is None:
@@ -82,6 +99,8 @@ def check(payload: object, locale: str | None, today: dt.date | None = None) -> 
         value = given.get(field.name)
         if isinstance(value, str):
             value = value.strip() or None
+        if value is None and field.name not in given:
+            value = (known or {}).get(field.name)
         if value is None and not field.required:
             continue
         if field.is_date and today is not None and isinstance(value, str):
@@ -106,6 +125,11 @@ def is_date(text: str) -> bool:
     return True
 
 
+def is_time_available(text: str) -> bool:
+    """Whether it says how much time there is: "每天一小时", "5 hours a week", "只有周末"."""
+    return time_words(text, _ANY_DAY) is not None
+
+
 def _problem(field: PlanField, value: object, locale: str | None) -> str | None:
     title = say(field.name, locale)
     if value is None:
@@ -114,6 +138,8 @@ def _problem(field: PlanField, value: object, locale: str | None) -> str | None:
         return say("problem_text", locale, field=title)
     if field.is_date and not is_date(value):
         return say("problem_date", locale, field=title)
+    if field.name == "timeAvailable" and not is_time_available(value):
+        return say("problem_time", locale, field=title)
     if field.max_length is not None and len(value) > field.max_length:
         return say("problem_long", locale, field=title, limit=str(field.max_length))
     return None

@@ -8,25 +8,44 @@ from collections.abc import Mapping, Sequence
 from uniassist.contracts.courtesies import courtesy
 from uniassist.contracts.dates import day_of, find_date, read_date
 from uniassist.contracts.scripts import simplified
+from uniassist.provider_plan.planner.hours import time_words
+from uniassist.times import now_in
 
 _READ_CHARACTERS = 2000
 _MAX_GOAL = 200
 _SHORT_GOAL = 40
 _MAX_CONSTRAINTS = 500
+_MAX_TIME = 200
 _MAX_KNOWN = 2000  # as the form takes
 _CLAUSE_END = re.compile(r"[，,。;；!！?？\n]+")
 
-_STATED_GOAL = re.compile(r"^(?:我的|my )?(?:目标|goal)\s*(?:是|为|is|[:：])\s*(?P<goal>.+)$", re.IGNORECASE)
+_STATED_GOAL = re.compile(
+    r"^(?:我的|my )?(?:目标|计划|日程|安排|goal|plan|schedule|itinerary)"
+    r"\s*(?:是|为|is|[:：])\s*(?P<goal>.+)$"
+    r"|^(?:an? |my |the )?(?:schedule|itinerary|timetable) (?:for|of|to) (?P<goal2>.+)$"
+    r"|^(?:(?:i have|set|i've set)\s+)?(?:me\s+)?(?:an? |my )?goal (?:of|to) (?P<goal3>.+)$",
+    re.IGNORECASE,
+)
+# "计划太紧了" speaks of a plan that there is, "计划提前退休" of one to be made.
+_OF_A_PLAN = (
+    r"的|里|太[紧赶累满松慢忙]|怎么样|改[到成]"
+    r"|(?:推迟|提前|延[后期]|往[前后])[一二两三四五六七八九十半\d]+个?[天日周月星礼]"
+)
 _ASKED_GOAL = re.compile(
-    r"^(?:请|麻烦)?你?(?:帮我|给我|替我)?(?:我想要?|我要)?(?:做|制定|安排|规划|计划)"
-    r"(?:一下|一个(?!半?月|星期|礼拜|小时|人|学期)|一份|个|下(?!周|个|星期|礼拜|月|次|半|午|学期))?(?P<goal>.+)$"
+    r"^(?:请|麻烦)?你?(?:帮我|给我|替我)?(?:我想要?|我要)?(?:做|制定|制订|安排|规划|计划"
+    r"|排(?![队除名球骨练查])|拟(?!人)|列(?![车出]))"
+    rf"(?:一下|一个(?!半?月|星期|礼拜|小时|人|学期)|一份|个|下(?!周|个|星期|礼拜|月|次|半|午|学期))?(?P<goal>(?!{_OF_A_PLAN}).+)$"
 )
 _POLITE_EN = (
     r"(?:please\s+)?(?:(?:can|could) you\s+|i(?:'d| would) like to\s+|i want to\s+)?(?:please\s+)?(?:help me\s+)?"
 )
-_A_PLAN_EN = r"(?:make|create|draw up|write|set up)\s+(?:me\s+)?(?:a|an|my)\s+(?:\w+\s+)?plan"
+_A_PLAN_EN = (
+    r"(?:make|create|draw up|write|set up|give me|need|want|draft|prepare|work out)\s+(?:me\s+)?"
+    r"(?:a|an|my|another)\s+(?:\w+\s+)?(?:plan|schedule|itinerary|timetable)"
+)
 _ASKED_GOAL_EN = re.compile(
-    rf"^{_POLITE_EN}(?:to\s+)?(?:{_A_PLAN_EN}|plan|organi[sz]e|arrange)\s+(?:to\s+|for\s+|out\s+)?(?P<goal>.+)$",
+    rf"^{_POLITE_EN}(?:to\s+|i\s+)?(?:{_A_PLAN_EN}|plan|organi[sz]e|arrange|schedule|map)\s+(?:to\s+|for\s+|of\s+|out\s+)?"
+    r"(?P<goal>.+)$",
     re.IGNORECASE,
 )
 _CHANGED_GOAL = re.compile(r"^(?:那就?|还是)?(?:把?目标)?(?:换成|改成|改为|换到|改去)(?P<goal>.+)$")
@@ -35,8 +54,11 @@ _CHANGED_GOAL_EN = re.compile(
     re.IGNORECASE,
 )
 _PLEASE = re.compile(r",?\s+please$", re.IGNORECASE)
-_A_PLAN_OF = re.compile(r"的[计計][划劃]$")
-_EMPTY_GOAL = re.compile(r"^(?:的|我|my|a|the|\s)*(?:计划|安排|规划|日程|目标|方案|plan|schedule)?(?:吧|呢)?$")
+_A_PLAN_OF = re.compile(r"的(?:[计計][划劃]|[规規][划劃]|安排|日程表?|行程表?|[时時][间間]表)$")
+_EMPTY_GOAL = re.compile(
+    r"^(?:的|我|my|a|the|\s)*"
+    r"(?:计划|安排|规划|日程表?|行程表?|时间表|目标|方案|plan|schedule|itinerary|timetable)?(?:吧|呢)?$"
+)
 _CONSTRAINT = re.compile(
     r"^(?:预算|限制|约束|要求|条件|前提|不能|不要|只能|最多|至少|budget|constraints?|at most|no more than|only)",
     re.IGNORECASE,
@@ -96,13 +118,23 @@ def suggest(text: str, *, at_ms: int, timezone: str | None) -> dict[str, str]:
     clauses = _clauses(text)
     today = day_of(at_ms, timezone)
     due = find_date(text, today) if today is not None else None
-    limits = _joined([clause for clause in clauses if _CONSTRAINT.match(simplified(clause))])
+    time = _time_available(clauses, at_ms, timezone)
+    others = [each for each in clauses if time is None or time not in each]
+    limits = _joined([each for each in others if _CONSTRAINT.match(simplified(each))])
     found = {
         "goal": _goal(clauses, (_STATED_GOAL, _ASKED_GOAL, _ASKED_GOAL_EN)),
         "dueDate": due.isoformat() if due is not None else None,
+        "timeAvailable": time[:_MAX_TIME] if time is not None else None,
         "constraints": limits[:_MAX_CONSTRAINTS],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _time_available(clauses: Sequence[str], at_ms: int, timezone: str | None) -> str | None:
+    """ "每天一小时", "only on weekends": how much time there is for it."""
+    now = now_in(at_ms, timezone)
+    found = (time_words(clause, now) for clause in clauses) if now is not None else ()
+    return next((words for words in found if words is not None), None)
 
 
 def _bare_day(clauses: Sequence[str], at_ms: int, timezone: str | None) -> dict[str, str]:
@@ -124,7 +156,8 @@ def _goal(clauses: Sequence[str], forms: Sequence[re.Pattern[str]]) -> str | Non
     for form in forms:
         for clause in clauses:
             match = form.match(simplified(clause))  # as long as the clause: what is kept is what was written
-            goal = clause[match.start("goal") : match.end("goal")].strip(" .") if match is not None else ""
+            found = next((name for name, each in match.groupdict().items() if each), None) if match else None
+            goal = clause[match.start(found) : match.end(found)].strip(" .") if match and found else ""
             goal = _A_PLAN_OF.sub("", _PLEASE.sub("", goal.rstrip("吧呗")))
             if len(goal) > 1 and _EMPTY_GOAL.fullmatch(simplified(goal)) is None:
                 return goal[:_MAX_GOAL].strip()

@@ -11,7 +11,7 @@ from uniassist.settings import postgres_url, redis_url, secret_files
 from uniassist.settings.masking import MASK, mask_url
 from uniassist.settings.urls import raw_character
 from uniassist.settings.variable import Variable
-from uniassist.settings.variables import VARIABLES
+from uniassist.settings.variables import variable_named
 
 # `.example` is reserved for documentation (RFC 2606), so no real host ends in it.
 _PLACEHOLDER = re.compile(
@@ -66,12 +66,16 @@ class Reader:
         self.env = self.choice("UNIASSIST_ENV")
 
     @property
+    def environ(self) -> Mapping[str, str]:
+        return self._environ
+
+    @property
     def strict(self) -> bool:
         """Outside dev and test: no placeholder passes, no secret is weak."""
         return self.env not in ("dev", "test")
 
     def optional(self, name: str) -> str | None:
-        variable = VARIABLES[name]
+        variable = variable_named(name)
         given = secret_files.value_of(self._environ, name) if variable.secret else self._environ.get(name, "")
         value = given.strip() or variable.default
         if value is None:
@@ -86,7 +90,7 @@ class Reader:
     def text(self, name: str) -> str:
         value = self.optional(name)
         if value is None:
-            raise SettingsError(f"{name}: required, but not set; expected {VARIABLES[name].expected()}")
+            raise SettingsError(f"{name}: required, but not set; expected {variable_named(name).expected()}")
         return value
 
     def secret(self, name: str) -> Secret:
@@ -104,11 +108,11 @@ class Reader:
     def integer(self, name: str) -> int:
         value = self.optional_integer(name)
         if value is None:
-            raise SettingsError(f"{name}: required, but not set; expected {VARIABLES[name].expected()}")
+            raise SettingsError(f"{name}: required, but not set; expected {variable_named(name).expected()}")
         return value
 
     def optional_integer(self, name: str) -> int | None:
-        variable, value = VARIABLES[name], self.optional(name)
+        variable, value = variable_named(name), self.optional(name)
         if value is None:
             return None
         assert variable.low is not None
@@ -118,7 +122,7 @@ class Reader:
         return int(value)
 
     def optional_boolean(self, name: str) -> bool | None:
-        variable, value = VARIABLES[name], self.optional(name)
+        variable, value = variable_named(name), self.optional(name)
         if value is None:
             return None
         if value.lower() in _TRUE:
@@ -128,7 +132,7 @@ class Reader:
         raise self._unparsable(variable, value)
 
     def choice(self, name: str) -> str:
-        variable, value = VARIABLES[name], self.text(name)
+        variable, value = variable_named(name), self.text(name)
         if value not in variable.choices:
             raise self._unparsable(variable, value)
         return value
@@ -138,7 +142,7 @@ class Reader:
 
     def chosen_items(self, name: str) -> list[str]:
         """One or more of the variable's choices."""
-        variable, items = VARIABLES[name], self.items(name)
+        variable, items = variable_named(name), self.items(name)
         if not items or not set(items) <= set(variable.choices):
             raise self._unparsable(variable, self.optional(name) or "")
         return items
@@ -172,10 +176,10 @@ class Reader:
             addresses = parts.netloc.rpartition("@")[2].split(",")
             ports = [urlsplit(f"//{address}").port for address in addresses]
         except ValueError:
-            raise self._unparsable(VARIABLES[name], value) from None
+            raise self._unparsable(variable_named(name), value) from None
         is_readable = len(addresses) <= hosts and all(port is None or port > 0 for port in ports)
         if parts.scheme not in schemes or not (parts.netloc or parts.path) or not is_readable:
-            raise self._unparsable(VARIABLES[name], value)
+            raise self._unparsable(variable_named(name), value)
         return value
 
     def _check_strength(self, name: str, value: str) -> None:

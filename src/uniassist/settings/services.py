@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uniassist.errors import SettingsError
 from uniassist.settings.app_auth import AppAuthSettings
 from uniassist.settings.reader import Reader, Secret
-from uniassist.settings.variables import PLAN_TOKEN
+from uniassist.settings.variables import PLAN_TOKEN, REMINDER_TOKEN
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -116,7 +116,7 @@ class GatewaySettings:
     """`app_auth` None: apps need no token. `unknown_streams`: of sessions that don't exist yet.
 
     `signatures`: the forms that are taken. `cors_loopback`: pages of this machine may call.
-    `plan_token`: what provider-plan is shown; None: nothing.
+    `plan_token`, `reminder_token`: what those are shown; None: nothing.
     """
 
     service: ServiceSettings
@@ -125,11 +125,13 @@ class GatewaySettings:
     adapter_secrets: tuple[Secret, ...]
     provider_context_token: Secret
     plan_base_url: str | None
+    reminder_base_url: str | None
     providers_file: str | None
     cors_origins: list[str]
     cors_loopback: bool
     signatures: list[str]
     plan_token: Secret | None
+    reminder_token: Secret | None
     ingest_queue_size: int
     outbox_max_attempts: int
     provider_timeout_ms: int
@@ -147,6 +149,7 @@ class GatewaySettings:
         service = ServiceSettings.read(reader, "GATEWAY_PORT")
         previous = reader.optional_secret("UNIASSIST_ADAPTER_SECRET_PREVIOUS")
         plan_base_url = reader.optional_http_url("UNIASSIST_PLAN_PROVIDER_BASE_URL")
+        reminder_base_url = reader.optional_http_url("UNIASSIST_REMINDER_PROVIDER_BASE_URL")
         return cls(
             service=service,
             database_url=reader.database_url(),
@@ -154,11 +157,13 @@ class GatewaySettings:
             adapter_secrets=(reader.secret("UNIASSIST_ADAPTER_SECRET"), *((previous,) if previous else ())),
             provider_context_token=reader.secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),
             plan_base_url=plan_base_url,
+            reminder_base_url=reminder_base_url,
             providers_file=reader.optional("UNIASSIST_PROVIDERS_FILE"),
             cors_origins=reader.items("UNIASSIST_CORS_ORIGINS"),
             cors_loopback=reader.env == "dev" and not reader.items("UNIASSIST_CORS_ORIGINS"),
             signatures=reader.chosen_items("UNIASSIST_SIGNATURES"),
-            plan_token=_plan_token(reader, is_called=plan_base_url is not None),
+            plan_token=_provider_token(reader, PLAN_TOKEN, is_called=plan_base_url is not None),
+            reminder_token=_provider_token(reader, REMINDER_TOKEN, is_called=reminder_base_url is not None),
             ingest_queue_size=reader.integer("GATEWAY_INGEST_QUEUE_SIZE"),
             outbox_max_attempts=reader.integer("OUTBOX_MAX_ATTEMPTS"),
             provider_timeout_ms=reader.integer("GATEWAY_PROVIDER_TIMEOUT_MS"),
@@ -219,23 +224,93 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True)
+class PlanModelSettings:
+    """`key` None: the endpoint asks for none."""
+
+    url: str
+    model: str
+    key: Secret | None
+
+    @classmethod
+    def read(cls, reader: Reader) -> PlanModelSettings | None:
+        url, model = reader.optional_http_url("UNIASSIST_PLAN_MODEL_URL"), reader.optional("UNIASSIST_PLAN_MODEL")
+        key = reader.optional_secret("UNIASSIST_PLAN_MODEL_KEY")
+        if url is None:
+            return None
+        if model is None:
+            raise SettingsError("UNIASSIST_PLAN_MODEL: required with UNIASSIST_PLAN_MODEL_URL, but not set")
+        return cls(url, model, key)
+
+
+@dataclass(frozen=True)
 class ProviderPlanSettings:
-    """`token`: what the gateway shows with each call; None: anybody may call."""
+    """`token`: what the gateway shows with each call; None: anybody may call.
+
+    `database_url` None: no plan is kept. `access_token` None: the gateway isn't told of steps that are due.
+    """
 
     service: ServiceSettings
     token: Secret | None
+    database_url: Secret | None
+    gateway_url: str
+    access_token: Secret | None
+    public_url: str | None
+    link_hours: int
+    due_hour: int
+    plan_days: int
+    model: PlanModelSettings | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> ProviderPlanSettings:
         reader = Reader(environ)
+        is_needed = reader.strict
+        access = "UNIASSIST_PROVIDER_CONTEXT_TOKEN"
         return cls(
-            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT"), token=_plan_token(reader, is_called=True)
+            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT"),
+            token=_provider_token(reader, PLAN_TOKEN, is_called=True),
+            database_url=reader.database_url() if is_needed or reader.optional("DATABASE_URL") else None,
+            gateway_url=reader.http_url("GATEWAY_URL"),
+            access_token=reader.secret(access) if is_needed else reader.optional_secret(access),
+            public_url=reader.optional_http_url("UNIASSIST_PLAN_PUBLIC_URL"),
+            link_hours=reader.integer("PLAN_LINK_HOURS"),
+            due_hour=reader.integer("PLAN_DUE_HOUR"),
+            plan_days=reader.integer("RETENTION_PLAN_DAYS"),
+            model=PlanModelSettings.read(reader),
         )
 
 
-def _plan_token(reader: Reader, *, is_called: bool) -> Secret | None:
-    """Needed outside dev and test, where provider-plan is called."""
-    return reader.secret(PLAN_TOKEN) if reader.strict and is_called else reader.optional_secret(PLAN_TOKEN)
+@dataclass(frozen=True)
+class ProviderReminderSettings:
+    """`token`: what the gateway shows with each call; None: anybody may call.
+
+    `gateway_url`, `access_token`: where reminders go, and what is shown there. `reminder_days`: how long those that
+    are over are kept; 0: for ever.
+    """
+
+    service: ServiceSettings
+    database_url: Secret
+    token: Secret | None
+    gateway_url: str
+    access_token: Secret
+    reminder_days: int
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> ProviderReminderSettings:
+        reader = Reader(environ)
+        own = reader.optional_secret(f"{REMINDER_TOKEN}_ACCESS")
+        return cls(
+            service=ServiceSettings.read(reader, "PROVIDER_REMINDER_PORT"),
+            database_url=reader.database_url(),
+            token=_provider_token(reader, REMINDER_TOKEN, is_called=True),
+            gateway_url=reader.http_url("GATEWAY_URL"),
+            access_token=own if own is not None else reader.secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),
+            reminder_days=reader.integer("RETENTION_REMINDER_DAYS"),
+        )
+
+
+def _provider_token(reader: Reader, variable: str, *, is_called: bool) -> Secret | None:
+    """Needed outside dev and test, where the provider is called."""
+    return reader.secret(variable) if reader.strict and is_called else reader.optional_secret(variable)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import re
+
 from uniassist.settings.bounds_variables import BOUNDS
 from uniassist.settings.variable import Variable, VariableGroup, count, port, secret, url
 
 # Secrets that a providers file names: `token_env`, `access_token_env`.
 PROVIDER_TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
 PLAN_TOKEN = f"{PROVIDER_TOKEN_PREFIX}PLAN"
+REMINDER_TOKEN = f"{PROVIDER_TOKEN_PREFIX}REMINDER"
 
 GROUPS: tuple[VariableGroup, ...] = (
     VariableGroup(
@@ -49,6 +52,7 @@ GROUPS: tuple[VariableGroup, ...] = (
             port("ADAPTER_WECHAT_PORT", "8788", "adapter-wechat"),
             port("WORKER_PORT", "8789", "the worker's health and metrics"),
             port("PROVIDER_PLAN_PORT", "8890", "provider-plan"),
+            port("PROVIDER_REMINDER_PORT", "8891", "provider-reminder"),
         ),
     ),
     VariableGroup(
@@ -92,6 +96,23 @@ GROUPS: tuple[VariableGroup, ...] = (
                 PLAN_TOKEN,
                 "Bearer token that the gateway shows to provider-plan, which outside dev and test takes no call "
                 "without.",
+            ),
+            url(
+                "UNIASSIST_REMINDER_PROVIDER_BASE_URL",
+                "Where the gateway calls provider-reminder; empty: reminder routes, but is not connected.",
+                "http://provider-reminder.staging.example:8891",
+            ),
+            secret(
+                REMINDER_TOKEN,
+                "Bearer token that the gateway shows to provider-reminder, which outside dev and test takes no "
+                "call without; needed where that is called.",
+                need="optional",
+            ),
+            secret(
+                f"{REMINDER_TOKEN}_ACCESS",
+                "Bearer token that provider-reminder shows to the gateway, where the providers file names it; "
+                "empty: UNIASSIST_PROVIDER_CONTEXT_TOKEN.",
+                need="optional",
             ),
             Variable("UNIASSIST_PROVIDERS_FILE", "text", "Providers file (TOML); empty: the one in the package."),
             Variable(
@@ -218,11 +239,24 @@ GROUPS: tuple[VariableGroup, ...] = (
         ),
     ),
     VariableGroup(
+        "provider-reminder",
+        (
+            count(
+                "RETENTION_REMINDER_DAYS",
+                "90",
+                "Reminders that are over or cancelled, and what is known of people without any, go after so many "
+                "days; 0: never.",
+                0,
+                36_500,
+            ),
+        ),
+    ),
+    VariableGroup(
         "adapter-wechat",
         (
             url(
                 "GATEWAY_URL",
-                "Where adapter-wechat finds the gateway.",
+                "Where adapter-wechat, provider-plan and provider-reminder find the gateway.",
                 "http://gateway.staging.example:8787",
                 "http://127.0.0.1:8787",
                 need="required",
@@ -272,6 +306,33 @@ GROUPS: tuple[VariableGroup, ...] = (
         ),
     ),
     VariableGroup(
+        "provider-plan (keeps plans in DATABASE_URL, which outside dev and test it needs)",
+        (
+            url(
+                "UNIASSIST_PLAN_PUBLIC_URL",
+                "Where people's devices reach provider-plan's /calendars/, and nothing else of it; empty: no "
+                "calendar is exported.",
+                "https://chat.staging.example/plan",
+            ),
+            count("PLAN_LINK_HOURS", "168", "A link to a calendar ends after so many hours.", 1, 87_600),
+            count("PLAN_DUE_HOUR", "8", "At this hour of a person's day the steps of the day are told.", 0, 23),
+            count(
+                "RETENTION_PLAN_DAYS",
+                "730",
+                "A plan goes so many days after its end and its last use; 0: never.",
+                0,
+                36_500,
+            ),
+            url(
+                "UNIASSIST_PLAN_MODEL_URL",
+                "An endpoint with OpenAI's chat completions that suggests steps; empty: plans are made without.",
+                "http://127.0.0.1:11434/v1",
+            ),
+            Variable("UNIASSIST_PLAN_MODEL", "text", "The model's name there; needed with the URL."),
+            secret("UNIASSIST_PLAN_MODEL_KEY", "Its API key, where it asks for one.", need="optional"),
+        ),
+    ),
+    VariableGroup(
         "Traces (OpenTelemetry; the SDK reads its other OTEL_ variables too)",
         (
             url(
@@ -314,6 +375,18 @@ GROUPS: tuple[VariableGroup, ...] = (
                 "adapter-wechat, as the verifier reaches it.",
                 "http://adapter-wechat.staging.example:8788",
             ),
+            Variable(
+                "STAGING_PROVIDERS",
+                "list",
+                "Providers that are released with the four services, behind provider-plan and in this order: their "
+                "ids, comma-separated. Each has a STAGING_PROVIDER_…_BASE_URL.",
+                example="reminder",
+            ),
+            url(
+                "STAGING_PROVIDER_REMINDER_BASE_URL",
+                "provider-reminder, as the verifier reaches it; optional.",
+                "http://provider-reminder.staging.example:8891",
+            ),
             url("STAGING_WORKER_BASE_URL", "The worker's health; optional.", "http://worker.staging.example:8789"),
             secret("STAGING_CONTEXT_TOKEN", "Token for the context API check; optional.", need="optional"),
             secret("STAGING_APP_TOKEN", "App token when app authentication is on; optional.", need="optional"),
@@ -348,3 +421,18 @@ GROUPS: tuple[VariableGroup, ...] = (
 
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for group in GROUPS for variable in group.variables}
+
+_OF_A_PROVIDER = re.compile(r"(?:STAGING_)?PROVIDER_(?P<whose>[A-Z0-9_]+)_(?P<what>PORT|BASE_URL)")
+
+
+def variable_named(name: str) -> Variable:
+    """KeyError for one that isn't read here. Those of a provider of somebody else's are named as ours are."""
+    if name in VARIABLES:
+        return VARIABLES[name]
+    found = _OF_A_PROVIDER.fullmatch(name)
+    if found is None:
+        raise KeyError(name)
+    whose = f"provider-{found['whose'].lower().replace('_', '-')}"
+    if found["what"] == "PORT":
+        return Variable(name, "integer", f"Port of {whose}.", low=1, high=65535)
+    return url(name, f"{whose}, as the verifier reaches it.", f"http://{whose}.staging.example:8892")

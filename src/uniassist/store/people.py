@@ -15,7 +15,7 @@ from uniassist.store.server.pool import Connection, Pool, Record
 WECHAT = "wx:"
 _PAGE = 200
 _ERASE_SECONDS = 120.0  # of a person who has talked for years
-_JSON = frozenset({"memory", "payload", "snapshot", "menu", "choices"})
+_JSON = frozenset({"memory", "payload", "snapshot", "menu", "choices", "body"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ async def erase_wechat(connection: Connection, openid: str) -> list[str]:
 
 
 async def export(source: Pool | Connection, user_id: str) -> AsyncIterator[dict[str, Any]]:
-    """Records, each with `record`: session, event, run, context, wechatPerson, wechatReply, wechatMedium.
+    """Records, each with `record`: what it is of.
+
+    session, event, run, context, plan, reminder, wechatPerson, wechatReply, wechatMedium.
 
     A page at a time: what happens meanwhile may be in it or not.
     """
@@ -71,7 +73,12 @@ async def export(source: Pool | Connection, user_id: str) -> AsyncIterator[dict[
         yield _record("session", session)
         async for event in _pages(source, "events", "seq", first=0, session_id=session["session_id"]):
             yield _record("event", event)
-    for name, key, record in (("runs", "run_id", "run"), ("contexts", "profile_ref", "context")):
+    for name, key, record in (
+        ("runs", "run_id", "run"),
+        ("contexts", "profile_ref", "context"),
+        ("plans", "plan", "plan"),
+        ("reminders", "reminder_id", "reminder"),
+    ):
         async for row in _pages(source, name, key, user_id=user_id):
             yield _record(record, row)
     if user_id.startswith(WECHAT):

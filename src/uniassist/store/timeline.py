@@ -54,7 +54,7 @@ async def read(
         timeout=10,
     )
     more = bool(rows) and (len(rows) == limit or rows[-1]["bytes"] >= max_bytes)
-    return Page([_event(row) for row in rows], more)
+    return Page([event_of(row) for row in rows], more)
 
 
 async def known(pool: Pool, session_ids: Collection[str], *, subject: str | None) -> set[str]:
@@ -85,7 +85,8 @@ async def moved(pool: Pool, cursors: Mapping[str, int]) -> list[Moved]:
     return [Moved(*row) for row in rows]
 
 
-def _event(row: Record) -> TimelineEvent:
+def event_of(row: Record) -> TimelineEvent:
+    """A row of timeline_events, its payload as text; that stays JSON text."""
     return TimelineEvent(
         schema_version=SCHEMA_VERSION,
         event_id=row["event_id"],

@@ -9,7 +9,7 @@ import msgspec
 
 from uniassist.contracts import schemas
 from uniassist.errors import RateLimited, Unavailable, UniAssistError
-from uniassist.web.operations import Content, Credentials, JsonSchema, Operation, Parameter, Served
+from uniassist.web.operations import Content, Credentials, JsonSchema, Operation, Parameter, Refusing, Served
 from uniassist.web.problems import PROBLEM_TYPE, Problem
 
 _REF = "#/components/schemas/{name}"
@@ -45,11 +45,13 @@ def build_openapi(*, service: str, version: str, operations: Sequence[Served]) -
 def _operation(served: Served) -> JsonSchema:
     operation = served.operation
     answers = {"200": _answer(operation.response, operation.response_example)}
+    for other in operation.also:
+        answers["200"]["content"] |= _content(other, None)
     answers |= {str(status): _answer(shape, None) for status, shape in operation.answers}
     described: JsonSchema = {
         "operationId": served.name,
         "summary": operation.summary,
-        "responses": answers | _problems(operation.refusals),
+        "responses": answers | _problems(operation.refusals, operation.refusing),
     }
     if operation.description:
         described["description"] = operation.description
@@ -99,20 +101,23 @@ def _content(shape: type | Content, example: object) -> JsonSchema:
     return {media_type: body}
 
 
-def _problems(errors: Iterable[type[UniAssistError]]) -> JsonSchema:
+def _problems(errors: Iterable[type[UniAssistError]], refusing: Refusing | None) -> JsonSchema:
     by_status: dict[int, list[type[UniAssistError]]] = {}
     for error in errors:
         by_status.setdefault(error.status, []).append(error)
     return {
-        str(status): {"$ref": f"#/components/responses/{same[0].__name__}"} if len(same) == 1 else _problem(same)
+        str(status): {"$ref": f"#/components/responses/{same[0].__name__}"}
+        if len(same) == 1 and refusing is None
+        else _problem(same, refusing)
         for status, same in sorted(by_status.items())
     }
 
 
-def _problem(errors: Sequence[type[UniAssistError]]) -> JsonSchema:
+def _problem(errors: Sequence[type[UniAssistError]], refusing: Refusing | None = None) -> JsonSchema:
+    media_type, shape = (PROBLEM_TYPE, Problem) if refusing is None else ("application/json", refusing.shape)
     described: JsonSchema = {
         "description": "; ".join(f"{error.title} (`{error.code}`)" for error in errors),
-        "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name=Problem.__name__)}}},
+        "content": {media_type: {"schema": {"$ref": _REF.format(name=shape.__name__)}}},
     }
     if any(issubclass(error, _RETRY_LATER) for error in errors):
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
@@ -123,6 +128,7 @@ def _types(operations: Sequence[Operation]) -> list[type]:
     shapes: list[type | Content | None] = [Problem]
     for operation in operations:
         shapes += [operation.request, operation.response, *(shape for _, shape in operation.answers)]
+        shapes += [operation.refusing.shape] if operation.refusing is not None else []
     return list(dict.fromkeys(shape for shape in shapes if isinstance(shape, type)))
 
 

@@ -54,6 +54,17 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Refusing:
+    """How errors are said where not as problem details: a front speaks its protocol's own.
+
+    `shape`: a msgspec type; `say`: makes one of it.
+    """
+
+    shape: type
+    say: Callable[[UniAssistError], object]
+
+
+@dataclass(frozen=True)
 class Scheme:
     """A header that shows who calls.
 
@@ -110,6 +121,8 @@ class Operation:
     from what it reads.
     `answers`: further shapes by status.
     `body_limit_bytes`: of what is read.
+    `refusing`: None: errors are problem details.
+    `also`: what else a 200 may be, by the request's wish: a stream beside JSON.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -126,6 +139,8 @@ class Operation:
     tags: tuple[str, ...] = ()
     description: str = ""
     body_limit_bytes: int = MAX_BODY_BYTES
+    refusing: Refusing | None = None
+    also: tuple[Content, ...] = ()
 
     def __post_init__(self) -> None:
         in_path = set(_PATH_FIELD.findall(self.path))
@@ -202,3 +217,9 @@ def operation_of(request: Request) -> Operation:
     """The one that this request is answered by."""
     operation: Operation = request.scope[_SCOPE_KEY]
     return operation
+
+
+def refusing_of(request: Request) -> Refusing | None:
+    """How this request's errors are said; None: as problem details, as where nothing is served."""
+    operation: Operation | None = request.scope.get(_SCOPE_KEY)
+    return operation.refusing if operation is not None else None

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from uniassist.contracts.base import SCHEMA_VERSION, Wire
 from uniassist.contracts.codec import encode
 from uniassist.errors import UniAssistError
+from uniassist.web.operations import refusing_of
+from uniassist.web.responses import json_response
 
 log = structlog.get_logger()
 
@@ -69,7 +71,7 @@ def answer_error(request: Request, error: Exception, headers: Mapping[str, str] 
     """The answer to `error`. Of an unexpected one the caller learns a traceId, the log everything else."""
     trace_id: str | None = request.scope.get(_TRACE_ID)
     if isinstance(error, UniAssistError):
-        return problem_response(error, trace_id=trace_id, headers=headers)
+        return _refusal(request, error, trace_id, headers)
     trace_id = trace_id or uuid.uuid4().hex
     log.error(
         "unhandled exception",
@@ -78,6 +80,14 @@ def answer_error(request: Request, error: Exception, headers: Mapping[str, str] 
         path=request.scope["path"],
         exc_info=error,
     )
-    return problem_response(
-        Internal("Something went wrong here; the traceId finds it in our log."), trace_id=trace_id, headers=headers
-    )
+    internal = Internal("Something went wrong here; the traceId finds it in our log.", trace_id=trace_id)
+    return _refusal(request, internal, trace_id, headers)
+
+
+def _refusal(
+    request: Request, error: UniAssistError, trace_id: str | None, headers: Mapping[str, str] | None
+) -> Response:
+    refusing = refusing_of(request)
+    if refusing is None:
+        return problem_response(error, trace_id=trace_id, headers=headers)
+    return json_response(refusing.say(error), error.status, {**error.headers, **(headers or {})})

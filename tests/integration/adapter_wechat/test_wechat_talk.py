@@ -102,17 +102,19 @@ async def test_a_form_survives_half_an_hour_of_talk(system: System, client: Json
         )
 
     assert "UniAssist" in await say("你好呀")
-    assert "1. 目标：去成都旅行" in await say("帮我安排去成都旅行")
+    assert "已经记下：目标“去成都旅行”" in await say("帮我安排去成都旅行")
     written = "两位（大人），面积20㎡，½价"
     assert f"3. 限制条件：{written}" in await say(f"3 {written}")
     for text, answer in (("谢谢啊", "不客气"), ("你能做什么？", "你好，我是 UniAssist"), ("再见", "再见")):
         said = await say(text)
         assert said.startswith(answer), "a courtesy is answered,"
-        assert "\n\n“请补充计划信息”还没提交：\n1. 目标：去成都旅行" in said, "and the form goes on"
+        assert f"\n\n“请补充计划信息”还没提交：\n1. 期望完成日期\n2. 可用时间\n3. 限制条件：{written}" in said, (
+            "and the form goes on"
+        )
     assert "尚未接入" in await say("3:30 开会别忘了提醒我")
     assert "尚未接入" in await say("1 小时后提醒我出门")
-    assert "需要是一个日期" in await say("2 下辈子")
-    assert "期望完成日期：20" in await say("国庆节")
+    assert "需要是一个日期" in await say("1 下辈子")
+    assert "期望完成日期 20" in await say("国庆节")
     voice = await say("", MsgType="voice", MediaId="m-1", Recognition="还有一个工作任务。")
     assert "尚未接入" in voice
     done = await say("确认")
@@ -207,8 +209,12 @@ async def test_an_english_speaker_is_spoken_to_in_english(system: System) -> Non
     async def shown_of(pushing: Awaitable[Pushed]) -> str:
         return (await pushing).text or ""
 
-    assert "欢迎关注" in await shown_of(wechat.act(openid, "subscribe")), "of a stranger nothing is known"
+    greeting = await shown_of(wechat.act(openid, "subscribe"))
+    assert "欢迎关注" in greeting
+    assert "Welcome!" in greeting, "of a stranger nothing is known"
     assert "I can help you with" in await shown_of(wechat.say(openid, "What can you do?"))
+    greeting = await shown_of(wechat.act(openid, "SCAN", EventKey="42"))
+    assert greeting.startswith("Welcome back!"), "not in both any more"
     for sent, said in (
         (
             wechat.send_medium(openid, "image", "e-1", b"\xff\xd8 a picture", "image/jpeg"),
@@ -224,9 +230,9 @@ async def test_an_english_speaker_is_spoken_to_in_english(system: System) -> Non
         shown_now = await shown_of(sent)
         assert said in shown_now
         assert "Please" in shown_now or said in ("Welcome back!", "I am here when you need me")
-    assert "1. Goal: a trip to Tokyo" in await shown_of(wechat.say(openid, "plan a trip to Tokyo"))
+    assert "1. Due date" in await shown_of(wechat.say(openid, "plan a trip to Tokyo"))
     pictured = await shown_of(wechat.send_medium(openid, "image", "e-3", b"\xff\xd8 another", "image/jpeg"))
     assert pictured.startswith("Your picture has arrived")
-    assert "is still open:\n1. Goal: a trip to Tokyo" in pictured
+    assert "is still open:\n1. Due date" in pictured
     assert (await shown_of(wechat.say(openid, "thanks a lot"))).startswith("You are welcome.\n\n“Please tell me")
     await wechat.act(openid, "unsubscribe")

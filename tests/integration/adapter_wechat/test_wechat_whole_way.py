@@ -55,7 +55,7 @@ async def test_a_message_gets_its_reply_and_its_timeline(system: System, client:
     reply = shown(await push(client, system.adapter, message(openid, "帮我计划学会游泳", MsgId="1")))
     assert reply is not None
     assert "已经替你填上：目标" in reply
-    assert "请补充计划信息\n1. 目标：学会游泳\n2. 期望完成日期\n3. 限制条件" in reply
+    assert "请补充计划信息\n1. 目标：学会游泳\n2. 期望完成日期\n3. 可用时间\n4. 限制条件" in reply
     events = await timeline(client, system, openid)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     kinds = [event.kind for event in events]
@@ -115,8 +115,11 @@ async def test_a_form_is_filled_in_submitted_and_summed_up_over_the_phone(
     await wechat.say(openid, "帮我计划学会游泳")
     filled = await wechat.say(openid, "2 2026-03-01\n3 每天一小时")
     assert filled.text is not None
-    assert "1. 目标：学会游泳\n2. 期望完成日期：2026-03-01（周日）\n3. 限制条件：每天一小时\n4. 提交" in filled.text
-    done = await wechat.say(openid, "4", lose=1)
+    assert (
+        "1. 目标：学会游泳\n2. 期望完成日期：2026-03-01（周日）\n3. 可用时间：每天一小时\n4. 限制条件\n"
+        in filled.text
+    )
+    done = await wechat.say(openid, "5", lose=1)
     assert done.text is not None
     assert "学会游泳" in done.text
     assert "你没说以后的日期" in done.text, "that one is over"

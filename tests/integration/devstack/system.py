@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -21,8 +22,8 @@ from uniassist.devstack.state import StateDirectory
 
 Json = dict[str, Any]
 
-PORTS = ("GATEWAY_PORT", "ADAPTER_WECHAT_PORT", "WORKER_PORT", "PROVIDER_PLAN_PORT")
-SERVICES = ("provider-plan", "adapter-wechat", "gateway", "worker")
+PORTS = ("GATEWAY_PORT", "ADAPTER_WECHAT_PORT", "WORKER_PORT", "PROVIDER_PLAN_PORT", "PROVIDER_REMINDER_PORT")
+SERVICES = ("provider-plan", "provider-reminder", "adapter-wechat", "gateway", "worker")
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
@@ -146,14 +147,14 @@ async def gone(processes: list[psutil.Process], deadline_seconds: float = 30.0) 
 
 
 def get(url: str) -> tuple[int, Json]:
-    """(0, {}) when nobody answers."""
+    """(0, {}) when nobody answers, or who did was ended in the middle of it."""
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
-    except (urllib.error.URLError, OSError):
+    except (urllib.error.URLError, OSError, http.client.HTTPException, json.JSONDecodeError):
         return 0, {}
 
 

@@ -151,13 +151,15 @@ async def test_a_call_may_hold_the_largest_and_deepest_body_of_a_person(
 
 @pytest.mark.parametrize("env", ["test", "staging", "prod"])
 async def test_with_a_token_it_answers_the_gateway_only_and_outside_dev_there_is_one(
-    client: JsonClient, tmp_path: Path, env: str
+    client: JsonClient, tmp_path: Path, database_url: str, env: str
 ) -> None:
     token = "plan-token-of-the-tests-0123456789"
-    guarded = ServiceProcess("provider-plan", tmp_path / "log", {"UNIASSIST_ENV": env, PLAN_TOKEN: token})
-    if env != "test":
-        unset = ServiceProcess("provider-plan", tmp_path / "unset", {"UNIASSIST_ENV": env})
-        with pytest.raises(StartError, match=f"{PLAN_TOKEN}: required, but not set"):
+    whole = {"UNIASSIST_ENV": env, PLAN_TOKEN: token, "DATABASE_URL": database_url}
+    guarded = ServiceProcess("provider-plan", tmp_path / "log", whole)
+    for variable in (PLAN_TOKEN, "DATABASE_URL") if env != "test" else ():
+        without = {name: value for name, value in whole.items() if name != variable}
+        unset = ServiceProcess("provider-plan", tmp_path / f"without-{variable}", without)
+        with pytest.raises(StartError, match=f"{variable}: required, but not set"):
             unset.start()
     guarded.start()
     try:

@@ -35,9 +35,21 @@ def test_every_service_can_read_its_settings_from_what_it_is_given(tmp_path: Pat
 
 def test_they_start_in_the_runbooks_order_and_the_worker_stops_last(tmp_path: Path) -> None:
     made = plans.programs(plans.read({}), StateDirectory(tmp_path), **_SERVERS)
-    assert [program.name for program in made] == ["provider-plan", "adapter-wechat", "gateway", "worker"]
+    runbook = ["provider-plan", "adapter-wechat", "gateway", "worker"]
+    assert [program.name for program in made] == ["provider-plan", "provider-reminder", *runbook[1:]]
     assert sorted(plans.STOP_ORDER) == sorted(program.name for program in made)
     assert plans.STOP_ORDER[-1] == "worker"
+
+
+def test_outside_dev_a_provider_beside_the_four_runs_where_it_has_a_token() -> None:
+    token = {"UNIASSIST_PROVIDER_TOKEN_REMINDER": "a-token-of-the-tests-0123456789"}
+    four = ["provider-plan", "adapter-wechat", "gateway", "worker"]
+    assert list(plans.read({"UNIASSIST_ENV": "staging"}).ports) == four
+    assert list(plans.read({"UNIASSIST_ENV": "staging", **token}).ports) == [
+        four[0],
+        "provider-reminder",
+        *four[1:],
+    ]
 
 
 def test_port_is_taken_out_and_the_rest_of_the_callers_environment_stays(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ ANY_VALUES = st.fixed_dictionaries(
     optional={
         "goal": JSON,
         "dueDate": JSON | st.dates().map(dt.date.isoformat) | st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"),
+        "timeAvailable": JSON | st.sampled_from(["每天一小时", "5 hours a week", "两小时"]),
         "constraints": JSON,
         "budget": JSON,
     },

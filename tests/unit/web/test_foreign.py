@@ -183,6 +183,7 @@ _CALLERS = {
     "uniassist/web/calling/foreign.py": "somebody else's, checked",
     "uniassist/web/calling/client.py": "an operator's settings",
     "uniassist/web/calling/sse.py": "an operator's command line",
+    "uniassist/gateway/providers/kinds/a2a_http.py": "an operator's providers file; a card names no other place",
     "uniassist/provider/testing.py": "the author's own provider, on this machine",
     "uniassist/devstack/direct.py": "our own services, on this machine",
     "uniassist/wechat_simulator/pushes.py": "the webhook that a developer names",

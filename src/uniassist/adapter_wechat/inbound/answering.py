@@ -180,7 +180,9 @@ class Inbound:
         known = await within(began + REPLY_SECONDS, receiving)
         if known is None:
             return None
-        welcome = phrases.say("greeting", language(known.locale)) if event == "subscribe" else ""
+        welcome = ""
+        if event == "subscribe":
+            welcome = phrases.welcome("greeting", language(known.locale), is_stranger=known.locale is None)
         asked = Asked(key, push.openid, words=welcome)
         text = await self._claim_in_turn(asked, began)
         if text is None:
@@ -198,7 +200,7 @@ class Inbound:
             return taken.replied or None
         welcome = {"subscribe": "greeting", "SCAN": "scanned"}.get(push.event or "")
         if taken.instead is None and welcome is not None:
-            words = [phrases.say(welcome, taken.language), taken.still_open]
+            words = [phrases.welcome(welcome, taken.language, is_stranger=taken.is_stranger), taken.still_open]
             taken = replace(taken, instead="\n\n".join(part for part in words if part))
         return await self._reply(taken, began)
 
@@ -232,7 +234,7 @@ class Inbound:
             return Taken(key, openid, trace_id(openid, message_id), False, None, replied="")
         seen.note(push.pushes, push.age_seconds)
         comes_again = seen.comes_again
-        speaks = language(spoken(None, message.text, push.locale, default="zh"))
+        locale = spoken(None, message.text, push.locale, default="zh")
         if push.reply is not None and not asks_anew:
             return Taken(key, openid, trace_id(openid, message_id), comes_again, None, replied=push.reply)
         answer = None
@@ -256,7 +258,8 @@ class Inbound:
             comes_again,
             delivery,
             instead=instead,
-            language=speaks,
+            language=language(locale),
+            is_stranger=locale is None,
             still_open=await self._still_open(openid) if is_beside and push.has_menu else "",
             is_talk=kind in TALK,
         )

@@ -25,6 +25,7 @@ class Taken:
     instead: what stands for the gateway's own answer, should nobody else have one; None for nothing.
     replied: what an earlier push of it was answered with, empty for silence; None when there was no such push.
     language: what the person is spoken to in.
+    is_stranger: nothing tells yet what they speak.
     still_open: what waits for an answer, where the message is none; empty where nothing does.
     is_talk: a courtesy that has an answer of its own.
     tells_to_wait: whether the person is told so when nothing is ready and no push comes again.
@@ -40,6 +41,7 @@ class Taken:
     tells_to_wait: bool = True
     instead: str | None = None
     language: Language = "zh"
+    is_stranger: bool = False
     still_open: str = ""
     is_talk: bool = False
 

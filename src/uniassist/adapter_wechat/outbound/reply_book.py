@@ -22,9 +22,9 @@ from uniassist.adapter_wechat.rendering.packing import Piece, after
 from uniassist.adapter_wechat.rendering.showable import showable
 from uniassist.adapter_wechat.rendering.splitting import without_fences
 from uniassist.contracts import codec
-from uniassist.contracts.interaction import AssistantMessage, Card, Form, ProviderExtension
+from uniassist.contracts.interaction import AssistantMessage, Card, DomainEvent, Form, ProviderExtension
 from uniassist.contracts.language import Language, language
-from uniassist.contracts.timeline import InteractionPayload
+from uniassist.contracts.timeline import DomainEventPayload, InteractionPayload
 from uniassist.errors import InvalidRequest
 from uniassist.store.server.pool import Pool
 from uniassist.store.wechat import people as store
@@ -220,10 +220,20 @@ def _last_number(reply: Reply) -> int:
 
 
 def _interaction(event: NewEvent) -> InteractionPayload | None:
+    """What is said: an interaction, or a provider's own event (a reminder) as a message. Progress isn't shown."""
     if event.payload is None:
         return None
     try:
+        if event.kind == "domain_event":
+            return _as_message(codec.decode(event.payload.encode(), DomainEventPayload).event)
         return codec.decode(event.payload.encode(), InteractionPayload)
     except InvalidRequest as error:  # one of a later version; the others can still be shown
         log.warning("unknown interaction", eventId=event.event_id, reason=error.detail)
         return None
+
+
+def _as_message(event: DomainEvent) -> InteractionPayload | None:
+    if event.event_type == "progress":
+        return None
+    text = "\n".join(part for part in (event.title, event.body) if part)
+    return InteractionPayload(event=AssistantMessage(text=text), source="provider")

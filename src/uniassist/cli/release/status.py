@@ -14,7 +14,7 @@ def run(given: SiteOptions) -> None:
     """What runs, what is good, where one would roll back to, who watches, who is at it. Changes nothing."""
     with given.opened() as (screen, site):
         watcher = who_watches(site.home.directory, site.environment.name).sentence()
-        found = asyncio.run(status.look(site.home, site.driver, watcher))
+        found = asyncio.run(status.look(site.home, site.driver, watcher, site.services))
         for line in found.lines():
             screen.say(line)
         screen.document(found.document())

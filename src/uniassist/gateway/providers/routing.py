@@ -107,12 +107,14 @@ class Decision:
 
     `needs_confirmation`: two are asked, and their scores are close.
     `continues`: the run that the text is a reply to; its provider is the one that is selected.
+    `is_addressed`: the client named whom it asks.
     """
 
     candidates: tuple[Scored, ...]
     selected: tuple[Scored, ...]
     needs_confirmation: bool
     continues: str | None = None
+    is_addressed: bool = False
 
 
 def score(text: str, provider: RoutingRule, *, boost: int) -> Scored:
@@ -147,6 +149,14 @@ def continued(decision: Decision, floor: Floor) -> Decision:
     if others and others[0].score - own.score >= LEAD:
         return decision
     return Decision((own, *others), (own,), needs_confirmation=False, continues=floor.run_id)
+
+
+def addressed(decision: Decision, provider_id: str, floor: Floor | None) -> Decision:
+    """The decision where the client names whom it asks. It is a reply where that one waits for it."""
+    scores = {each.provider_id: each for each in decision.candidates}
+    own = scores.pop(provider_id, None) or Scored(provider_id, 0, (), boosted=False)
+    continues = floor.run_id if floor is not None and floor.provider_id == provider_id else None
+    return Decision((own, *scores.values()), (own,), False, continues, is_addressed=True)
 
 
 def standing(memory: Memory, now_ms: int) -> Floor | None:

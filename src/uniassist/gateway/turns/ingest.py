@@ -59,11 +59,15 @@ class _Said:
 
 @dataclass(frozen=True)
 class Ingest:
-    """One accepted input on its way to the timeline."""
+    """One accepted input on its way to the timeline.
+
+    `addressed`: the connected provider that the client asks by name; None: the router finds whom it concerns.
+    """
 
     message: UnifiedUserInput
     catalogue: Catalogue
     caller: Caller
+    addressed: str | None = None
 
     def decide(self, draft: Draft, _run: RunFacts | None) -> bytes:
         message = self.message
@@ -109,6 +113,8 @@ class Ingest:
         """Who is asked. What is a reply goes to who has the floor; a courtesy is none, and "取消" gives it back."""
         text, floor = self.message.text or "", routing.standing(draft.memory, draft.now_ms)
         decision = routing.decide(text, self.catalogue.rules, draft.memory)
+        if self.addressed is not None:
+            return routing.addressed(decision, self.addressed, floor)
         if floor is None or not text.strip() or self._connected(floor.provider_id) is None:
             return decision
         kind = courtesy(text)
@@ -349,4 +355,6 @@ def _reason(each: routing.Scored, decision: routing.Decision) -> str:
     parts = [f"keywords: {', '.join(each.hits)}"] if each.hits else []
     if each.boosted:
         parts.append("sticky provider")
+    if decision.is_addressed and each in decision.selected:
+        parts.append("asked by name")
     return "; ".join(parts)

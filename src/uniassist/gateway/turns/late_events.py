@@ -107,7 +107,8 @@ class _Reporter:
             idempotency=Idempotency(scope=f"events:{self.provider_id}", key=late.event_id or f"content:{content}"),
             run_id=run_id if isinstance(late, LateInteraction | LateRunEnd) else None,
             traceparent=traceparent,
-            follows_successor=False,
+            # what a provider reports of its own goes to where the person is now
+            follows_successor=isinstance(late, LateDomainEvent),
         )
 
     async def _domain_session(self, late: LateDomainEvent) -> str:

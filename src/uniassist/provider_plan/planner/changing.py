@@ -12,6 +12,9 @@ from uniassist.provider_plan.planner.subjects import SUBJECTS
 
 _LEAST_DAYS_MORE = 2
 _MOST_TITLE = 200
+_MOST_STEPS = 100
+_MOST_LEFT_OUT = 50
+_MOST_STAYS_AWAY = 50
 
 
 class Refused(Exception):
@@ -138,7 +141,8 @@ def _changed(plan: Plan, wanted: Change, today: dt.date) -> Plan:
             goal = replace(plan.goal, weekly_minutes=minutes or plan.goal.weekly_minutes)
             return again(plan, today, goal=replace(goal, weekdays=weekdays or goal.weekdays))
         case Away(first, last):
-            return again(plan, today, goal=replace(plan.goal, away=(*plan.goal.away, (first, last))))
+            away = (*plan.goal.away, (first, last))[-_MOST_STAYS_AWAY:]
+            return again(plan, today, goal=replace(plan.goal, away=away))
         case Drop(numbers):
             return _drop(plan, numbers, today)
         case Add(title):
@@ -291,11 +295,13 @@ def _drop(plan: Plan, numbers: tuple[int, ...], today: dt.date) -> Plan:
         raise Refused("last_step")
     out = tuple(each.item for each in steps if each.done_on is None)
     changed = again(replace(plan, steps=tuple(left)), today)
-    return replace(changed, left_out=(*changed.left_out, *out))
+    return replace(changed, left_out=(*changed.left_out, *out)[-_MOST_LEFT_OUT:])
 
 
 def _add(plan: Plan, title: str, today: dt.date) -> Plan:
     """At the end of the phase that is under way."""
+    if len(plan.steps) >= _MOST_STEPS:
+        raise Refused("too_many_steps", most=_MOST_STEPS)
     work = [each for each in plan.open if each.item.on_day is None]
     like = work[0].item if work else plan.steps[-1].item
     item = Item(title[:_MOST_TITLE], like.phase if like.on_day is None else 0, 30, is_final=like.is_final)

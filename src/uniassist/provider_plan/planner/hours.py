@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,7 +10,7 @@ from itertools import pairwise
 from uniassist.contracts.scripts import simplified
 from uniassist.provider_plan.planner.changing import Hours
 from uniassist.provider_plan.planner.model import LEAST_WEEKLY_MINUTES
-from uniassist.times import Length, Reading, Repeat
+from uniassist.times import Length, Reading, Repeat, read
 
 _NAMES = {name: at for at, name in enumerate(("MO", "TU", "WE", "TH", "FR", "SA", "SU"))}
 _WEEKEND = re.compile(
@@ -23,6 +24,10 @@ _WORKDAYS = re.compile(
     r"|\b(?:weekdays|weeknights) only|\bno weekends|\bnot on weekends"
 )
 _WEEKEND_DAYS, _WORKING_DAYS = frozenset({5, 6}), frozenset(range(5))
+_RUN_TOGETHER = re.compile(
+    r"(?P<each>每个?(?:天|日|周|週|星期|礼拜|禮拜|晚|早)(?:上)?)"
+    r"(?=[一二两兩三四五六七八九十半]+[个個]?(?:半)?(?:小时|小時|钟头|鐘頭|分钟|分鐘))"
+)
 _MOST_GAP = 12  # characters between "每天" and "两小时"
 _MOST_WEEKLY = 7 * 24 * 60
 
@@ -43,6 +48,24 @@ def hours_in(text: str, readings: Sequence[Reading]) -> Hours | None:
         minutes = min(max(length.minutes * each_week, LEAST_WEEKLY_MINUTES), _MOST_WEEKLY)
         return Hours(minutes, days or weekdays)
     return Hours(weekdays=weekdays) if weekdays is not None else None
+
+
+def spaced(text: str) -> str:
+    """ "每周五小时" is five hours a week and no Friday, "每天一小时" has no "天一": a blank tells them apart."""
+    return _RUN_TOGETHER.sub(r"\g<each> ", text)
+
+
+def time_words(text: str, now: dt.datetime) -> str | None:
+    """The words that say how much time there is; None where none do."""
+    apart = spaced(text)
+    readings = read(apart, now)
+    if hours_in(apart, readings) is None:
+        return None
+    for one, other in pairwise(readings):
+        if _pair(one, other) is not None and other.begin - one.end <= _MOST_GAP:
+            words = apart[one.begin : other.end].strip()
+            return words if words in text else words.replace(" ", "")
+    return text.strip()
 
 
 def _pair(one: Reading, other: Reading) -> tuple[Repeat, Length] | None:

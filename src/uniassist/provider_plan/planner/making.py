@@ -35,9 +35,13 @@ def make(goal: Goal, language: Language) -> Plan:
     if not goal.start <= goal.due <= goal.ends:
         raise ValueError(f"{goal.start}, {goal.due}, {goal.ends}: expected start, due, ends in order")
     kind = kinds()[goal.kind]
-    begin = max(goal.start, goal.due - dt.timedelta(days=kind.longest_days))
     items = (*kind.items[language], *event_items(goal, language))
-    return lay_out(goal, language, phases_of(goal, language), items, begin)
+    return lay_out(goal, language, phases_of(goal, language), items, begin_of(goal))
+
+
+def begin_of(goal: Goal) -> dt.date:
+    """The first day with work: no earlier than such a goal needs."""
+    return max(goal.start, goal.due - dt.timedelta(days=kinds()[goal.kind].longest_days))
 
 
 def phases_of(goal: Goal, language: Language) -> tuple[Phase, ...]:

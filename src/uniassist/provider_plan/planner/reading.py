@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 from uniassist.contracts.scripts import simplified
-from uniassist.provider_plan.planner.hours import hours_in
+from uniassist.provider_plan.planner.changing import Hours
+from uniassist.provider_plan.planner.hours import hours_in, spaced
 from uniassist.provider_plan.planner.kinds import kind_of, kinds
 from uniassist.provider_plan.planner.model import EVERY_DAY, Goal
 from uniassist.provider_plan.planner.requests import away_in
@@ -21,17 +22,18 @@ _NOTES_END = re.compile(r"；|; |[。\n]")
 
 
 def goal_of(values: Mapping[str, str], said: str, now: dt.datetime) -> Goal:
-    """From the form's values (`goal`, `dueDate`, `constraints`) and all that was said before. `now` has the zone.
+    """From the form's values (as `form.FIELDS` names them) and all that was said before. `now` has the zone.
 
     What nobody said is what the kind of goal usually has. A date that is over counts as not said.
     """
     today, text = now.date(), values["goal"].strip()
     kind = kind_of(text)
-    constraints = values.get("constraints", "")
-    words = "。".join(each for each in (text, said) if each)
+    constraints = spaced(values.get("constraints", ""))
+    words = spaced("。".join(each for each in (text, said) if each))
     limits = read(constraints, now)
-    hours = hours_in(constraints, limits) or hours_in(words, read(words, now))
+    time = spaced(values.get("timeAvailable", ""))
     readings = read(words, now)
+    hours = _both(hours_in(time, read(time, now)), hours_in(constraints, limits)) or hours_in(words, readings)
     if hours is not None and hours.weekdays is not None:  # "只有周末有空" names no weekend
         readings = [each for each in readings if not _WEEKEND.search(simplified(words[each.begin : each.end]))]
     readings += [each for each in limits if each.bound == "by"]
@@ -51,9 +53,16 @@ def goal_of(values: Mapping[str, str], said: str, now: dt.datetime) -> Goal:
         weekly_minutes=hours.weekly_minutes if hours is not None else None,
         weekdays=(hours.weekdays if hours is not None else None) or EVERY_DAY,
         away=((away.first, away.last),) if away is not None else (),
-        notes=tuple(each.strip() for each in _NOTES_END.split(constraints) if each.strip()),
+        notes=tuple(each.strip() for each in _NOTES_END.split(values.get("constraints", "")) if each.strip()),
         is_due_assumed=is_assumed,
     )
+
+
+def _both(one: Hours | None, other: Hours | None) -> Hours | None:
+    """What the first doesn't say is the other's."""
+    if one is None or other is None:
+        return one or other
+    return Hours(one.weekly_minutes or other.weekly_minutes, one.weekdays or other.weekdays)
 
 
 def _due(kind: str, readings: list[Reading], today: dt.date) -> dt.date | None:

@@ -21,7 +21,7 @@ from uniassist.provider_plan.planner.changing import (
     Sooner,
     Undone,
 )
-from uniassist.provider_plan.planner.hours import hours_in
+from uniassist.provider_plan.planner.hours import hours_in, spaced
 from uniassist.times import Ahead, Day, Days, Length, Moment, Period, Reading, read
 from uniassist.times.numerals import number
 
@@ -89,7 +89,7 @@ _ADD = re.compile(
 
 def request_in(text: str, now: dt.datetime, *, count: int) -> Change | None:
     """What the text asks of a plan of `count` steps; None where it is no change of one. `now` has the zone."""
-    text = text.strip()[:_READ_CHARACTERS]
+    text = spaced(text.strip()[:_READ_CHARACTERS])
     plain = simplified(text).lower()
     numbers, readings = _numbers(plain, count), read(text, now)
     if (added := _ADD.search(text)) is not None:

@@ -73,6 +73,11 @@ def next_in_words(plan: Plan, today: dt.date, *, most: int = 3) -> str:
     return _say("next", plan.language, steps="\n" + steps)
 
 
+def steps_in_words(plan: Plan, steps: Sequence[Step], today: dt.date) -> str:
+    """A line for each of some steps of the plan, with their numbers."""
+    return "\n".join(_steps(plan, steps, today))
+
+
 def day_in_words(day: dt.date, language: Language) -> str:
     weekday = _WEEKDAYS[language][day.weekday()]
     return (

@@ -25,6 +25,7 @@ from uniassist.release.checks.system import System
 from uniassist.release.interrupts import to_the_end
 from uniassist.release.subprocesses import inherited, uniassist
 from uniassist.settings import Reader
+from uniassist.settings.known_services import SERVICES
 from uniassist.store import aside
 from uniassist.streams.client import connect
 
@@ -93,8 +94,7 @@ def _directory() -> Path:
 
 
 def _environment(name: str, database_url: str | None, redis_url: str | None) -> dict[str, str]:
-    ports = ("GATEWAY_PORT", "ADAPTER_WECHAT_PORT", "WORKER_PORT", "PROVIDER_PLAN_PORT")
-    env = inherited() | {port: str(free_port()) for port in ports}
+    env = inherited() | {each.port_variable: str(free_port()) for each in SERVICES}
     env |= {
         "UNIASSIST_ENV": "test",
         "UNIASSIST_ADAPTER_SECRET": secrets.token_urlsafe(24),

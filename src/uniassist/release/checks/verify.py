@@ -20,7 +20,7 @@ from uniassist.release.checks.service_client import ServiceClient, json_body, ne
 from uniassist.release.checks.verify_subject import VerifySubject
 from uniassist.release.checks.worker_groups import expect_one_group
 from uniassist.release.clock import now
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import known
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.report.checklist import CheckFailed, Skipped, equal, expect, until
 from uniassist.release.report.reporter import ReleaseReporter
@@ -33,7 +33,7 @@ from uniassist.web.calling.sse import follow
 SECTION = "Post-release verification"
 SAFE = "roll back, while it is minutes old: docs/runbook.md, Rollback"
 PROVIDER = "plan"
-STEPS = 10
+STEPS_BESIDE_HEALTH = 6
 _OF_THE_GATEWAY = (("ingest", 2), ("timeline", 3), ("event stream", 3), ("worker consumes", 1))
 HEALTH_SECONDS = 5.0
 STREAM_SECONDS = 5.0
@@ -45,7 +45,7 @@ _TIMELINE_SHARE = 0.6
 
 @dataclass
 class Verification:
-    """The ten steps. After a failure the others still run, but for those that build on what failed."""
+    """Ten steps where there are four services. After a failure the others run, but for those that build on it."""
 
     subject: VerifySubject
     steps: Steps
@@ -69,7 +69,7 @@ class Verification:
             await asyncio.gather(*asked.values(), return_exceptions=True)
 
     async def _steps(self, asked: Mapping[str, Awaitable[tuple[Answer, float]]]) -> None:
-        for name in ROLLOUT_ORDER:
+        for name in self.subject.services:
             await self._step(f"{name} health", self._health(name, asked), 1, f"curl -sS {self._url(name)}/health")
         await self._step("revisions", self.same_revision, 1, f"curl -sS {self._url('gateway')}/health")
         doubted = [step.name for step in self.steps.failed]
@@ -115,7 +115,7 @@ class Verification:
         return max(0.0, self._step_ends - time.monotonic() - 0.5)
 
     def _url(self, name: str) -> str:
-        return self.subject.urls.get(name, "$STAGING_WORKER_BASE_URL")
+        return self.subject.urls.get(name, f"${known(name).url_variable}")
 
     async def _ask(self, url: str) -> tuple[Answer, float]:
         """The answer, and how many seconds it took."""
@@ -128,7 +128,8 @@ class Verification:
     ) -> Callable[[], Awaitable[str]]:
         async def check() -> str:
             if name not in asked:
-                raise Skipped("no STAGING_WORKER_BASE_URL; the worker is judged by what it consumes")
+                judged = "; the worker is judged by what it consumes" if name == "worker" else ""
+                raise Skipped(f"no {known(name).url_variable}{judged}")
             try:
                 answer, seconds = await asked[name]
             except CallFailed as error:
@@ -262,11 +263,15 @@ class Verification:
         return "200 with the token, 401 without, 403 without the scope"
 
 
+def steps_of(subject: VerifySubject) -> int:
+    return len(subject.services) + STEPS_BESIDE_HEALTH
+
+
 async def verify(
     subject: VerifySubject, names: Names, environment: str, reporter: ReleaseReporter
 ) -> dict[str, Any]:
-    """The ten steps, told as they go. The document is the run's evidence, with its exit code: 0 or 13."""
-    steps, started_at = Steps(STEPS, reporter.say, reporter.began), now()
+    """The steps, told as they go. The document is the run's evidence, with its exit code: 0 or 13."""
+    steps, started_at = Steps(steps_of(subject), reporter.say, reporter.began), now()
     async with JsonClient() as client:
         verification = Verification(subject, steps, client)
         await verification.run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from uniassist.release.env.services import URL_VARIABLES, given_urls
+from uniassist.release.env.services import PROVIDERS, ROLLOUT_ORDER, given_urls, order_of, url_variables
 from uniassist.release.exit_codes import UsageRefused
 from uniassist.release.revision.git import Names
 from uniassist.settings import Reader
@@ -23,6 +23,7 @@ class VerifySubject:
     global_key, group: of the workers' streams, as the env set says.
     database_url: None: consumption is judged by the gateway's count.
     timeout_seconds: for all steps together.
+    services: of the system, in rollout order.
     """
 
     urls: Mapping[str, str]
@@ -35,6 +36,7 @@ class VerifySubject:
     global_key: str = ""
     group: str = ""
     app_user_claim: str = "sub"
+    services: tuple[str, ...] = ROLLOUT_ORDER
 
     @classmethod
     def of(cls, reader: Reader, urls: Mapping[str, str], names: Names) -> VerifySubject:
@@ -51,13 +53,18 @@ class VerifySubject:
             global_key=reader.optional("UNIASSIST_STREAM_GLOBAL_KEY")
             or f"{reader.text('UNIASSIST_STREAM_PREFIX')}all",
             group=reader.text("UNIASSIST_STREAM_GROUP"),
+            services=order_of(reader.items(PROVIDERS)),
         )
 
     @classmethod
     def of_runbook(cls, reader: Reader, names: Names) -> VerifySubject:
-        """At the runbook's three URLs, and the worker's. UsageRefused names all that are missing."""
-        needed = (variable for service, variable in URL_VARIABLES.items() if service != "worker")
+        """At the runbook's three URLs, those of other providers, and the worker's.
+
+        UsageRefused names all that are missing.
+        """
+        named = url_variables(order_of(reader.items(PROVIDERS)))
+        needed = (variable for service, variable in named.items() if service != "worker")
         missing = [variable for variable in needed if reader.optional(variable) is None]
         if missing:
             raise UsageRefused(f"{', '.join(missing)}: required, but not set")
-        return cls.of(reader, given_urls(reader), names)
+        return cls.of(reader, given_urls(reader.environ), names)

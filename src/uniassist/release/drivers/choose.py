@@ -1,12 +1,12 @@
 """The driver by its name, as `--driver` and `--driver-file` give it.
 
-choose(name, *, home, urls, say, mask, addresses=None, file=None) -> Driver
+choose(name, *, home, urls, say, mask, addresses=None, file=None, services=…) -> Driver
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from uniassist.errors import SettingsError
@@ -18,6 +18,7 @@ from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.drivers.manual import ManualDriver
 from uniassist.release.drivers.runner import Runner
 from uniassist.release.drivers.systemd import BOOTED, SystemdUnits
+from uniassist.release.env.services import ROLLOUT_ORDER
 
 NAMES = ("local", "exec", "manual")
 
@@ -31,6 +32,7 @@ def choose(
     mask: Callable[[str], str],
     addresses: Mapping[str, str] | None = None,
     file: Path | None = None,
+    services: Sequence[str] = ROLLOUT_ORDER,
 ) -> Driver:
     """SettingsError that names the option. `home`, `urls`, `say`, `mask` as the drivers' own docs have them."""
     if name not in NAMES:
@@ -42,7 +44,9 @@ def choose(
         return ExecDriver(read_exec_file(file), home, urls=urls, mask=mask)
     if name == "manual":
         return ManualDriver(urls, say)
-    return LocalDriver(home, urls=urls, addresses=addresses, runner=runner(home.absolute()), mask=mask)
+    return LocalDriver(
+        home, urls=urls, addresses=addresses, runner=runner(home.absolute()), mask=mask, services=services
+    )
 
 
 def runner(home: Path) -> Runner:

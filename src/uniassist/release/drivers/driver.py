@@ -34,7 +34,7 @@ class Observed:
 
 
 class Driver(Protocol):
-    """`service` is one of the four. A verb that can't do its work raises DriverFailed, and says what is left how.
+    """`service` is one of a release's. A verb that can't do its work raises DriverFailed, and says what is left.
 
     `deploy` and `revert` return once the service was told to run the release; `observe` sees that it is healthy.
     """

@@ -11,6 +11,7 @@ addresses: where a service that was never deployed here would listen, so that a 
 runner: keeps the processes; the embedded keeper unless given.
 program: what is run of a release; tests give another.
 mask: takes secrets out of what services and pip say.
+services: those of the release, whose ports are looked at.
 
 An instance is one started process: the part before the dot is one start of its keeper, the number after it counts
 the processes that the keeper started. `observe` compares the one that the runner knows with what /health says.
@@ -24,7 +25,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.server import port_is_taken
 from uniassist.errors import SettingsError
 from uniassist.release.drivers import ports
@@ -34,6 +34,7 @@ from uniassist.release.drivers.endpoint import Answered, ask
 from uniassist.release.drivers.installation import Installation
 from uniassist.release.drivers.runner import KeptProcess, Runner, ServiceOrder
 from uniassist.release.env.file import read_env_file
+from uniassist.release.env.services import ROLLOUT_ORDER, known
 from uniassist.release.records.kept_releases import Release
 from uniassist.release.subprocesses import inherited
 from uniassist.settings import Reader
@@ -63,6 +64,7 @@ class LocalDriver:
         program: Program = uniassist_program,
         drain_seconds: float = 20.0,
         mask: Callable[[str], str] = str,
+        services: Sequence[str] = ROLLOUT_ORDER,
     ) -> None:
         self._home = home.absolute()
         self._urls = dict(urls or {})
@@ -71,6 +73,7 @@ class LocalDriver:
         self._program = program
         self._drain_seconds = drain_seconds
         self._mask = mask
+        self._services = tuple(services)
         self._installation = Installation(self._home)
 
     async def prepare(self, release: Release) -> str:
@@ -110,7 +113,7 @@ class LocalDriver:
     async def in_the_way(self, env: Mapping[str, str]) -> list[str]:
         """Of each service whose port somebody else holds, who it is."""
         found = []
-        for service in PORT_VARIABLES:
+        for service in self._services:
             kept = await self._runner.look(service)
             mine = ports.family(kept.pid) if kept.pid else set()
             host, port = _address(service, env)
@@ -211,7 +214,7 @@ def _env(release: Release) -> dict[str, str]:
         values = read_env_file(release.folder / "env")
     except SettingsError as error:
         raise DriverFailed(str(error)) from None
-    values.pop("PORT", None)  # would be that of all four
+    values.pop("PORT", None)  # would be that of all
     basics = {name: value for name, value in inherited().items() if name != "PYTHONPATH"}
     return basics | values | {"UNIASSIST_REVISION": release.tag, "UNIASSIST_ENV_DIGEST": release.env_digest}
 
@@ -219,7 +222,7 @@ def _env(release: Release) -> dict[str, str]:
 def _address(service: str, env: Mapping[str, str]) -> tuple[str, int]:
     try:
         reader = Reader(env)
-        return reader.text("HOST"), reader.integer(PORT_VARIABLES[service])
+        return reader.text("HOST"), reader.integer(known(service).port_variable)
     except SettingsError as error:
         raise DriverFailed(f"{service}: {error}") from None
 
@@ -237,7 +240,7 @@ def _taken(service: str, address: tuple[str, int]) -> str:
     host, port = address
     pids = ports.listeners(host, port)
     who = ", ".join(_named(pid) for pid in pids) or "a process that can't be seen from here"
-    return f"{PORT_VARIABLES[service]}: port {port} on {host} is taken by {who}"
+    return f"{known(service).port_variable}: port {port} on {host} is taken by {who}"
 
 
 def _named(pid: int) -> str:

@@ -2,7 +2,7 @@
 
     ManualDriver(urls: Mapping[str, str], say: Callable[[str], None], *, deadline_seconds: float = 1800.0)
 
-urls: base URLs by service; each of the four needs one, since there is no other way to see it.
+urls: base URLs by service; each service needs one, since there is no other way to see it.
 say: gets lines for the person.
 
 Nobody answering is all that can be seen of a stopped service, so its `state` is "unknown" and its `ok` None.

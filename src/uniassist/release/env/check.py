@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from uniassist.errors import SettingsError
+from uniassist.release.env.services import PROVIDERS, known, services_of
 from uniassist.release.report.checklist import CheckFailed
 from uniassist.settings import Reader, is_placeholder, secret_files
+from uniassist.settings.known_services import PROVIDER
 from uniassist.settings.variable import Variable
-from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES
+from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES, variable_named
 
 _PREFIXES = ("UNIASSIST_", "OUTBOX_", "STREAM_CONSUMER_", "WECHAT_", "STAGING_", "WORKER_DRILL_")
 
@@ -25,6 +27,7 @@ def check_env(values: Mapping[str, str], environment: str, *, is_file: bool) -> 
         for variable in VARIABLES.values()
         if (problem := unreadable.get(variable.name) or _problem(variable, values))
     ]
+    wrong += _wrong_providers(values)
     if is_file:
         unknown = (name for name in values if name not in VARIABLES)
         wrong += [f"{name}: still a placeholder" for name in unknown if is_placeholder(values[name])]
@@ -37,7 +40,28 @@ def check_env(values: Mapping[str, str], environment: str, *, is_file: bool) -> 
 
 
 def _is_known(name: str) -> bool:
-    return name in VARIABLES or name.startswith(PROVIDER_TOKEN_PREFIX)
+    if name in VARIABLES or name.startswith(PROVIDER_TOKEN_PREFIX):
+        return True
+    try:
+        variable_named(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _wrong_providers(values: Mapping[str, str]) -> list[str]:
+    """Ours that are released beside the four have to be called as well."""
+    try:
+        released = [known(each) for each in services_of(values)]
+    except SettingsError as error:
+        return [str(error)]
+    return [
+        f"{each.base_url_variable}: required where {each.name.removeprefix(PROVIDER)} is released ({PROVIDERS})"
+        for each in released
+        if not each.is_of_every_release
+        and each.base_url_variable in VARIABLES
+        and not values.get(each.base_url_variable, "").strip()
+    ]
 
 
 def _problem(variable: Variable, values: Mapping[str, str]) -> str | None:

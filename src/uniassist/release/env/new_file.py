@@ -7,15 +7,15 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.server import free_port, port_is_taken
 from uniassist.release.env.file import written
-from uniassist.release.env.services import URL_VARIABLES
+from uniassist.release.env.services import ROLLOUT_ORDER, URL_VARIABLES, known
 from uniassist.release.exit_codes import UsageRefused
 from uniassist.settings.variables import VARIABLES
 
 _HOST = "127.0.0.1"
 _SERVERS = ("DATABASE_URL", "REDIS_URL")
+_PORTS = {service: known(service).port_variable for service in ROLLOUT_ORDER}
 # The runbook's own name of it.
 _GROUP = "ua-delivery-staging"
 
@@ -25,13 +25,13 @@ def values_for(environment: str, given: Mapping[str, str]) -> dict[str, str]:
     if missing := [name for name in _SERVERS if not given.get(name, "").strip()]:
         example = " ".join(f"{name}={VARIABLES[name].example}" for name in missing)
         raise UsageRefused(f"{', '.join(missing)}: required; give them in front: {example} uniassist release init")
-    ports = dict(zip(PORT_VARIABLES, _ports(PORT_VARIABLES.values()), strict=True))
+    ports = dict(zip(_PORTS, _ports(_PORTS.values()), strict=True))
     urls = {service: f"http://{_HOST}:{port}" for service, port in ports.items()}
     token = secrets.token_hex(16)
     return {
         "UNIASSIST_ENV": environment,
         "HOST": _HOST,
-        **{variable: str(ports[service]) for service, variable in PORT_VARIABLES.items()},
+        **{variable: str(ports[service]) for service, variable in _PORTS.items()},
         **{name: given[name] for name in _SERVERS},
         "UNIASSIST_ADAPTER_SECRET": secrets.token_hex(16),
         "UNIASSIST_PROVIDER_CONTEXT_TOKEN": token,

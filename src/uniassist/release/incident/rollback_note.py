@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uniassist.errors import SettingsError
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import merged
 from uniassist.release.incident.facts import changed_names, commits_between, excerpt
 from uniassist.release.incident.incident import (
     Changed,
@@ -27,6 +27,7 @@ from uniassist.release.records.kept_releases import Release, env_of
 from uniassist.release.records.runs import Run, progress_of
 from uniassist.release.records.trigger import Fired
 from uniassist.release.report.masking import Masker
+from uniassist.settings.known_services import PROVIDER
 
 
 @dataclass
@@ -105,10 +106,15 @@ class RollbackNote:
     def _excerpts(self) -> tuple[Excerpt, ...]:
         """Of services of this host, elsewhere their logs are where the operator keeps them; and of the watch."""
         services = self.home.own / "local" / "services"
-        logs = ((service, services / service / "log") for service in ROLLOUT_ORDER)
+        logs = ((service, services / service / "log") for service in _in_order(services))
         found = [excerpt(service, log, self.masker) for service, log in logs if log.exists()]
         fired = self._fired()
         return (*found, Excerpt("watch", "its log", tuple(fired.excerpts))) if fired else tuple(found)
+
+
+def _in_order(folder: Path) -> tuple[str, ...]:
+    """The services that are kept there, providers behind provider-plan."""
+    return merged(each.name for each in sorted(folder.glob(f"{PROVIDER}*")))
 
 
 def _revision(release: Release | None) -> Revision | None:

@@ -35,7 +35,6 @@ from uniassist.release.walk.verified import make_good
 from uniassist.release.walk.walk import VERB_SECONDS, Walk
 
 SECTION = "Rollback"
-STEPS = len(ROLLOUT_ORDER) + 2
 ORDER = ["stop worker", *ROLLOUT_ORDER, "verify"]
 _ADVICE = Advice("uniassist release resume", "what could be done goes on; the list of what is left follows")
 
@@ -61,6 +60,7 @@ class Rollback:
     leaving: what is rolled back from; None: unknown.
     verify: answers what it measured, or raises CheckFailed.
     held: at its end Postgres or Redis was at fault, which no rollback mends.
+    gone: services of what is rolled back from that the target hasn't.
     """
 
     walk: Walk
@@ -69,6 +69,7 @@ class Rollback:
     verify: Verify
     budget: Budget
     held: bool = False
+    gone: tuple[str, ...] = ()
 
     async def run(self) -> ExitCode:
         """20 when everything runs the target and is verified, else 21."""
@@ -78,10 +79,10 @@ class Rollback:
         except asyncio.CancelledError:
             await to_the_end(self.walk.interrupted, self.target)
             raise
-        seen = await observation.observe_all(self.walk.driver)
+        seen = await observation.observe_all(self.walk.driver, self.walk.services)
         left = [f"{step.name}: {step.detail}" for step in self.walk.steps.failed]
         left += [
-            f"{name}: {observation.said(seen[name])}" for name in ROLLOUT_ORDER if self._is_missing(seen, name)
+            f"{name}: {observation.said(seen[name])}" for name in self.walk.services if self._is_missing(seen, name)
         ]
         if left:
             outages = await look(*self._servers())
@@ -111,7 +112,7 @@ class Rollback:
         return known.aiming_at(self.target.id)
 
     async def _walk(self) -> None:
-        seen = await observation.observe_all(self.walk.driver)
+        seen = await observation.observe_all(self.walk.driver, self.walk.services)
         revision = self.leaving.tag if self.leaving else None
         await self._step(
             "stop worker",
@@ -120,7 +121,7 @@ class Rollback:
             1,
             "stopped",
         )
-        for service in ROLLOUT_ORDER:
+        for service in self.walk.services:
             await self._step(
                 service,
                 f"{service} {observation.name_of(seen[service])} → {self.target.tag}",
@@ -128,6 +129,7 @@ class Rollback:
                 3,
                 "healthy",
             )
+        await self.walk.stop_others(self.gone, self.target)
         await self.walk.look_at_waiting(self.target)
         await self._step("verify", f"verify {self.target.tag}", self._verified, 4, "verified")
 
@@ -181,15 +183,18 @@ def walk_rollback(site: Site, run: Run, target: Release, verify: Verify) -> Exit
     The lock is held.
     """
     triggered, first_failed = _moment(run.started_at), unix(run.first_failed_at)
-    budget = Budget(triggered if first_failed is None else first_failed, time.time, ORDER)
+    services = site.services_of(target)
+    order = ["stop worker", *services, "verify"]
+    budget = Budget(triggered if first_failed is None else first_failed, time.time, order)
     site.home.forgive(site.reporter.say)
     site.reporter.say(f"rollback to {target.tag} of {site.environment.name}, {run.id}:")
     site.reporter.say(f"      {budget.line()}")
-    walk = site.walk(run, STEPS)
+    gone = site.others_than(services)
+    walk = site.walk(run, len(order) + len(gone), services)
     leaving = site.home.kept.find(run.previous) if run.previous else None
     note = RollbackNote(site.home, run, target, leaving, Path.cwd(), site.environment.masker)
     _note(site, note.begin)
-    work = Rollback(walk, target, leaving, verify, budget)
+    work = Rollback(walk, target, leaving, verify, budget, gone=gone)
     code = site.conduct(work.run())
     walk.journal.bring_home(site.home.runs.folder(run.id))
     _note_losses(site, run, target)
@@ -217,7 +222,7 @@ def rehearse(site: Site, to: str | None) -> None:
 def tell(site: Site, target: Release) -> None:
     """What would be put back, and what runs now."""
     site.reporter.began("looking at what runs…")
-    seen = asyncio.run(observation.observe_all(site.driver))
+    seen = asyncio.run(observation.observe_all(site.driver, site.services))
     site.reporter.say(f"rollback target: {target.tag} (env {target.env_digest[:8]}); now:")
     for line in observation.lines(seen):
         site.reporter.say(f"  {line}")

@@ -61,7 +61,7 @@ def _found(site: Site, here: Path, rev: str | None) -> ReleaseCandidate:
     current = home.kept.find(known.current or "nothing")
     if current is None or current.id not in {verified.release for verified in known.verified}:
         raise Refused(ExitCode.PREFLIGHT, "what runs isn't verified\n      next: uniassist release status")
-    seen = asyncio.run(observation.observe_all(site.driver))
+    seen = asyncio.run(observation.observe_all(site.driver, site.services))
     if wrong := [
         line
         for name, line in zip(seen, observation.lines(seen), strict=True)

@@ -37,7 +37,7 @@ def intend(site: Site, here: Path, rev: str | None) -> Intended:
         raise UsageRefused("--rev: which tag?")
     site.reporter.began("looking at the revision, the records and what runs…")
     found = candidate.find(here, rev, site.environment.env_set, site.records, site.home)
-    seen = asyncio.run(observation.observe_all(site.driver))
+    seen = asyncio.run(observation.observe_all(site.driver, site.services))
     current = site.home.kept.find(site.home.deployed().current or "nothing")
     names = plan.differing_names(env_of(current) if current else None, found.env.deployed)
     migrations = [step.name for step in found.pending]

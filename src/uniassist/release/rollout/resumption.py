@@ -37,7 +37,7 @@ def abort(site: Site, confirm: Callable[[str], None]) -> Run:
     with site.alone("abort"):
         run = _unfinished(site)
         site.reporter.began("looking at what runs…")
-        seen = asyncio.run(observation.observe_all(site.driver))
+        seen = asyncio.run(observation.observe_all(site.driver, site.services))
         for line in observation.summary(seen, site.home.kept.get(run.target)):
             site.reporter.say(line)
         confirm(f"Close {run.id} like this?")

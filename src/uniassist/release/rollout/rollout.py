@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uniassist.release.checks.database_identity import database_of
 from uniassist.release.checks.outages import Suspects
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import place_of
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.interrupts import to_the_end
 from uniassist.release.records.kept_releases import Release, env_of
@@ -23,7 +23,6 @@ from uniassist.release.walk import observation
 from uniassist.release.walk.site import Site
 from uniassist.release.walk.walk import ADVICE, SECTION, VERB_SECONDS, Walk
 
-STEPS = len(ROLLOUT_ORDER)
 PREPARE_SECONDS = 1200.0
 ROOM_MB = 128
 
@@ -35,6 +34,7 @@ class Rollout:
     migrate: runs the release's own expanding migrations; answers what it did.
     before: revisions by service, as they were seen at the start.
     suspects: the servers that it uses.
+    gone: services of the release before that aren't of this one.
     """
 
     walk: Walk
@@ -42,6 +42,7 @@ class Rollout:
     migrate: Callable[[], Awaitable[str]]
     before: dict[str, str] = field(default_factory=dict)
     suspects: Suspects = field(default_factory=lambda: Suspects(None, None))
+    gone: tuple[str, ...] = ()
 
     async def run(self) -> ExitCode:
         """Also of one that was begun before: what is done is looked at and left. Stops at the first failure."""
@@ -51,29 +52,30 @@ class Rollout:
         except asyncio.CancelledError:
             await to_the_end(self.walk.interrupted, self.target)
             raise
-        seen = await observation.observe_all(self.walk.driver)
+        seen = await observation.observe_all(self.walk.driver, self.walk.services)
         code = ExitCode.DONE if done else ExitCode.ROLLOUT
         self.walk.end(code, "done" if done else "stopped")
         self.walk.tell(seen, self.target)
         return code
 
     async def _walk(self) -> bool:
-        seen = await observation.observe_all(self.walk.driver)
+        seen = await observation.observe_all(self.walk.driver, self.walk.services)
         self.before |= {name: observation.name_of(observed) for name, observed in seen.items()}
         ready = await self._before("prepare", self._prepare) and await self._before("migrations", self._migrate)
-        for number, service in enumerate(ROLLOUT_ORDER, start=1):
+        for service in self.walk.services:
             if not ready:
                 why = "the rollout stops at the first failure"
-                self.walk.steps.not_run(self._title(service), why, runbook=f"{SECTION} {number}")
+                self.walk.steps.not_run(self._title(service), why, runbook=f"{SECTION} {place_of(service)}")
                 continue
             ready = await self.walk.steps.run(
                 self._title(service),
                 partial(self._given, service),
-                runbook=f"{SECTION} {number}",
+                runbook=f"{SECTION} {place_of(service)}",
                 deadline_seconds=VERB_SECONDS + self.walk.healthy_seconds,
                 advice=self.suspects.advice(ADVICE),
                 wording=Wording("healthy"),
             )
+        ready = ready and await self.walk.stop_others(self.gone, self.target)
         return ready and await self.walk.look_at_waiting(self.target)
 
     async def _before(self, name: str, work: Callable[[], Awaitable[str]]) -> bool:
@@ -125,8 +127,12 @@ def roll_out(site: Site, here: Path, rev: str | None, confirm: Callable[[str], N
 def walk_rollout(site: Site, run: Run, release: Release) -> ExitCode:
     """Begin it, or go on with it. The lock is held."""
     site.reporter.say(f"rollout of {release.tag} to {site.environment.name}, {run.id}")
-    walk, suspects = site.walk(run, STEPS), Suspects.of(env_of(release))
-    work = Rollout(walk, release, lambda: release_migrations.migrate(site.driver, release), suspects=suspects)
+    services, suspects = site.services_of(release), Suspects.of(env_of(release))
+    gone = site.others_than(services)
+    walk = site.walk(run, len(services) + len(gone), services)
+    work = Rollout(
+        walk, release, lambda: release_migrations.migrate(site.driver, release), suspects=suspects, gone=gone
+    )
     return site.conduct(work.run())
 
 

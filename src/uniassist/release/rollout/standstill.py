@@ -1,4 +1,4 @@
-"""All four services stopped, or started again as they were released last: for maintenance, and after a reboot.
+"""All services stopped, or started again as they were released last: for maintenance, and after a reboot.
 
 They stop in the reverse of the rollout's order, so that nobody is called who is gone already, and start in it.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from uniassist import VERSION
 from uniassist.release.clock import now
 from uniassist.release.drivers.driver import DriverFailed, Observed
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import place_of
 from uniassist.release.exit_codes import ExitCode, UsageRefused
 from uniassist.release.records.kept_releases import Release
 from uniassist.release.records.recording import keep
@@ -40,7 +40,7 @@ def stop_all(site: Site, confirm: Callable[[str], None]) -> ExitCode:
         site.home.change(lambda known: known.stopped(service))
         return ""
 
-    return _all(site, "stop", reversed(ROLLOUT_ORDER), stop, confirm)
+    return _all(site, "stop", reversed(site.services), stop, confirm)
 
 
 def start_all(site: Site, confirm: Callable[[str], None]) -> ExitCode:
@@ -57,7 +57,7 @@ def start_all(site: Site, confirm: Callable[[str], None]) -> ExitCode:
         site.home.change(lambda known: known.given(service, release.id))
         return await _until_up(site, service, release)
 
-    return _all(site, "start", ROLLOUT_ORDER, start, confirm)
+    return _all(site, "start", site.services_of(release), start, confirm)
 
 
 def _all(
@@ -67,11 +67,11 @@ def _all(
     work: Callable[[str], Awaitable[str]],
     confirm: Callable[[str], None],
 ) -> ExitCode:
-    started_at, steps = now(), Steps(len(ROLLOUT_ORDER), site.reporter.say, site.reporter.began)
+    started_at, steps = now(), Steps(len(site.services), site.reporter.say, site.reporter.began)
     with site.alone(f"{verb} of all services"):
         unfinished.refuse_rollout(site.home)
         site.reporter.began("looking at what runs…")
-        seen = asyncio.run(observation.observe_all(site.driver))
+        seen = asyncio.run(observation.observe_all(site.driver, site.services))
         for line in observation.lines(seen):
             site.reporter.say(f"  {line}")
         confirm(f"{verb.capitalize()} all services of {site.environment.name}?")
@@ -98,7 +98,7 @@ async def _walk(
         await steps.run(
             f"{verb} {service}",
             partial(work, service),
-            runbook=f"{_SECTION} {ROLLOUT_ORDER.index(service) + 1}",
+            runbook=f"{_SECTION} {place_of(service)}",
             deadline_seconds=VERB_SECONDS + site.healthy_seconds,
             advice=Advice("uniassist release status", f"mend it, and repeat: uniassist release {verb}"),
             wording=Wording("stopped" if verb == "stop" else "healthy"),

@@ -10,6 +10,7 @@ from typing import Any
 from uniassist.release.checks.outages import FoundOutage
 from uniassist.release.checks.outages import look as look_at_servers
 from uniassist.release.drivers.driver import Driver
+from uniassist.release.env.services import ROLLOUT_ORDER
 from uniassist.release.incident.incident import all_incidents
 from uniassist.release.records import lock
 from uniassist.release.records.deployed import Deployed
@@ -108,9 +109,9 @@ def _row(label: str, text: str) -> list[str]:
     )
 
 
-async def look(home: Home, driver: Driver, watcher: str) -> Status:
+async def look(home: Home, driver: Driver, watcher: str, services: Sequence[str] = ROLLOUT_ORDER) -> Status:
     """Reads, observes, changes nothing."""
-    seen = await observation.observe_all(driver)
+    seen = await observation.observe_all(driver, services)
     known = home.deployed()
     current = home.kept.find(known.current or "nothing")
     found = unfinished.find(home)

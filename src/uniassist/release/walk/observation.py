@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from uniassist.release.drivers.driver import Driver, Observed
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import ROLLOUT_ORDER, later_than
 from uniassist.release.records.deployed import Deployed
 from uniassist.release.records.kept_releases import KeptReleases, Release
 from uniassist.release.report.steps import camel
@@ -18,11 +18,9 @@ from uniassist.release.report.steps import camel
 Seen = Mapping[str, Observed]
 
 
-async def observe_all(driver: Driver) -> dict[str, Observed]:
-    """All four at once, in rollout order."""
-    return dict(
-        zip(ROLLOUT_ORDER, await asyncio.gather(*(driver.observe(name) for name in ROLLOUT_ORDER)), strict=True)
-    )
+async def observe_all(driver: Driver, services: Sequence[str] = ROLLOUT_ORDER) -> dict[str, Observed]:
+    """All at once, in rollout order."""
+    return dict(zip(services, await asyncio.gather(*(driver.observe(name) for name in services)), strict=True))
 
 
 def document(observed: Observed) -> dict[str, Any]:
@@ -48,7 +46,7 @@ def is_up(observed: Observed, release: Release) -> bool:
 
 def waits_for(observed: Observed, release: Release) -> tuple[str, ...]:
     """Services after it in rollout order that it is unhealthy without; empty unless that is all that ails it."""
-    later = ROLLOUT_ORDER[ROLLOUT_ORDER.index(observed.service) + 1 :]
+    later = later_than(observed.service)
     is_all = runs(observed, release) and not observed.ok and set(observed.failing) <= set(later)
     return observed.failing if is_all else ()
 

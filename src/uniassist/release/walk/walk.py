@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,7 @@ import msgspec
 from uniassist.errors import StartError
 from uniassist.release.clock import now, seconds_since
 from uniassist.release.drivers.driver import Driver, DriverFailed, Observed
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import ROLLOUT_ORDER, place_of
 from uniassist.release.exit_codes import ExitCode
 from uniassist.release.interrupts import to_the_end
 from uniassist.release.records.home import Home
@@ -24,7 +24,7 @@ from uniassist.release.records.journal import Journal
 from uniassist.release.records.kept_releases import Release
 from uniassist.release.records.runs import Run, RunProgress, progress_of
 from uniassist.release.report.checklist import CheckFailed
-from uniassist.release.report.steps import Advice, Steps
+from uniassist.release.report.steps import Advice, Steps, Wording
 from uniassist.release.walk import observation
 
 SECTION = "Rollout order"
@@ -42,6 +42,7 @@ class Walk:
 
     healthy_seconds, stopped_seconds: how long each service may take.
     waiting: services that lack nothing but one that comes later.
+    services: those of what is released, in rollout order.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class Walk:
     healthy_seconds: float = HEALTHY_SECONDS
     stopped_seconds: float = STOPPED_SECONDS
     waiting: list[str] = field(default_factory=list)
+    services: tuple[str, ...] = ROLLOUT_ORDER
 
     @property
     def progress(self) -> RunProgress:
@@ -110,6 +112,20 @@ class Walk:
         self._seen(step, service, await self._until_gone(step, service, release))
         return f"{service} {which or ''} is stopped, nothing of it runs"
 
+    async def stop_others(self, services: Sequence[str], release: Release) -> bool:
+        """Stop services that are no part of the release, though they were of the one before."""
+        is_well = True
+        for service in services:
+            is_well &= await self.steps.run(
+                f"stop {service}, which {release.tag} doesn't have",
+                partial(self.take_away, f"stop {service}", service, release, None),
+                runbook=f"{SECTION} {place_of(service)}",
+                deadline_seconds=VERB_SECONDS + self.stopped_seconds,
+                advice=ADVICE,
+                wording=Wording("stopped"),
+            )
+        return is_well
+
     async def look_at_waiting(self, target: Release) -> bool:
         """A second look at what waited for a later service; on a first release adapter-wechat does."""
         is_well = True
@@ -117,7 +133,7 @@ class Walk:
             is_well &= await self.steps.before(
                 f"{service} {target.tag}, once more",
                 partial(self.look_again, service, target),
-                runbook=f"{SECTION} {ROLLOUT_ORDER.index(service) + 1}",
+                runbook=f"{SECTION} {place_of(service)}",
                 deadline_seconds=VERB_SECONDS + self.healthy_seconds,
                 advice=ADVICE,
             )
@@ -125,7 +141,7 @@ class Walk:
 
     async def interrupted(self, target: Release) -> None:
         """Its end after a Ctrl-C, with what runs now."""
-        seen = await observation.observe_all(self.driver)
+        seen = await observation.observe_all(self.driver, self.services)
         self.note(f"interrupted; {observation.standing(seen, target)}")
         self.end(ExitCode.INTERRUPTED, "interrupted")
         self.tell(seen, target)

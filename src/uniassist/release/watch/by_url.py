@@ -104,7 +104,7 @@ async def _listed(name: str, work: Callable[[Checklist], Awaitable[None]]) -> _P
 
 
 async def _verify(checks: Checks) -> _Part:
-    steps = Steps(verify.STEPS, lambda _line: None)
+    steps = Steps(verify.steps_of(checks.subject), lambda _line: None)
     async with JsonClient() as client:
         await verify.Verification(checks.subject, steps, client).run()
     return _Part(

@@ -21,7 +21,6 @@ from uniassist.release.watch.order import WatchOptions, WatchOrder
 from uniassist.release.watch.triggers.samples import Cadence
 
 LOOK_SECONDS = 0.2
-_SHORT = {"provider-plan": "plan", "adapter-wechat": "wechat"}
 
 
 def start_and_follow(program: Sequence[str], options: WatchOptions, reporter: ReleaseReporter) -> ExitCode:
@@ -104,7 +103,7 @@ def _now_line(state: WatchState, now: float) -> str:
     services = sorted(state.services.items(), key=lambda item: (item[1].state == "ok", -since[item[0]]))
     fires = int(Cadence().failing_seconds)
     parts = [
-        f"{_SHORT.get(name, name)} "
+        f"{_short(name)} "
         + (f"FAILING {seen.counted_seconds:.0f}/{fires} s" if seen.state == "failing" else seen.state)
         for name, seen in services
     ]
@@ -126,3 +125,8 @@ def _passing_on_interrupts(process: subprocess.Popen[bytes]) -> Iterator[None]:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+def _short(service: str) -> str:
+    """ "plan", "wechat"."""
+    return service.removeprefix("provider-").removeprefix("adapter-")

@@ -15,7 +15,7 @@ from uniassist.release.checks.conformance.targets import Targets
 from uniassist.release.checks.system import System
 from uniassist.release.checks.verify_subject import VerifySubject
 from uniassist.release.env.environment import Environment
-from uniassist.release.env.services import all_urls
+from uniassist.release.env.services import ROLLOUT_ORDER, all_urls, known
 from uniassist.release.exit_codes import UsageRefused
 from uniassist.release.records.home import Home
 from uniassist.release.records.kept_releases import env_of, verify_env_of
@@ -164,6 +164,11 @@ def _checks(environment: Environment, subject: VerifySubject, *, has_servers: bo
         gateway=None if has_app_auth else subject.urls["gateway"],
         provider=Subject(subject.urls["provider-plan"], token=reader.optional(PLAN_TOKEN)),
         provider_is_ours=True,
+        others={
+            service: Subject(url, token=environment.values.get(known(service).token_variable or "") or None)
+            for service, url in subject.urls.items()
+            if service not in ROLLOUT_ORDER
+        },
         adapter_wechat=subject.urls["adapter-wechat"],
         worker=subject.urls.get("worker"),
         context_token=reader.optional("UNIASSIST_PROVIDER_CONTEXT_TOKEN"),

@@ -144,3 +144,74 @@ WHERE session_id = ANY (:session_ids::text[]) AND (:subject::text IS NULL OR sub
 
 -- name: served_session
 SELECT EXISTS (SELECT FROM provider_runs WHERE session_id = :session_id AND provider_id = :provider_id);
+
+-- name: last_shown
+-- Of the newest session of the line: its newest events, newest first, and who has the floor.
+WITH RECURSIVE line AS (
+    SELECT session_id, successor_id, state FROM sessions
+    WHERE session_id = :session_id AND user_id = :user_id AND (:subject::text IS NULL OR subject = :subject)
+    UNION ALL
+    SELECT s.session_id, s.successor_id, s.state FROM line JOIN sessions s ON s.session_id = line.successor_id
+)
+SELECT line.session_id, e.event_id, e.seq, e.kind, e.provider_id, e.run_id, e.payload::text AS payload,
+       line.state #>> '{floor,provider_id}' AS floor, (line.state #>> '{floor,until_ms}')::bigint AS floor_until_ms
+FROM line CROSS JOIN LATERAL (
+    SELECT event_id, seq, kind, provider_id, run_id, payload FROM timeline_events
+    WHERE session_id = line.session_id ORDER BY seq DESC LIMIT :limit) AS e
+WHERE line.successor_id IS NULL
+ORDER BY e.seq DESC;
+
+-- name: traced
+-- Where in a line of sessions a request with this traceId was written.
+WITH RECURSIVE line AS (
+    SELECT session_id, successor_id FROM sessions
+    WHERE session_id = :session_id AND user_id = :user_id AND (:subject::text IS NULL OR subject = :subject)
+    UNION ALL
+    SELECT s.session_id, s.successor_id FROM line JOIN sessions s ON s.session_id = line.successor_id
+)
+SELECT e.session_id, e.seq, e.kind, e.run_id, e.timestamp_ms
+FROM line JOIN timeline_events e ON e.session_id = line.session_id
+WHERE e.trace_id = :trace_id AND e.kind IN ('inbound', 'user_interaction')
+ORDER BY e.seq LIMIT 1;
+
+-- name: owes_calls
+SELECT EXISTS (SELECT FROM provider_calls WHERE run_id = :run_id);
+
+-- name: remote_of_run
+SELECT remote::text FROM provider_runs WHERE run_id = :run_id;
+
+-- name: remote_of_session
+SELECT remote::text FROM provider_runs
+WHERE session_id = :session_id AND provider_id = :provider_id AND remote IS NOT NULL
+ORDER BY created_at DESC LIMIT 1;
+
+-- name: keep_remote
+UPDATE provider_runs SET remote = :remote::jsonb WHERE run_id = :run_id;
+
+-- name: run_status
+SELECT status FROM provider_runs WHERE run_id = :run_id;
+
+-- name: traced_run
+SELECT r.session_id, r.trace_id FROM provider_runs r JOIN sessions s USING (session_id)
+WHERE r.run_id = :run_id AND s.user_id = :user_id AND (:subject::text IS NULL OR s.subject = :subject);
+
+-- name: traced_events
+-- What a request led to, and whatever was said of its runs.
+SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind,
+       extension_kind, render_schema_ref, payload::text AS payload
+FROM timeline_events
+WHERE session_id = :session_id
+  AND (trace_id = :trace_id
+       OR run_id IN (SELECT run_id FROM provider_runs WHERE session_id = :session_id AND trace_id = :trace_id))
+ORDER BY seq LIMIT :limit;
+
+-- name: requests_of_user
+-- The first run of each request, newest first.
+SELECT run_id, session_id, trace_id, created_at FROM (
+    SELECT DISTINCT ON (r.session_id, r.trace_id) r.run_id, r.session_id, r.trace_id, r.created_at
+    FROM provider_runs r JOIN sessions s USING (session_id)
+    WHERE r.user_id = :user_id AND s.user_id = :user_id AND (:subject::text IS NULL OR s.subject = :subject)
+      AND (:session_id::text IS NULL OR r.session_id = :session_id)
+    ORDER BY r.session_id, r.trace_id, r.created_at, r.run_id) AS first
+WHERE :before::text IS NULL OR run_id < :before
+ORDER BY run_id DESC LIMIT :limit;

@@ -78,6 +78,12 @@ WHERE user_id = :user_id AND run_id > :after ORDER BY run_id LIMIT :limit;
 SELECT profile_ref, snapshot, updated_at, ttl_expires_at FROM user_context_cache
 WHERE user_id = :user_id AND profile_ref > :after ORDER BY profile_ref LIMIT :limit;
 
+-- name: plans
+-- provider-plan's own; it is told of an erasure as any provider is.
+SELECT concat_ws('/', nullif(subject, ''), plan_id) AS plan, body, version, timezone, created_at, changed_at, deleted_at
+FROM plans
+WHERE user_id = :user_id AND concat_ws('/', nullif(subject, ''), plan_id) > :after ORDER BY 1 LIMIT :limit;
+
 -- name: wechat_person
 SELECT openid, message_at, event_at, menu, created_at FROM wechat_people WHERE openid = :openid;
 
@@ -88,3 +94,7 @@ WHERE openid = :openid AND event_id > :after ORDER BY event_id LIMIT :limit;
 -- name: wechat_media
 SELECT media_id, name, mime, size, sha256, state, kind, created_at FROM wechat_media
 WHERE openid = :openid AND media_id > :after ORDER BY media_id LIMIT :limit;
+
+-- name: reminders
+SELECT reminder_id, matter, language, rule, due_at, state, said_at, created_at FROM reminders
+WHERE user_id = :user_id AND reminder_id > :after ORDER BY reminder_id LIMIT :limit;

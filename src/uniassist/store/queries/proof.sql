@@ -19,6 +19,12 @@ UPDATE outbox_events SET status = status WHERE false;
 -- name: wechat_people
 UPDATE wechat_people SET openid = openid WHERE false;
 
+-- name: plans
+UPDATE plans SET version = version WHERE false;
+
+-- name: reminders
+UPDATE reminders SET matter = matter WHERE false;
+
 -- name: logged
 -- Gives the transaction something to commit: a message in the log that nobody reads.
 SELECT pg_logical_emit_message(true, 'uniassist', 'health');

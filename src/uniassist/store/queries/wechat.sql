@@ -59,13 +59,13 @@ SELECT p.xmin::text AS version, concat_ws(' ', p.message_at, p.event_at) AS acte
        CASE WHEN :push_key::text IS NULL THEN (
            SELECT extract(epoch FROM max(held_until) - now())::float8 FROM wechat_pushes
            WHERE openid = :openid AND held_until > now()) END AS held_seconds,
-       (SELECT json_agg(json_build_array(event_id, trace_id, session_id, run_id, provider_id, seq, payload)
+       (SELECT json_agg(json_build_array(event_id, trace_id, session_id, run_id, provider_id, seq, payload, kind)
                         ORDER BY created_at, session_id, seq) FROM (
            SELECT e.*, s.created_at FROM sessions s
            LEFT JOIN wechat_cursors c ON c.session_id = s.session_id
            JOIN LATERAL (
-               SELECT t.event_id, t.trace_id, t.session_id, t.run_id, t.provider_id, t.seq,
-                      CASE WHEN t.kind = 'interaction' THEN t.payload::text END AS payload
+               SELECT t.event_id, t.trace_id, t.session_id, t.run_id, t.provider_id, t.seq, t.kind,
+                      CASE WHEN t.kind IN ('interaction', 'domain_event') THEN t.payload::text END AS payload
                FROM timeline_events t WHERE t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0)
                ORDER BY t.seq LIMIT :max_events
            ) e ON true
@@ -155,7 +155,7 @@ SELECT EXISTS (
 -- People to whom one of these events has something to say.
 WITH found AS (
     SELECT DISTINCT substr(e.user_id, 4) AS openid FROM timeline_events e
-    WHERE e.event_id = ANY (:event_ids::text[]) AND e.kind = 'interaction'
+    WHERE e.event_id = ANY (:event_ids::text[]) AND e.kind IN ('interaction', 'domain_event')
       AND starts_with(e.session_id, 'wx-session:') AND starts_with(e.user_id, 'wx:')
       AND NOT EXISTS (SELECT FROM wechat_replies r WHERE r.event_id = e.event_id)
 ), locked AS (
@@ -173,7 +173,7 @@ WITH locked AS (
         SELECT FROM sessions s LEFT JOIN wechat_cursors c ON c.session_id = s.session_id
         JOIN timeline_events t ON t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0)
         WHERE s.user_id = 'wx:' || p.openid AND s.signed AND s.seq > coalesce(c.seq, 0)
-          AND starts_with(s.session_id, 'wx-session:') AND t.kind = 'interaction')
+          AND starts_with(s.session_id, 'wx-session:') AND t.kind IN ('interaction', 'domain_event'))
     ORDER BY p.openid FOR UPDATE
 )
 UPDATE wechat_people p SET due_at = now() FROM locked WHERE p.openid = locked.openid;

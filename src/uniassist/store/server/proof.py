@@ -12,7 +12,9 @@ from uniassist.store.server.pool import Pool
 PROOF_DEADLINE_SECONDS = 0.8
 
 
-async def prove_writing(pool: Pool, table: Literal["sessions", "outbox_events", "wechat_people"]) -> None:
+async def prove_writing(
+    pool: Pool, table: Literal["sessions", "outbox_events", "wechat_people", "plans", "reminders"]
+) -> None:
     """A commit in one round trip that leaves nothing behind. A ServerFault says why the service can't write.
 
     `table`: one that the service writes to; that it is missing shows as well.

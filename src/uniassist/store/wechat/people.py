@@ -73,7 +73,7 @@ class Person:
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event of one of the person's timelines that is no reply yet. payload: None unless it is an interaction."""
+    """What is new on one of the person's timelines. payload: of an interaction or a domain event."""
 
     event_id: str
     trace_id: str
@@ -82,6 +82,7 @@ class NewEvent:
     provider_id: str | None
     seq: int
     payload: str | None
+    kind: str = "interaction"
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class PersonSnapshot:
 
 
 _PERSON, _PUSH = len(fields(Person)), len(fields(PushRecord))
-_EVENT_ROWS = msgspec.json.Decoder(list[tuple[str, str, str, str | None, str | None, int, str | None]])
+_EVENT_ROWS = msgspec.json.Decoder(list[tuple[str, str, str, str | None, str | None, int, str | None, str]])
 _REPLY_ROWS = msgspec.json.Decoder(list[tuple[str, int, str, str, str | None, str, int, int, str | None, State]])
 
 

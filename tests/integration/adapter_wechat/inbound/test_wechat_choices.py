@@ -71,17 +71,17 @@ async def test_a_form_is_filled_in_line_by_line_and_submitted(live: Live) -> Non
     live.gateway.answer_events = [FORM]
     shown = await live.wechat.say(openid, "计划")
     assert shown.text == (
-        "请补充计划信息\n1. 目标（必填）\n2. 期望完成日期\n3. 限制条件\n4. 提交\n"
-        "请回复“序号 内容”填写，例如“1 内容”；填好后回复 4。"
+        "请补充计划信息\n1. 目标（必填）\n2. 期望完成日期\n3. 可用时间\n4. 限制条件\n5. 提交\n"
+        "请回复“序号 内容”填写，例如“1 内容”；填好后回复 5。"
     )
-    missing = await live.wechat.say(openid, "4")
+    missing = await live.wechat.say(openid, "5")
     assert missing.text is not None
     assert missing.text.startswith("还需要填写：目标。")
     filled = await live.wechat.say(openid, "1 学会游泳", lose=1)
     assert filled.text is not None
     assert "1. 目标：学会游泳" in filled.text
     await live.wechat.say(openid, "2 2026/3/1")
-    assert (await live.wechat.say(openid, "4")).text == "你选了：submit_data_collection"
+    assert (await live.wechat.say(openid, "5")).text == "你选了：submit_data_collection"
     (choice,) = live.gateway.interactions_of(openid)
     assert choice.payload == {"taskId": "task-1", "values": {"goal": "学会游泳", "dueDate": "2026-03-01"}}
     assert len(live.gateway.inputs_of(openid)) == 1, "what was filled in went out with the form, not before"

@@ -180,8 +180,8 @@ async def test_a_long_text_comes_in_numbered_pieces(live: Live) -> None:
 async def test_a_follower_is_greeted_once_however_often_it_is_pushed(live: Live) -> None:
     openid = fresh("openid")
     pushed = await live.wechat.act(openid, "subscribe", EventKey="qrscene_1")
-    assert pushed.text == phrases.say("greeting", "zh")
-    assert (await live.wechat.again(pushed)).text == phrases.say("greeting", "zh")
+    assert pushed.text == phrases.welcome("greeting", "zh", is_stranger=True)
+    assert (await live.wechat.again(pushed)).text == phrases.welcome("greeting", "zh", is_stranger=True)
     (told,) = live.gateway.inputs_of(openid)
     assert (told.raw or {})["EventKey"] == "qrscene_1", "the gateway knows where the person came from"
 

@@ -14,9 +14,12 @@ TRANSCRIPT = Path(__file__).parents[4] / "docs" / "english-chat.md"
 
 
 async def test_the_conversation_is_as_it_is_written_down(
-    service: Callable[..., ServiceProcess], start_gateway: Callable[..., GatewayClient], tmp_path: Path
+    service: Callable[..., ServiceProcess],
+    start_gateway: Callable[..., GatewayClient],
+    database_url: str,
+    tmp_path: Path,
 ) -> None:
-    plan = service("provider-plan")
+    plan = service("provider-plan", DATABASE_URL=database_url)
     chat = Chat(start_gateway(UNIASSIST_PLAN_PROVIDER_BASE_URL=plan.url))
     written = TRANSCRIPT.read_text(encoding="utf-8")
     lines = [line.removesuffix("  ") for line in written.splitlines() if line.startswith(("**", "*("))]

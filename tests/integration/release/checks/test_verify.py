@@ -15,8 +15,9 @@ from tests.integration.release.commands import Command, Ended
 from tests.integration.release.conftest import REVISION
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 
-from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.server import free_port
+from uniassist.devstack.supervisor import answers
+from uniassist.release.env.services import known
 from uniassist.release.records.home import Home
 from uniassist.release.records.kept_releases import Parts
 
@@ -96,7 +97,7 @@ def test_at_the_urls_of_what_was_rolled_out_here_its_env_set_supplies_the_rest(
 
     Where one of the three leads elsewhere, nothing is known of the servers behind them.
     """
-    ports = {variable: running[service].url.rpartition(":")[2] for service, variable in PORT_VARIABLES.items()}
+    ports = {known(name).port_variable: service.url.rpartition(":")[2] for name, service in running.items()}
     env = {
         **ports,
         "DATABASE_URL": staging["DATABASE_URL"],
@@ -379,3 +380,23 @@ def test_a_service_that_hangs_ends_with_the_deadline_of_the_whole(
     assert steps_of(ended.out)["gateway health"] == "failed"
     # Far from the 30 s that the gateway hangs, however busy this machine is.
     assert sum(step["seconds"] for step in document["steps"]) < 15.0
+
+
+def test_a_provider_beside_the_four_is_verified_as_they_are(
+    command: Command, running: dict[str, ServiceProcess], staging: dict[str, str], tmp_path: Path
+) -> None:
+    five = staging | {"STAGING_PROVIDERS": "reminder"}
+    where = "STAGING_PROVIDER_REMINDER_BASE_URL"
+    ended = command("release", "verify", "--rev", REVISION, **five)
+    assert (ended.code, f"{where}: required, but not set" in ended.err) == (2, True)
+    servers = {name: running["worker"].env[name] for name in ("DATABASE_URL", "REDIS_URL", "UNIASSIST_REVISION")}
+    fifth = ServiceProcess("provider-reminder", tmp_path / "reminder.log", servers)
+    fifth.start()
+    try:
+        fifth.process.wait_ready(lambda: answers(f"{fifth.url}/health"))
+        ended = command("release", "verify", "--rev", REVISION, **{**five, where: fifth.url})
+        assert (ended.code, "[2/11] provider-reminder health" in ended.out) == (0, True), ended.said
+        ended = command("release", "verify", "--rev", REVISION, **{**five, where: running["gateway"].url})
+        assert (ended.code, "expected 'provider-reminder'" in flat(ended.out)) == (13, True), ended.said
+    finally:
+        fifth.stop()

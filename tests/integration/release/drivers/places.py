@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import signal
@@ -76,11 +77,11 @@ class Place:
         return Release(folder.name, tag, "c" * 40, wheel, digest, folder)
 
     def health(self) -> dict[str, Any] | None:
-        """What anybody sees at the URL."""
+        """What anybody sees at the URL. None: nobody answers, or who did was ended in the middle of it."""
         try:
             with direct.open(f"{self.url}/health", timeout=2) as answer:
                 return dict(json.load(answer))
-        except (urllib.error.URLError, OSError):
+        except (urllib.error.URLError, OSError, http.client.HTTPException, json.JSONDecodeError):
             return None
 
     async def healthy(self, driver: Driver, tag: str) -> Observed:

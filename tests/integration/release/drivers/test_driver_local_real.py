@@ -24,9 +24,11 @@ SERVICE = "provider-plan"
 # What the smallest of our services imports; all of the lock would be a quarter of a gigabyte.
 ROOTS = (
     "aiohttp",
+    "asyncpg",
     "borax",
     "chinesecalendar",
     "httptools",
+    "icalendar",
     "msgspec",
     "opencc",
     "prometheus-client",

@@ -99,17 +99,18 @@ def test_the_form_of_a_plan_reads_well() -> None:
     event = ProviderExtension(extension_kind="data_collection_request", payload=payload)
     rendered = render(event, ORIGIN, first=4)
     assert rendered.text == (
-        "请补充计划信息\n4. 期望完成日期：2026-03-01（周日）\n5. 目标（必填）\n6. 限制条件\n7. 提交\n"
-        "请回复“序号 内容”填写，例如“5 内容”；填好后回复 7。"
+        "请补充计划信息\n4. 期望完成日期：2026-03-01（周日）\n5. 目标（必填）\n6. 可用时间\n7. 限制条件\n8. 提交\n"
+        "请回复“序号 内容”填写，例如“5 内容”；填好后回复 8。"
     )
-    date, goal, constraints, submit = rendered.choices
+    date, goal, time, constraints, submit = rendered.choices
     assert isinstance(date, Blank)
     assert (date.number, date.name, date.kind, date.value) == (4, "dueDate", "date", "2026-03-01")
     assert isinstance(goal, Blank)
     assert (goal.required, goal.value) == (True, None)
+    assert isinstance(time, Blank)
     assert isinstance(constraints, Blank)
     assert isinstance(submit, Submit)
-    assert (submit.number, submit.action_id, submit.run_id) == (7, "submit_data_collection", "run-1")
+    assert (submit.number, submit.action_id, submit.run_id) == (8, "submit_data_collection", "run-1")
 
 
 def test_a_choice_knows_where_it_was_offered() -> None:

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uniassist.gateway.providers import catalogue, keywords
-from uniassist.settings.variables import PLAN_TOKEN
+from uniassist.settings.variables import PLAN_TOKEN, REMINDER_TOKEN
 
 SENTENCES = Path(__file__).parent / "sentences" / "keywords.tsv"
 PACKAGED = catalogue.parse(
     files("uniassist.gateway.providers").joinpath("providers.toml").read_text("utf-8"),
     name="providers.toml",
-    base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": None},
+    base_urls={"UNIASSIST_PLAN_PROVIDER_BASE_URL": None, "UNIASSIST_REMINDER_PROVIDER_BASE_URL": None},
     timeout_ms=1000,
-    tokens={PLAN_TOKEN: None},
+    tokens={PLAN_TOKEN: None, REMINDER_TOKEN: None},
 )
 
 

@@ -10,19 +10,20 @@ from uniassist.errors import SettingsError
 from uniassist.gateway.providers import catalogue
 from uniassist.gateway.providers.catalogue import Catalogue
 from uniassist.gateway.providers.kinds.openai import Options
-from uniassist.settings.variables import PLAN_TOKEN
+from uniassist.settings.variables import PLAN_TOKEN, REMINDER_TOKEN
 
 KEY = "UNIASSIST_PROVIDER_TOKEN_KEY"
 PLAN_URL = "UNIASSIST_PLAN_PROVIDER_BASE_URL"
+REMINDER_URL = "UNIASSIST_REMINDER_PROVIDER_BASE_URL"
 
 
 def parse(source: str, **urls: str | None) -> Catalogue:
     return catalogue.parse(
         source,
         name="mine.toml",
-        base_urls={PLAN_URL: None} | urls,
+        base_urls={PLAN_URL: None, REMINDER_URL: None} | urls,
         timeout_ms=8000,
-        tokens={PLAN_TOKEN: None, KEY: "0123456789abcdef"},
+        tokens={PLAN_TOKEN: None, REMINDER_TOKEN: None, KEY: "0123456789abcdef"},
         options={"uniassist": None, "openai": Options},
     )
 

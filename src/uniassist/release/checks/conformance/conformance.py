@@ -11,18 +11,21 @@ from uniassist.release.checks.service_client import (
     json_body,
 )
 from uniassist.release.report.checklist import Checklist, equal, expect
+from uniassist.settings.known_services import BY_NAME
 from uniassist.web.calling.client import JsonClient
 
 
 async def check_all(checklist: Checklist, targets: Targets) -> None:
     """Every check of every service that `targets` names, also after one has failed."""
-    expect(any((targets.gateway, targets.provider, targets.adapter_wechat, targets.worker)), "no URL to check")
+    asked = (targets.gateway, targets.provider, targets.adapter_wechat, targets.worker, targets.others)
+    expect(any(asked), "no URL to check")
     async with JsonClient() as client:
         for name, url in (
             ("gateway", targets.gateway),
             ("provider", targets.provider.url if targets.provider and targets.provider_is_ours else None),
             ("adapter-wechat", targets.adapter_wechat),
             ("worker", targets.worker),
+            *((name, other.url) for name, other in targets.others.items() if name in BY_NAME),
         ):
             if url is None:
                 continue
@@ -36,6 +39,8 @@ async def check_all(checklist: Checklist, targets: Targets) -> None:
                 await checklist.run(f"{name}: {what}", check)
     if targets.provider is not None:
         await check_provider(checklist, targets.provider, prefix="provider: ")
+    for name, other in targets.others.items():
+        await check_provider(checklist, other, prefix=f"{name}: ")
 
 
 def _every_service(service: ServiceClient) -> dict[str, Check]:
