@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha lint typecheck bench stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,14 @@ test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short
 
+image-smoke: $(TEST_STAMP) ## Build the image without a registry and try it as containers; wants root, debootstrap, buildah, 1 GB
+	@ops/deploy/image/build-here.sh build/image && $(BIN)/python -m tests.image build/image
+	@ops/deploy/image/build-here.sh --clean build/image
+
+manifests: $(TEST_STAMP) ## The compose file and the Kubernetes manifests against the official schemas; wants kubectl
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target build/manifests -r requirements/manifests.txt
+	@PYTHONPATH=build/manifests $(BIN)/python -m tests.manifests
+
 stream-kills: $(TEST_STAMP) ## Gateways killed in the middle of 200 streamed messages; the report goes to bench/results/stream-kills.md
 	@UNIASSIST_STREAMED=200 UNIASSIST_STREAMED_REPORT=bench/results/stream-kills.md \
 	  $(BIN)/python -m pytest -n 0 tests/integration/gateway/streaming/test_stream_kills.py
@@ -100,10 +108,9 @@ env-example: $(STAMP) ## Write ops/deploy/staging/env.example anew from the sett
 	@$(BIN)/python -m uniassist.settings.example ops/deploy/staging/env.example
 
 lock: $(TEST_STAMP) ## Lock requirements/*.in with the hashes of all platforms
-	@cd requirements && for name in build runtime test bench; do \
-	  case $$name in runtime) more="a2a.in" ;; *) more="" ;; esac; \
+	@cd requirements && for name in build runtime image test bench manifests; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links $$name.in $$more -o $$name.txt || exit 1; done
+	    --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove .venv and caches (not .uniassist, where the state is)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -13,7 +13,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+
+from uniassist.errors import StartError
 
 if TYPE_CHECKING:
     from opentelemetry import trace
@@ -56,7 +59,12 @@ NO_SPANS = Spans()
 
 
 def start(*, service: str, version: str, is_configured: bool) -> Spans:
-    """Call once, at a process's start."""
+    """Call once, at a process's start. StartError: an exporter is configured, and the extra `otel` is missing."""
+    if is_configured and (find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter") is None):
+        raise StartError(
+            "an exporter of spans is configured, and OpenTelemetry isn't installed: "
+            "pip install 'uniassist[otel]', or set OTEL_SDK_DISABLED=true"
+        )
     return _Recorded(service, version) if is_configured else NO_SPANS
 
 

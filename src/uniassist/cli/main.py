@@ -11,6 +11,7 @@ import typer
 
 from uniassist import terminal
 from uniassist.errors import ServerFault, SettingsError, StartError, UniAssistError
+from uniassist.settings import secret_files
 from uniassist.settings.masking import masker_of
 
 # Module → its commands and what the list of them says of each, in the order of that list. A command loads its own
@@ -73,6 +74,7 @@ def build_app(command: str | None = None) -> typer.Typer:
 
 
 def main() -> None:
+    secret_files.take_in(os.environ)
     with terminal.guarded(masker_of(os.environ)):
         try:
             _run()

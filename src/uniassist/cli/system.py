@@ -17,6 +17,7 @@ from uniassist.release.records.home import Home
 from uniassist.release.records.kept_releases import env_of, verify_env_of
 from uniassist.release.records.records import DEFAULT_DIRECTORY
 from uniassist.release.report.place import place
+from uniassist.settings.secret_files import laid_over
 
 SystemEnvFile = Annotated[
     Path | None,
@@ -40,7 +41,7 @@ class ReleasedSystem:
 
 def of_file(path: Path) -> ReleasedSystem:
     """SettingsError that names the line or the variable at fault."""
-    values = {**os.environ, **read_env_file(path)}
+    values = laid_over(os.environ, read_env_file(path))
     return ReleasedSystem(f"the system of {path}", values, all_urls(values, "local"))
 
 

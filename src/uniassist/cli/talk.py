@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import time
 import uuid
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
-from urllib.parse import quote
 
 import typer
 
@@ -17,12 +15,11 @@ from uniassist.cli.copyable import copyable
 from uniassist.cli.event_lines import line_of
 from uniassist.cli.system import SystemEnvFile
 from uniassist.cli.where import Gateway, StateDir, gateway
+from uniassist.client import Away, Client, Refused
 from uniassist.contracts import codec
-from uniassist.contracts.inputs import IngestAck, UnifiedUserInput
-from uniassist.contracts.timeline import TimelineEvent, TimelinePage
+from uniassist.contracts.inputs import IngestAck
+from uniassist.contracts.timeline import TimelineEvent
 from uniassist.errors import StartError
-from uniassist.web.calling.client import BadStatus, CallFailed, JsonClient
-from uniassist.web.calling.sse import follow
 
 Url = Annotated[str | None, typer.Option("--url", help="The gateway. Default: the one that runs here.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, one document or one event a line.")]
@@ -34,7 +31,6 @@ AppToken = Annotated[
         help="Where app authentication is on. Default: STAGING_APP_TOKEN of the env file, or of the shell.",
     ),
 ]
-CALL_SECONDS = 10.0
 T = TypeVar("T")
 
 
@@ -60,17 +56,15 @@ def _send(
     as_json: Json = False,
 ) -> None:
     where = gateway(url, state_dir, env_file, app_token)
-    message = UnifiedUserInput(
-        schema_version="v0",
-        trace_id=uuid.uuid4().hex,
-        user_id=user_id or where.user_id or "user-1",
-        session_id=session_id or f"session-{uuid.uuid4().hex[:8]}",
-        source="app",
-        timestamp_ms=int(time.time() * 1000),
-        text=text,
-        locale=locale,
+    talked = _send_and_watch(
+        _client(where, user_id),
+        text,
+        session_id or f"session-{uuid.uuid4().hex[:8]}",
+        locale,
+        wait_seconds,
+        quiet=as_json,
     )
-    ack, events = _run(_send_and_watch(where, message, wait_seconds, quiet=as_json))
+    ack, events = _run(talked)
     if as_json:
         print(codec.encode({"ack": ack, "events": events}).decode())
         return
@@ -84,30 +78,35 @@ def _send(
         print("it needs the same --app-token, or STAGING_APP_TOKEN in the shell")
 
 
+def _client(where: Gateway, user_id: str | None = None) -> Client:
+    """One try for each call: a person at a terminal is told at once, and tries again."""
+    return Client(
+        where.url, user_id=user_id or where.user_id or "user-1", token=where.app_token, patience_seconds=0
+    )
+
+
 async def _send_and_watch(
-    where: Gateway, message: UnifiedUserInput, wait_seconds: float, *, quiet: bool
+    client: Client, text: str, session_id: str, locale: str | None, wait_seconds: float, *, quiet: bool
 ) -> tuple[IngestAck, list[TimelineEvent]]:
-    async with JsonClient() as client:
-        ack = await client.post_json(
-            f"{where.url}/v0/ingest", message, IngestAck, timeout_seconds=CALL_SECONDS, headers=where.headers
-        )
     events: list[TimelineEvent] = []
-    owed = {run.run_id for run in ack.runs}
-    try:
-        async with asyncio.timeout(wait_seconds):
-            stream = follow(
-                where.url, ack.session_id, cursor=ack.stream.cursor, reconnect=False, headers=where.headers
-            )
-            async for event in stream:
-                events.append(event)
-                if not quiet:
-                    print(line_of(event), flush=True)
-                if _closes(event):
-                    owed.discard(event.run_id or "")
-                if not owed:
-                    break
-    except TimeoutError:
-        pass
+    async with client:
+        ack = await client.send(text, session_id=session_id, locale=locale)
+        owed = {run.run_id for run in ack.runs}
+        try:
+            async with (
+                asyncio.timeout(wait_seconds),
+                aclosing(client.follow(ack.session_id, cursor=ack.stream.cursor, resume=False)) as stream,
+            ):
+                async for event in stream:
+                    events.append(event)
+                    if not quiet:
+                        print(line_of(event), flush=True)
+                    if _closes(event):
+                        owed.discard(event.run_id or "")
+                    if not owed:
+                        break
+        except TimeoutError:
+            pass
     return ack, events
 
 
@@ -143,24 +142,13 @@ def _timeline(
 
 async def _show(where: Gateway, session_id: str, cursor: int, *, follow_on: bool, as_json: bool) -> int:
     shown = 0
-    if follow_on:
-        async for event in follow(where.url, session_id, cursor=cursor, headers=where.headers):
-            _print(event, as_json=as_json)
-        return 1
-    async with JsonClient() as client:
-        while True:  # ends: with a page that leads no further
-            page = await client.get_json(
-                f"{where.url}/v0/timeline?sessionId={quote(session_id, safe='')}&cursor={cursor}",
-                TimelinePage,
-                timeout_seconds=CALL_SECONDS,
-                headers=where.headers,
-            )
-            for event in page.events:
+    async with _client(where) as client:
+        events = (client.follow if follow_on else client.timeline)(session_id, cursor=cursor)
+        async with aclosing(events):
+            async for event in events:
                 _print(event, as_json=as_json)
-            shown += len(page.events)
-            if not page.events or page.next_cursor <= cursor:
-                return shown
-            cursor = page.next_cursor
+                shown += 1
+    return shown
 
 
 def _print(event: TimelineEvent, *, as_json: bool) -> None:
@@ -170,18 +158,10 @@ def _print(event: TimelineEvent, *, as_json: bool) -> None:
 def _run(asked: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(asked)
-    except BadStatus as error:
+    except Refused as error:
         remedy = "\nshow an app token: --app-token TOKEN, or STAGING_APP_TOKEN" if error.status == 401 else ""
-        raise StartError(f"the gateway refused it: {_detail(error)}{remedy}") from None
-    except CallFailed as error:
+        raise StartError(f"the gateway refused it: {error}{remedy}") from None
+    except Away as error:
         raise StartError(
             f"{error}\nis the system running? `uniassist status` tells, `uniassist up` starts it"
         ) from None
-
-
-def _detail(error: BadStatus) -> str:
-    try:
-        problem = json.loads(error.body)
-        return f"{problem['code']}: {problem['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return str(error)

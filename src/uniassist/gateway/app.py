@@ -47,9 +47,9 @@ from uniassist.gateway.tickets import Tickets
 from uniassist.gateway.turns.group_commit import GroupCommit
 from uniassist.gateway.turns.ids import new_id
 from uniassist.lifecycle import Loop, Proof
-from uniassist.settings import GatewaySettings
+from uniassist.settings import GatewaySettings, secret_files
 from uniassist.settings.masking import masker_of
-from uniassist.settings.variables import PLAN_TOKEN, PROVIDER_TOKEN_PREFIX, REMINDER_TOKEN
+from uniassist.settings.variables import PLAN_TOKEN, REMINDER_TOKEN
 from uniassist.store import calls as stored_calls
 from uniassist.store import timeline
 from uniassist.store.ledger import Rows
@@ -218,7 +218,7 @@ def _registry(settings: GatewaySettings, kinds: Mapping[str, Kind], metrics: Gat
 
 def _provider_tokens(settings: GatewaySettings) -> dict[str, str | None]:
     """By variable. None: declared, and left empty, which the settings allow in dev and test."""
-    given = {name: value for name, value in os.environ.items() if name.startswith(PROVIDER_TOKEN_PREFIX)}
+    given = secret_files.provider_tokens(os.environ)
     ours = {PLAN_TOKEN: settings.plan_token, REMINDER_TOKEN: settings.reminder_token}
     return given | {name: token.reveal() if token is not None else None for name, token in ours.items()}
 

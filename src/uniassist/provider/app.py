@@ -15,6 +15,7 @@ from uniassist.provider.late import Gateway
 from uniassist.provider.provider import Provider
 from uniassist.provider.routes import SpecialistRoutes
 from uniassist.settings.reader import Reader
+from uniassist.settings.secret_files import take_in, value_of
 from uniassist.settings.services import ServiceSettings
 from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX
 from uniassist.telemetry import configure_logging
@@ -46,17 +47,18 @@ class ProviderSettings:
         """SettingsError. Outside dev and test a token is needed, as our own services need theirs."""
         reader = Reader({"PORT": str(port), **environ} if port is not None else environ)
         variable = f"{PROVIDER_TOKEN_PREFIX}{provider_id.upper().replace('-', '_')}"
-        token = environ.get(variable) or None
+        token = value_of(environ, variable) or None
         if token is None and reader.strict:
             raise SettingsError(f"{variable}: required, but not set; expected what the gateway shows this provider")
         if token is not None and len(token) < _SHORTEST_TOKEN:
             raise SettingsError(f"{variable}: expected {_SHORTEST_TOKEN} characters or more")
         shared = reader.optional_secret("UNIASSIST_PROVIDER_CONTEXT_TOKEN")
+        access = value_of(environ, f"{variable}_ACCESS") or None
         return cls(
             service=ServiceSettings.read(reader, "PORT"),
             token=token,
             gateway_url=reader.http_url("GATEWAY_URL"),
-            access_token=environ.get(f"{variable}_ACCESS") or (shared.reveal() if shared is not None else None),
+            access_token=access or (shared.reveal() if shared is not None else None),
         )
 
 
@@ -64,6 +66,7 @@ def run(provider: Provider, port: int | None = None) -> None:
     """Serve until SIGTERM or SIGINT, drain, and end."""
 
     async def start() -> None:
+        take_in(os.environ)
         read = ProviderSettings.from_env(provider.provider_id, port)
         async with JsonClient() as client:
             gateway = Gateway(client, read.gateway_url, provider_id=provider.provider_id, token=read.access_token)

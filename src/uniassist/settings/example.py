@@ -12,7 +12,8 @@ _HEAD = """\
 # UniAssist, staging. Copy this file, replace what is marked, and load it:
 #   set -a; . ./staging.env; set +a
 # required: staging won't start without it. optional: the value shown is the default.
-# secret: never printed, logged or put into evidence; shown masked.
+# secret: never printed, logged or put into evidence; shown masked. Each may come as NAME_FILE instead: the path
+#   of a file with the value in it, such as DATABASE_URL_FILE=/run/secrets/database-url.
 """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from uniassist.errors import SettingsError
-from uniassist.settings import postgres_url, redis_url
+from uniassist.settings import postgres_url, redis_url, secret_files
 from uniassist.settings.masking import MASK, mask_url
 from uniassist.settings.urls import raw_character
 from uniassist.settings.variable import Variable
@@ -56,7 +56,10 @@ def is_placeholder(value: str) -> bool:
 
 
 class Reader:
-    """Reads known variables out of `environ`; an unknown name is a bug, an empty value counts as unset."""
+    """Reads known variables out of `environ`; an unknown name is a bug, an empty value counts as unset.
+
+    A secret may come as a file's path, in NAME_FILE.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -73,7 +76,8 @@ class Reader:
 
     def optional(self, name: str) -> str | None:
         variable = variable_named(name)
-        value = self._environ.get(name, "").strip() or variable.default
+        given = secret_files.value_of(self._environ, name) if variable.secret else self._environ.get(name, "")
+        value = given.strip() or variable.default
         if value is None:
             return None
         if self.is_strict_about(variable) and is_placeholder(value):

@@ -28,6 +28,8 @@ _START = (
 def docs_routes(service: str) -> dict[str, Handler]:
     """GET handlers by path."""
     folder = _static_folder()
+    if folder is None:
+        return {"/docs": _not_installed}
 
     async def docs(_request: Request) -> Response:
         return Response(_page(service), media_type="text/html", headers={"Content-Security-Policy": _POLICY})
@@ -43,10 +45,16 @@ def docs_routes(service: str) -> dict[str, Handler]:
     return {"/docs": docs, "/docs/assets/{name}": asset}
 
 
-def _static_folder() -> Path:
+async def _not_installed(_request: Request) -> Response:
+    raise NotFound("Swagger UI isn't installed here: pip install 'uniassist[docs]'; /openapi.json says the same")
+
+
+def _static_folder() -> Path | None:
+    """None: installed without the extra `docs`."""
     # found, not imported: the package's code would bring in template engines that nobody needs here
     spec = find_spec("swagger_ui")
-    assert spec is not None, "swagger-ui-py is a runtime requirement"
+    if spec is None:
+        return None
     assert spec.submodule_search_locations, "swagger-ui-py is a package"
     return Path(spec.submodule_search_locations[0]) / "static"
 

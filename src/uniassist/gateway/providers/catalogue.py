@@ -260,6 +260,10 @@ def _token(
         raise SettingsError(
             f"{name}: {entry.id}.{member}: expected a variable that starts with {PROVIDER_TOKEN_PREFIX}"
         )
+    if variable.endswith("_FILE"):
+        raise SettingsError(
+            f"{name}: {entry.id}.{member}: expected a variable without _FILE at its end: it names a secret's file"
+        )
     token = tokens.get(variable, "")
     if token is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from uniassist.errors import SettingsError
 from uniassist.release.env.services import PROVIDERS, known, services_of
 from uniassist.release.report.checklist import CheckFailed
-from uniassist.settings import Reader, is_placeholder
+from uniassist.settings import Reader, is_placeholder, secret_files
 from uniassist.settings.known_services import PROVIDER
 from uniassist.settings.variable import Variable
 from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES, variable_named
@@ -20,7 +20,13 @@ def check_env(values: Mapping[str, str], environment: str, *, is_file: bool) -> 
     if values.get("UNIASSIST_ENV") != environment:
         found = values.get("UNIASSIST_ENV") or "nothing"
         raise CheckFailed(f"UNIASSIST_ENV: expected {environment}, got {found}")
-    wrong = [problem for variable in VARIABLES.values() if (problem := _problem(variable, values))]
+    unreadable, values = secret_files.problems(values), secret_files.with_files_read(values)
+    wrong = [unreadable[name] for name in unreadable if name not in VARIABLES]
+    wrong += [
+        problem
+        for variable in VARIABLES.values()
+        if (problem := unreadable.get(variable.name) or _problem(variable, values))
+    ]
     wrong += _wrong_providers(values)
     if is_file:
         unknown = (name for name in values if name not in VARIABLES)

@@ -12,6 +12,7 @@ from uniassist.release.env.file import digest, is_deployed, read_env_file
 from uniassist.release.report.masking import Masker
 from uniassist.settings import Reader
 from uniassist.settings.masking import masker_of
+from uniassist.settings.secret_files import laid_over, with_files_read
 from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX, VARIABLES
 
 
@@ -53,7 +54,7 @@ class Environment:
         if name not in ("staging", "prod"):
             raise SettingsError(f"--env: expected staging or prod, got {name!r}")
         filed = read_env_file(file) if file is not None else {}
-        values = {"UNIASSIST_ENV": name, **os.environ, **filed}
+        values = {"UNIASSIST_ENV": name, **laid_over(with_files_read(os.environ), filed)}
         tokens = {variable for variable in values if variable.startswith(PROVIDER_TOKEN_PREFIX)}
         return cls(name, values, file, masker_of(values), frozenset({*VARIABLES, *filed, *tokens}))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from uniassist import terminal
 from uniassist.errors import SettingsError
 from uniassist.settings.masking import masker_of
+from uniassist.settings.secret_files import with_files_read
 
 _ENTRY = re.compile(
     r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
@@ -26,7 +27,10 @@ _NOT_DEPLOYED = ("STAGING_", "WORKER_DRILL_", "UNIASSIST_REVISION", "UNIASSIST_I
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """SettingsError that names the line, never its value: it may be a secret. They are masked from then on."""
+    """SettingsError that names the line, never its value: it may be a secret. They are masked from then on.
+
+    A secret that the file names by NAME_FILE is read here: what is kept, handed on and told apart is its value.
+    """
     text = _text(path)
     found: dict[str, str] = {}
     at = 0
@@ -44,6 +48,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         double = re.sub(r"\\([\\\"$`])", r"\1", entry["double"]) if entry["double"] is not None else None
         found[entry["name"]] = entry["single"] or double or entry["bare"] or ""
         at = entry.end()
+    found = with_files_read(found)
     terminal.hide(masker_of(found))
     return found
 

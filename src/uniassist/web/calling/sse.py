@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import quote
 
 import aiohttp
@@ -27,7 +27,7 @@ async def follow(
     cursor: int = 0,
     reconnect: bool = True,
     headers: Mapping[str, str] | None = None,
-) -> AsyncIterator[TimelineEvent]:
+) -> AsyncGenerator[TimelineEvent, None]:
     """Events of the session with seq > cursor, as they come; never one twice.
 
     `cursor`: the seq that the caller has.

@@ -14,6 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.release.commands import Command
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
+from tests.unit.ops import dashboards
 
 from uniassist.release.checks.injected import DRILL_PREFIX
 from uniassist.release.records.home import Home
@@ -123,6 +124,10 @@ def test_alerts_name_what_the_services_export(running: dict[str, ServiceProcess]
         named = _metrics_of(str(promql_parser.parse(rule["expr"])))
         assert named, rule["alert"]
         assert named <= exported.keys() | _BUILT_IN, f"{rule['alert']} names {named - exported.keys()}"
+    for where, expression in dashboards.expressions().items():
+        named = _metrics_of(str(promql_parser.parse(expression)))
+        assert named, where
+        assert named <= exported.keys() | _BUILT_IN, f"{where} names {named - exported.keys()}"
     assert exported["uniassist_health"] == set(running)
     assert exported["process_start_time_seconds"] == set(running)
 

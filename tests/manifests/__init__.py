@@ -1,0 +1,1 @@
+"""The compose file and the Kubernetes manifests against their official schemas: `make manifests`."""
