@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uniassist.devstack.server import free_port
+from tests.ports import free_port
 from uniassist.settings.variables import VARIABLES
 
 PLANTED = "pl4nted"

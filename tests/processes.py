@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import cast
 
 from tests.forking import fork, starts_for_real
-from uniassist.devstack.server import ServerProcess, free_port
+from tests.ports import free_port
+from uniassist.devstack.server import ServerProcess
 
 ADAPTER_SECRET = "test-adapter-secret-0123456789"
 CONTEXT_TOKEN = "test-context-token-0123456789"

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.processes import ForkedServer
-from uniassist.devstack.server import ServerProcess, free_port
+from uniassist.devstack.server import ServerProcess
 
 Json = dict[str, Any]
 

@@ -15,10 +15,11 @@ import psycopg
 import pytest
 from redis import Redis
 
+from tests.ports import free_port
 from tests.waiting import eventually
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis, Flavour, binary
-from uniassist.devstack.server import ServerProcess, free_port
+from uniassist.devstack.server import ServerProcess
 from uniassist.errors import AccessRefused, Away, Cut
 from uniassist.release.checks.servers import check_redis
 from uniassist.release.report.checklist import CheckFailed

@@ -14,7 +14,7 @@ from redis import Redis
 from tests.acceptance.base import Base
 from tests.acceptance.faults import Case, Fault
 from tests.acceptance.site import Ended
-from uniassist.devstack.server import free_port
+from tests.ports import free_port
 
 WATCHING_SECONDS = 90.0
 # One probe each, with its deadline of 2 s.

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from tests.acceptance.base import Base
 from tests.acceptance.faults import Case, Fault
 from tests.acceptance.faults_before import migration
-from uniassist.devstack.server import free_port
+from tests.ports import free_port
 
 
 def wrong_revision(base: Base, case: Case) -> None:

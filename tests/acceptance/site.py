@@ -18,9 +18,9 @@ from typing import Any
 
 import psycopg
 
+from tests.ports import free_port
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.release.clock import now
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.env.environment import Environment

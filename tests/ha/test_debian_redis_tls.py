@@ -14,12 +14,13 @@ from redis import Redis
 from tests.certificates import HOUR, Authority, Certificate
 from tests.integration.delivery.asking import health
 from tests.integration.delivery.outbox_rows import opened
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.server_faults import redis_refuses
 from tests.waiting import eventually
 
 from uniassist.devstack import doctor
-from uniassist.devstack.server import ServerProcess, free_port
+from uniassist.devstack.server import ServerProcess
 from uniassist.errors import ServerFault
 from uniassist.streams.client import connect
 from uniassist.streams.proof import prove_writing

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import pytest
 from tests.integration.delivery.outbox_rows import opened
 from tests.integration.gateway.client import GatewayClient, message
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
 from uniassist.devstack.postgres import EmbeddedPostgres
-from uniassist.devstack.server import Account, ServerProcess, free_port
+from uniassist.devstack.server import Account, ServerProcess
 from uniassist.store import migrate
 from uniassist.store.server.pool import create_pool
 from uniassist.web.calling.client import JsonClient

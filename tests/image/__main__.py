@@ -19,11 +19,11 @@ from pathlib import Path
 import aiohttp
 
 from tests.image.container import SECRETS, Container, Image, run
+from tests.ports import free_port
 from tests.waiting import eventually
 from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.release.env.services import ROLLOUT_ORDER
 from uniassist.settings import secret_files
 

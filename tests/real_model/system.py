@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.gateway.client import GatewayClient
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.store import migrate
 from uniassist.web.calling.client import JsonClient
 

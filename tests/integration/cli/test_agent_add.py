@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from tests.a2a_agent import SECRET
 from tests.forking import uniassist
+from tests.ports import free_port
 from tests.scripted_agents import scripted_agents
-
-from uniassist.devstack.server import free_port
 
 TOKEN = "UNIASSIST_PROVIDER_TOKEN_AGENT"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tests.ports import free_port
 from tests.waiting import eventually
 
-from uniassist.devstack.server import free_port
 from uniassist.devstack.state import StateDirectory
 
 Json = dict[str, Any]

@@ -12,12 +12,12 @@ import psutil
 import pytest
 from tests.integration.devstack.system import System
 from tests.planted import PLANTED, planted, planted_url
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 
 from uniassist.cli import main
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 
 COMMANDS = (
     ("up",),

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 from tests.server_faults import CONNECTING, REDIS, SILENT, FaultyPostgres, silent_port
 
 from uniassist.cli import main
 from uniassist.devstack.plan import PORT_VARIABLES
-from uniassist.devstack.server import free_port
 
 OUTBOX = (
     ("outbox", "stats"),

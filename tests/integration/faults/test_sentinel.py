@@ -13,12 +13,13 @@ import pytest
 from redis import Redis
 from tests.conftest import REDIS_FLAVOUR
 from tests.integration.delivery.outbox_rows import opened
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.standbys import replicates
 from tests.waiting import eventually
 
 from uniassist.devstack.redis import EmbeddedRedis, binary
-from uniassist.devstack.server import ServerProcess, free_port
+from uniassist.devstack.server import ServerProcess
 from uniassist.errors import AccessRefused, Away, NoPermission, ServerFault, SettingsError
 from uniassist.streams.client import connect, create_client
 from uniassist.streams.proof import prove_writing

@@ -7,9 +7,9 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from tests.ports import free_port
 from tests.server_faults import FaultyPostgres, silent_port
 
-from uniassist.devstack.server import free_port
 from uniassist.errors import Away, ReadOnly
 from uniassist.store.server import pool as pools
 from uniassist.store.server.pool import create_pool

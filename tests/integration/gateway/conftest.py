@@ -10,12 +10,12 @@ import pytest
 from tests.conftest import _new_database
 from tests.integration.gateway.client import GatewayClient
 from tests.integration.gateway.tokens import KEY
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.providers import FakeProvider, fake_provider
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.web.calling.client import JsonClient
 

@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
 from uniassist.client import Away, Client, Refused
 from uniassist.contracts.timeline import TimelineEvent
-from uniassist.devstack.server import free_port
 
 KEY = "test-app-key-0123456789-0123456789"
 MESSAGES = 30

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from uniassist.devstack import doctor
 from uniassist.devstack import plan as plans
 from uniassist.devstack.doctor import DoctorFinding
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.devstack.state import RunState, ServiceState, StateDirectory
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the embedded Postgres changes its user only as root")

@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from uniassist.devstack import plan as plans
-from uniassist.devstack.server import free_port
 from uniassist.devstack.state import StateDirectory
 from uniassist.errors import SettingsError, StartError
 from uniassist.settings import AdapterWechatSettings, GatewaySettings, ProviderPlanSettings, WorkerSettings

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from rich.console import Console
+from tests.ports import free_port
 
 from uniassist.contracts.codec import decode
 from uniassist.contracts.inputs import UnifiedUserInput
 from uniassist.devstack import screen
-from uniassist.devstack.server import free_port
 from uniassist.devstack.state import RunState, ServiceState
 
 _ANSWERS = {

@@ -8,12 +8,12 @@ import pytest
 from tests.a2a_agent import SECRET
 from tests.integration.gateway.client import GatewayClient
 from tests.integration.gateway.provider_entries import entry
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.scripted_agents import ScriptedAgents, scripted_agents
 from tests.streaming_provider import StreamingProvider, streaming_provider
 from tests.waiting import eventually
 
-from uniassist.devstack.server import free_port
 from uniassist.web.calling.client import JsonClient
 
 AGENTS = ("rpc", "rest", "plain", "old", "secret")

@@ -12,11 +12,10 @@ import pytest
 from redis import Redis
 from tests.collector import Collector, Seen, collector
 from tests.integration.gateway.client import GatewayClient, message, unique
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.providers import fake_provider
 from tests.waiting import eventually
-
-from uniassist.devstack.server import free_port
 
 Start = Callable[..., ServiceProcess]
 Connect = Callable[[ServiceProcess], GatewayClient]

@@ -15,10 +15,9 @@ from tests.integration.gateway.client import (
     run_states,
     seqs,
 )
+from tests.ports import free_port
 from tests.providers import FakeProvider, fake_provider
 from tests.waiting import eventually
-
-from uniassist.devstack.server import free_port
 
 
 async def test_a_provider_gets_the_contracts_invoke_and_its_answer_is_shown(

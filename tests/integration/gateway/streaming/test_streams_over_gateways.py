@@ -9,11 +9,11 @@ from tests.integration.gateway.client import GatewayClient, interactions, messag
 from tests.integration.gateway.sse import follow
 from tests.integration.gateway.streaming.conftest import when_looked_at
 from tests.integration.gateway.streaming.test_streamed_answers import cancel, say, texts
+from tests.ports import free_port
 from tests.processes import ServiceProcess
 from tests.streaming_provider import StreamingProvider
 from tests.waiting import eventually
 
-from uniassist.devstack.server import free_port
 from uniassist.web.calling.client import JsonClient
 
 Start = Callable[..., ServiceProcess]

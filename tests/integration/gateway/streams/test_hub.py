@@ -10,11 +10,11 @@ from typing import Any, cast
 import psycopg
 import pytest
 import structlog
+from tests.ports import free_port
 from tests.waiting import eventually
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.gateway import event_streams
 from uniassist.store import timeline
 from uniassist.store.server.pool import Connection, Pool, create_pool

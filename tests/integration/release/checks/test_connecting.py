@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
-from uniassist.devstack.server import free_port
 from uniassist.release.checks.connecting import connect
 from uniassist.release.report.checklist import CheckFailed
 

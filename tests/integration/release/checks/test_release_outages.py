@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from redis import Redis
+from tests.ports import free_port
 
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.errors import Away, Full, Outage, ReadOnly, Server
 from uniassist.release.checks import outages
 from uniassist.release.checks.outages import TABLE, Suspects, look, of_fault

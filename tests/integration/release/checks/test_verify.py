@@ -13,9 +13,9 @@ from redis import Redis
 from tests.integration.release.checks.front import Answer, Fault, changed_health, front
 from tests.integration.release.commands import Command, Ended
 from tests.integration.release.conftest import REVISION
+from tests.ports import free_port
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 
-from uniassist.devstack.server import free_port
 from uniassist.devstack.supervisor import answers
 from uniassist.release.env.services import known
 from uniassist.release.records.home import Home

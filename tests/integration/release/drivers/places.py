@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.waiting import eventually
 
 from uniassist.devstack.direct import direct
-from uniassist.devstack.server import free_port
 from uniassist.release.drivers.choose import choose
 from uniassist.release.drivers.driver import Driver, Observed
 from uniassist.release.drivers.local import LocalDriver

@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 from tests.waiting import eventually
 
-from uniassist.devstack.server import free_port
 from uniassist.release.drivers.driver import Observed
 from uniassist.release.drivers.local import LocalDriver
 from uniassist.release.records.kept_releases import Release

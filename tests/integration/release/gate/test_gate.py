@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from tests.integration.release.commands import Command, Ended
 from tests.integration.release.repositories import Repository, repository
-
-from uniassist.devstack.server import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

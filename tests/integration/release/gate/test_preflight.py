@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from tests.integration.release.commands import Command, Ended, everything
 from tests.integration.release.repositories import NEXT_SCHEMA, VERSIONS, Repository, repository
+from tests.ports import free_port
 
-from uniassist.devstack.server import free_port
 from uniassist.release.checks.servers import check_postgres, check_redis
 from uniassist.release.report.checklist import CheckFailed
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.integration.release.commands import Command, Ended
 from tests.integration.release.gate.test_preflight import write_env
 from tests.integration.release.repositories import NEXT_SCHEMA, SCHEMA, Repository, repository
+from tests.ports import free_port
 
-from uniassist.devstack.server import free_port
 from uniassist.release.env.file import digest, read_env_file
 from uniassist.release.records.records import Records
 from uniassist.release.revision import git, wheel

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.integration.release.gate.test_preflight import flat
 from tests.integration.release.rollout.little import Place
+from tests.ports import free_port
 from tests.waiting import eventually
 
-from uniassist.devstack.server import free_port
 from uniassist.release.exit_codes import ExitCode, Refused
 
 _HOLDER = """

@@ -12,10 +12,10 @@ import pytest
 from tests.integration.release.commands import Command
 from tests.integration.release.watch.started_watch import THRESHOLDS, StartedWatch
 from tests.integration.release.watch.tiny_services import TinySystem
+from tests.ports import free_port
 from tests.waiting import eventually
 
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.devstack.server import free_port
 from uniassist.release.watch.directory import WatchDirectory, who_watches
 
 

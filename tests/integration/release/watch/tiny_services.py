@@ -9,9 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.processes import ForkedServer
-
-from uniassist.devstack.server import free_port
 
 MODULE = "tests.integration.release.watch.tiny_services"
 ROLLOUT_ORDER = ("provider-plan", "adapter-wechat", "gateway", "worker")

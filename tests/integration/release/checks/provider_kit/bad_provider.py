@@ -243,6 +243,7 @@ class BadProvider:
         if fault == "late-never":
             return
         headers = {} if fault == "late-no-token" else {"Authorization": f"Bearer {TOKEN}"}
+        url = self.events_url  # the next test's listener hears nothing of this run
         async with aiohttp.ClientSession(headers=headers) as session:
             for number, item in enumerate(items):
                 for attempt in range(1 if fault == "late-once" and number == 0 else 5):
@@ -252,7 +253,7 @@ class BadProvider:
                     sender = "another" if fault == "late-provider" else "good"
                     body = {"schemaVersion": "v0", "providerId": sender, "timestampMs": 1}
                     body |= {"events": [item if fault == "late-no-ids" else item | {"eventId": event_id}]}
-                    async with session.post(f"{self.events_url}/v0/events", json=body) as answer:
+                    async with session.post(f"{url}/v0/events", json=body) as answer:
                         if answer.status == 200:
                             break
 
