@@ -33,7 +33,7 @@ _LATER = re.compile(
 )
 _EARLIER = re.compile(r"提前|提早|往前|早(?=[一两二三四五六七八九十半\d点])|\b(?:earlier|sooner|bring|forward)\b")
 _BY = re.compile(r"\bby (?:\w+ ){1,3}(?:minute|hour|day|week|month)s?\b")
-_NOUN = re.compile(r"(?:提醒|闹钟)(?![我们一])|\b(?:reminder|alarm)\b")
+_NOUN = re.compile(r"(?:提醒|闹钟)(?:也|都|再|请|帮我)*(?=推|提[前早]|延|往|顺|早|晚)|\b(?:reminder|alarm)\b")
 _CHANGE = re.compile(
     r"改(?:到|成|为|在|期|一下|时间)|换(?:到|成)|调(?:到|整|成)|挪(?:到|一下)?"
     r"|\b(?:make it|change|move|reschedule|shift|set it|instead|rename)\b"
