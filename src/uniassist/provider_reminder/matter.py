@@ -32,7 +32,8 @@ _EDGES = re.compile(
     r"^(?:[\s，,。.!！?？:：;；、]|(?:and|then|to|about|that|of|please|pls|hey|hi|can you|could you|would you"
     r"|for|at|on|by|in|before|to-?do)\b)+"
     r"|(?:[\s，,。.!！?？:：;；、]"
-    r"|\b(?:please|pls|at|on|by|for|(?<!check )(?<!hand )(?<!log )(?<!sign )in|to|and|before|thanks|thank you|from|starting|again)"
+    r"|\b(?:please|pls|at|on|by|for|(?<!check )(?<!hand )(?<!log )(?<!sign )in|to|and|before|thanks|thank you"
+    r"|from|starting|again)"
     r"|(?:吧|哦|啊|呀|谢谢|好吗|可以吗|行吗))+$",
     re.IGNORECASE,
 )
