@@ -27,6 +27,7 @@ from uniassist.provider_plan.planner.changing import (
     change,
     replaced_subject,
 )
+from uniassist.provider_plan.planner.keeping import kept, restored
 from uniassist.provider_plan.planner.kinds import kind_of, kinds
 from uniassist.provider_plan.planner.making import make
 from uniassist.provider_plan.planner.model import EVERY_DAY, Goal, Plan
@@ -168,6 +169,16 @@ def test_another_place_keeps_the_days() -> None:
 )
 def test_a_place_or_subject_takes_the_others_place(goal: str, said: str, becomes: str) -> None:
     assert replaced_subject(goal, said) == becomes
+
+
+def test_a_day_of_the_event_that_is_done_keeps_its_number_when_the_plan_is_kept() -> None:
+    plan = trip()
+    first = next(plan.number(each) for each in plan.steps if each.item.on_day == 0)
+    changed = change(change(plan, Done((first,)), TODAY), Looser(), TODAY)
+    back = restored(kept(changed))
+    assert back is not None
+    assert [each.item.title for each in back.steps] == [each.item.title for each in changed.steps]
+    assert [each.item.on_day for each in changed.steps if each.done_on] == [0]
 
 
 def test_done_by_what_it_is_about() -> None:
