@@ -61,8 +61,10 @@ def invoke(request: InvokeRequest, shelf: Shelf | None = None) -> InvokeResponse
     if talk.is_of_plan:
         talk, is_reply = Talk(task_id(request.run.run_id), {}), False
     if is_reply:
-        wants_goal = "goal" not in talk.known
-        read = reading.read_reply(text, at_ms=message.timestamp_ms, timezone=timezone, wants_goal=wants_goal)
+        before = talk.known.get("goal", "")
+        read = reading.read_reply(
+            text, at_ms=message.timestamp_ms, timezone=timezone, wants_goal=not before, before=before
+        )
     else:
         read = reading.suggest(text, at_ms=message.timestamp_ms, timezone=timezone)
     events: list[InteractionEvent] = []

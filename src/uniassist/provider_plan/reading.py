@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from uniassist.contracts.courtesies import courtesy
 from uniassist.contracts.dates import day_of, find_date, read_date
 from uniassist.contracts.scripts import simplified
+from uniassist.provider_plan import going_on
 from uniassist.provider_plan.planner.hours import time_words
 from uniassist.times import now_in
 
@@ -78,10 +79,13 @@ _QUESTION = re.compile(
 )
 
 
-def read_reply(text: str, *, at_ms: int, timezone: str | None, wants_goal: bool) -> dict[str, str]:
+def read_reply(
+    text: str, *, at_ms: int, timezone: str | None, wants_goal: bool, before: str = ""
+) -> dict[str, str]:
     """As `suggest`, for a reply: it may change what was said, complain of it, or name the goal that is asked for.
 
-    `wants_goal`: no goal is known yet, so that a few words which are nothing else are the goal.
+    `wants_goal`: no goal is known yet, so that a few words which are nothing else are the goal. `before`: the goal
+    that is known, of which another place or length may be said.
     """
     clauses, asks = _clauses(text), _QUESTION.search(simplified(text.strip())) is not None
     found = suggest(text, at_ms=at_ms, timezone=timezone) if not asks else {}
@@ -90,6 +94,8 @@ def read_reply(text: str, *, at_ms: int, timezone: str | None, wants_goal: bool)
     goal = _goal(clauses, (_CHANGED_GOAL, _CHANGED_GOAL_EN))
     if goal is not None and "dueDate" not in found:
         found.setdefault("goal", goal)
+    if before and not asks and going_on.lasts_days(before):
+        found = _of_trip(found, before, clauses)
     complaints = [each for each in clauses if _REPLIED_CONSTRAINT.search(simplified(each))] if not asks else []
     if complaints:
         found.setdefault("constraints", _joined(complaints)[:_MAX_CONSTRAINTS])
@@ -98,6 +104,20 @@ def read_reply(text: str, *, at_ms: int, timezone: str | None, wants_goal: bool)
     bare = text.strip()
     is_goal = 2 <= len(bare) <= _SHORT_GOAL and bare.strip("0123456789 ") != ""
     return {"goal": bare} if is_goal else {}
+
+
+def _of_trip(found: dict[str, str], before: str, clauses: Sequence[str]) -> dict[str, str]:
+    """What was read, where the goal that goes on is a trip: another place in it, so many days."""
+    stay, said = going_on.stay_in(clauses), found.get("goal")
+    goal = (
+        going_on.elsewhere(before, said) if said is not None and (stay is None or said not in stay[0]) else before
+    )
+    if stay is None:
+        return found | {"goal": goal} if said is not None else found
+    limits = [each for each in _BETWEEN.split(found.get("constraints", "")) if each and each != stay[0]]
+    others = {name: value for name, value in found.items() if name != "constraints"}
+    others |= {"constraints": _joined(limits)} if limits else {}
+    return others | {"goal": going_on.for_days(goal, stay[1])}
 
 
 def merged(known: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:

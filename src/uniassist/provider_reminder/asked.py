@@ -32,6 +32,8 @@ _LATER = re.compile(
     r"推迟|延后|延迟|往后|推后|顺延|晚(?=[一两二三四五六七八九十半\d点])|\b(?:later|postpone|delay|push|put off)\b"
 )
 _EARLIER = re.compile(r"提前|提早|往前|早(?=[一两二三四五六七八九十半\d点])|\b(?:earlier|sooner|bring|forward)\b")
+_BY = re.compile(r"\bby (?:\w+ ){1,3}(?:minute|hour|day|week|month)s?\b")
+_NOUN = re.compile(r"(?:提醒|闹钟)(?:也|都|再|请|帮我)*(?=推|提[前早]|延|往|顺|早|晚)|\b(?:reminder|alarm)\b")
 _CHANGE = re.compile(
     r"改(?:到|成|为|在|期|一下|时间)|换(?:到|成)|调(?:到|整|成)|挪(?:到|一下)?"
     r"|\b(?:make it|change|move|reschedule|shift|set it|instead|rename)\b"
@@ -110,7 +112,8 @@ def asked_in(text: str, *, is_reply: bool) -> Asked | None:
         return Make()
     for pattern, sign in ((_CHANGE, 0), (_LATER, 1), (_EARLIER, -1)):
         found = pattern.search(plain)
-        if found is not None and (is_reply or pattern is _CHANGE or which.numbers):
+        is_of_one = make is None and _NOUN.search(plain) is not None
+        if found is not None and (is_reply or pattern is _CHANGE or which.numbers or is_of_one):
             return Change(which, sign or _direction(plain))
     if snooze is not None:
         return Snooze(which)
@@ -120,7 +123,8 @@ def asked_in(text: str, *, is_reply: bool) -> Asked | None:
 
 
 def _direction(plain: str) -> int:
-    return 1 if _LATER.search(plain) else -1 if _EARLIER.search(plain) else 0
+    """A length that something is moved by makes it later, where it isn't said that it is earlier."""
+    return 1 if _LATER.search(plain) else -1 if _EARLIER.search(plain) else 1 if _BY.search(plain) else 0
 
 
 def _is_bare(plain: str, snooze: re.Match[str]) -> bool:

@@ -25,14 +25,15 @@ ASKING = re.compile(f"{_ASKING_ZH}|{_ASKING_EN}", re.IGNORECASE)
 _WAKE = re.compile(r"\bwake\s+(?:me|us)(?:\s+up)?\b", re.IGNORECASE)
 _NOUN_ZH = re.compile(r"(?:的)?(?:提醒|闹钟|待办)$")
 _BEFORE_ZH = re.compile(
-    r"^(?:[，,。：:、\s]|请|麻烦|帮我|帮忙|能不能|可以|你|给我|我(?!们)|到时候?|记得|设置?|定|订|加|建|新建|添加|一个|个"
-    r"|待办事?项?|记录一?下?|记一?下|备忘|通知|在|于|前(?=[，,]))+(?![约机船位金])"
+    r"^(?:[，,。：:、\s]|请|麻烦|帮我|帮忙|能不能|可以|你|给我|我(?!们)|到时候?|记得|设置?|[定订](?=一?[个下]|提醒|闹钟)|加|建|新建|添加|一个|个"
+    r"|待办事?项?|记录一?下?|记一?下|备忘|通知|在|于|(?:前|提醒|闹钟)(?=[，,]))+(?![约机船位金])"
 )
 _EDGES = re.compile(
     r"^(?:[\s，,。.!！?？:：;；、]|(?:and|then|to|about|that|of|please|pls|hey|hi|can you|could you|would you"
     r"|for|at|on|by|in|before|to-?do)\b)+"
     r"|(?:[\s，,。.!！?？:：;；、]"
-    r"|\b(?:please|pls|at|on|by|for|in|to|and|before|thanks|thank you|from|starting|again)"
+    r"|\b(?:please|pls|at|on|by|for|(?<!check )(?<!hand )(?<!log )(?<!sign )in|to|and|before|thanks|thank you"
+    r"|from|starting|again)"
     r"|(?:吧|哦|啊|呀|谢谢|好吗|可以吗|行吗))+$",
     re.IGNORECASE,
 )

@@ -16,8 +16,19 @@ LONGEST_DAYS = 3660
 # What English says in words of its own, in those that are read.
 _SAID_OTHERWISE = (
     (re.compile(r"\bevery (morning|afternoon|evening|night)\b", re.IGNORECASE), r"every day in the \1"),
-    (re.compile(r"\bthe (?:day|night) before(?= (?:at|in|around)\b| to\b|[,.!]|$)", re.IGNORECASE), "a day before"),
-    (re.compile(r"\bthe (morning|evening) before\b", re.IGNORECASE), r"a day before in the \1"),
+    # "the day before we leave" is as open as "the day before": the day is asked for, or said beside it
+    (
+        re.compile(
+            r"\b(?P<when>(?:the|a|one|two|three|\d) (?:days?|night|evening|morning) before) (?:(?:we|i|you|they) "
+            r"(?:leave|go|fly|travel|depart|set off)|(?:the|my|our|that) (?:trip|flight|journey|departure|holiday|"
+            r"vacation|travel)|leaving|departure)\b(?: (?:on|for)(?= ))?",
+            re.IGNORECASE,
+        ),
+        r"\g<when>",
+    ),
+    (re.compile(r"\bthe day before\b(?! yesterday)", re.IGNORECASE), "a day before"),
+    (re.compile(r"\bthe (?:evening|night) before\b", re.IGNORECASE), "a day before in the evening"),
+    (re.compile(r"\bthe morning before\b", re.IGNORECASE), "a day before in the morning"),
     (
         re.compile(
             r"\b(make it|change (?:it|that) to|move (?:it|that) to|at)\s+(\d{1,2})(?=\s*[.!]?$)", re.IGNORECASE

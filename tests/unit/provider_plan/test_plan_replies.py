@@ -24,7 +24,8 @@ def cases() -> list[list[str]]:
 
 @pytest.mark.parametrize(("goal", "said", "read"), cases())
 def test_what_a_reply_is_read_as(goal: str, said: str, read: str) -> None:
-    found = reading.read_reply(said, at_ms=AT_MS, timezone=None, wants_goal=goal == "asked")
+    before = goal if goal not in ("asked", "known") else ""
+    found = reading.read_reply(said, at_ms=AT_MS, timezone=None, wants_goal=goal == "asked", before=before)
     assert " ".join(f"{name}={value}" for name, value in found.items()) == ("" if read == "-" else read)
 
 

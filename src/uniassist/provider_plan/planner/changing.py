@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, replace
 
 from uniassist.provider_plan.planner.kinds import GENERAL, kind_of, kinds
@@ -12,6 +13,7 @@ from uniassist.provider_plan.planner.subjects import SUBJECTS
 
 _LEAST_DAYS_MORE = 2
 _MOST_TITLE = 200
+_WORD = re.compile(r"[a-z0-9']+")
 _MOST_STEPS = 100
 _MOST_LEFT_OUT = 50
 _MOST_STAYS_AWAY = 50
@@ -158,9 +160,7 @@ def _step(plan: Plan, number: int) -> Step:
 def _done(plan: Plan, wanted: Done, today: dt.date) -> Plan:
     numbers = wanted.numbers
     if not numbers and wanted.title:
-        numbers = tuple(plan.number(each) for each in plan.open if wanted.title.lower() in each.item.title.lower())[
-            :1
-        ]
+        numbers = tuple(plan.number(each) for each in plan.open if _is_about(wanted.title, each.item.title))[:1]
     elif not numbers:
         numbers = tuple(plan.number(each) for each in plan.open[:1])
     if not numbers:
@@ -170,6 +170,21 @@ def _done(plan: Plan, wanted: Done, today: dt.date) -> Plan:
         if step.done_on is None:
             plan = plan.with_step(number, replace(step, first=min(step.first, today), last=today, done_on=today))
     return plan
+
+
+def _is_about(said: str, title: str) -> bool:
+    """ "住宿" is in the title, or each English word by its stem: "packing" is of "Pack: papers, chargers"."""
+    if said.lower() in title.lower():
+        return True
+    words = [_stem(each) for each in _WORD.findall(said.lower())]
+    return bool(words) and set(words) <= {_stem(each) for each in _WORD.findall(title.lower())}
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ed", "s"):
+        if word.endswith(ending) and len(word) - len(ending) > 2:
+            return word.removesuffix(ending)
+    return word
 
 
 def _begin(plan: Plan) -> dt.date:

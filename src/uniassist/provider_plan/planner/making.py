@@ -80,7 +80,9 @@ def lay_out(
     begin: dt.date,
     done: Sequence[Step] = (),
 ) -> Plan:
-    """The items on the free days from `begin` on. `done`: steps that stay as they are, in front."""
+    """The items on the free days from `begin` on. `done`: steps that stay as they are, in front of the
+    others. An event's days are behind all else, done or not: a plan that is kept has the same numbers.
+    """
     before = [each for each in items if each.on_day is None]
     main, final, slack = _windows(goal, begin)
     kept, left_out = _kept(before, main, final)
@@ -89,11 +91,14 @@ def lay_out(
     daily = _daily_minutes(goal, slots)
     planned = _timed(slots, daily, _eagerness(goal, slots, daily))
     usual = sum(_usual(item, days) for item, days in slots) + sum(each.minutes for each in left_out)
+    worked = [each for each in done if each.item.on_day is None]
+    lived = [each for each in done if each.item.on_day is not None]
+    event = sorted([*lived, *_on_days(goal, items)], key=lambda each: each.item.on_day or 0)
     return Plan(
         goal=goal,
         language=language,
         phases=phases,
-        steps=(*done, *planned, *_on_days(goal, items)),
+        steps=(*worked, *planned, *event),
         slack=tuple(slack),
         left_out=tuple(left_out),
         daily_minutes=daily,

@@ -31,6 +31,7 @@ _N = r"(\d{1,2}|[一二两三四五六七八九十]{1,3})"
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
 _STEP = re.compile(
     rf"第\s*{_N}(?:\s*[、,和及到至-]\s*第?{_N})*\s*(?:步|项|件|个步骤|条)|步骤\s*{_N}"
+    r"|\bsteps\s+(\d{1,2})\s*(?:to|through|-|–)\s*(\d{1,2})\b"
     r"|\bsteps?\s+(\d{1,2})(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*)(\d{1,2}))*"
     r"|\bthe (first|second|third|fourth|fifth|last) (?:step|one)"
 )
@@ -45,6 +46,7 @@ _DONE_TITLE = re.compile(
     r"(?:完|好|定|妥|到)了"
     r"|^(?:i )?(?:have |'ve )?(?:booked|finished|done|did|completed|bought) "
     r"(?:the |my )?(?P<title_en>[a-z ]{3,30})"
+    r"|^(?:the |my )?(?P<title_ing>(?!\w*thing\b)[a-z]{2,}ing)(?: is|'s) (?:all )?(?:done|finished)"
 )
 _NEXT = re.compile(
     r"下一步|接下来|今天(?:该|要|应该|需要)?(?:做|干)|现在(?:该|要)?(?:做|干)"
@@ -106,7 +108,11 @@ def request_in(text: str, now: dt.datetime, *, count: int) -> Change | None:
         return hours
     if _DONE.search(plain) and not _UNDONE.search(plain) and not plain.endswith(("吗", "?", "？")):
         title = _DONE_TITLE.search(plain)
-        named = (title["title"] or title["title_en"] or "").strip() if title is not None and not numbers else ""
+        named = (
+            (title["title"] or title["title_en"] or title["title_ing"] or "").strip()
+            if title is not None and not numbers
+            else ""
+        )
         return Done(numbers, named)
     if _NEXT.search(plain):
         return Show(is_next=True)
@@ -128,7 +134,7 @@ def _numbers(plain: str, count: int) -> tuple[int, ...]:
     numbers = [_ORDINALS.get(each) or number(each) for each in words]
     if (
         len(numbers) == 2
-        and re.search(r"\d\s*[到至-]|[一二三四五六七八九十]\s*[到至-]", found[0])
+        and re.search(r"[\d一二三四五六七八九十]\s*(?:[到至–-]|to|through)", found[0])
         and numbers[0] < numbers[1] < 100
     ):
         numbers = list(range(numbers[0], numbers[1] + 1))

@@ -27,6 +27,7 @@ from uniassist.provider_plan.planner.changing import (
     change,
     replaced_subject,
 )
+from uniassist.provider_plan.planner.keeping import kept, restored
 from uniassist.provider_plan.planner.kinds import kind_of, kinds
 from uniassist.provider_plan.planner.making import make
 from uniassist.provider_plan.planner.model import EVERY_DAY, Goal, Plan
@@ -170,9 +171,25 @@ def test_a_place_or_subject_takes_the_others_place(goal: str, said: str, becomes
     assert replaced_subject(goal, said) == becomes
 
 
+def test_a_day_of_the_event_that_is_done_keeps_its_number_when_the_plan_is_kept() -> None:
+    plan = trip()
+    first = next(plan.number(each) for each in plan.steps if each.item.on_day == 0)
+    changed = change(change(plan, Done((first,)), TODAY), Looser(), TODAY)
+    back = restored(kept(changed))
+    assert back is not None
+    assert [each.item.title for each in back.steps] == [each.item.title for each in changed.steps]
+    assert [each.item.on_day for each in changed.steps if each.done_on] == [0]
+
+
 def test_done_by_what_it_is_about() -> None:
     plan = change(trip(), Done(title="住宿"), TODAY)
     assert [each.item.title for each in plan.steps if each.done_on] == ["订每一晚的住宿，尽量选可免费取消的"]
+    goal = goal_of({"goal": "a trip to Rome", "dueDate": "2026-03-20"}, "", NOW)
+    packed = change(make(goal, "en"), Done(title="packing"), TODAY)
+    (title,) = (each.item.title for each in packed.steps if each.done_on)
+    assert title.startswith("Pack: ")
+    with pytest.raises(Refused):
+        change(packed, Done(title="packing the car"), TODAY)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +214,8 @@ def test_what_cannot_be_had_is_refused(wanted: Change, reason: str) -> None:
     [
         ("去日本玩五天", "trip"),
         ("a weekend in Rome", "trip"),
+        ("five days in Lisbon", "trip"),
+        ("swim three days in a week", "general"),
         ("考研", "exam"),
         ("搬家", "moving"),
         ("my sister's wedding", "wedding"),
