@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha console-axe lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,10 @@ test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that n
 test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS (Debian: pgbouncer, postgresql, redis-server)
 	@command -v pgbouncer >/dev/null || { echo "pgbouncer isn't installed"; exit 1; }
 	@$(BIN)/python -m pytest tests/ha
+
+console-axe: $(TEST_STAMP) ## axe-core (from npm) on every page of the console, in both themes and at 360 px
+	@mkdir -p build/axe && cd build/axe && { test -d package || npm pack --silent axe-core@4.14.1 | xargs tar xzf; }
+	@UNIASSIST_AXE="$(CURDIR)/build/axe/package/axe.min.js" $(BIN)/python -m pytest -n 0 tests/browser/test_console_axe.py
 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short

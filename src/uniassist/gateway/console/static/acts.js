@@ -25,7 +25,7 @@ class Acts extends HTMLElement {
   draw() {
     set(this, h("div", { class: "page" },
       h("div", { class: "row" }, h("button", { type: "button", onclick: () => save() }, t("export")), h("button", { type: "button", class: "quiet", onclick: () => this.load() }, t("refresh"))),
-      h("section", { class: "panel", "aria-label": t("acts") }, h("div", { class: "scroller" }, this.acts.length ? h("table", {},
+      h("section", { class: "panel", "aria-label": t("acts") }, h("div", { class: "scroller", tabIndex: 0 }, this.acts.length ? h("table", {},
         h("thead", {}, h("tr", {}, ["when", "who", "what", "outcome", "note"].map((name) => h("th", { scope: "col" }, t(name))))),
         h("tbody", {}, this.acts.map((act) => h("tr", { tabIndex: 0, data: { row: "" } },
           h("td", { class: "nowrap" }, time(act.at)), h("td", { class: "nowrap" }, act.who, " ", h("span", { class: "muted" }, act.via)),

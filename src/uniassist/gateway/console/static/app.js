@@ -83,7 +83,7 @@ function build() {
       "div",
       { class: "shell" },
       h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); main.focus(); } }, t("skip")),
-      h("div", { class: "brand" }, h("img", { src: "console/assets/mark.svg", alt: "" }), "UniAssist"),
+      h("section", { class: "brand", "aria-label": "UniAssist" }, h("img", { src: "console/assets/mark.svg", alt: "" }), "UniAssist"),
       h(
         "header",
         { class: "bar" },

@@ -69,7 +69,7 @@ class Life extends HTMLElement {
     const { life } = this;
     this.chosen ??= life.events.find((event) => event.eventId === this.wanted)?.eventId ?? life.eventId;
     const said = life.events.find((event) => event.kind === "inbound")?.payload?.input?.text;
-    this.chart = h("div", { class: "scroller" });
+    this.chart = h("div", { class: "scroller", tabIndex: 0 });
     this.side = h("div", { class: "split" });
     set(
       this.body,

@@ -41,7 +41,7 @@ class Outbox extends HTMLElement {
       h("label", {}, t("older_than"), h("select", { name: "olderThanSeconds", onchange: () => this.go() }, option(["", t("any_age")]), Object.entries(AGES).map(option))),
       h("div", { class: "row" }, h("button", { class: "primary" }, t("apply")), h("a", { class: "button", href: "#/outbox" }, t("reset"))));
     this.actions = h("div", { class: "row" });
-    this.table = h("div", { class: "scroller" });
+    this.table = h("div", { class: "scroller", tabIndex: 0 });
     this.detail = h("div");
     this.wrong = h("p", { class: "notice bad", role: "alert", hidden: true });
     set(this, h("div", { class: "page" },

@@ -61,7 +61,7 @@ class Release extends HTMLElement {
     const previous = verified.filter((one) => one.release !== deployed.current).at(-1);
     return h("section", { class: "panel", "aria-label": environment.name }, h("header", {}, h("h2", {}, environment.name),
       h("span", { class: "muted" }, t("current"), " ", h("b", {}, deployed.current ? tag(deployed.current) : t("nothing_deployed"))), previous && h("span", { class: "muted" }, t("previous"), " ", h("b", {}, tag(previous.release)))),
-      names.length > 0 && h("div", { class: "scroller" }, h("table", {}, h("thead", {}, h("tr", {}, ["service", "given", "running_as", "state"].map((name) => h("th", { scope: "col" }, t(name))))),
+      names.length > 0 && h("div", { class: "scroller", tabIndex: 0 }, h("table", {}, h("thead", {}, h("tr", {}, ["service", "given", "running_as", "state"].map((name) => h("th", { scope: "col" }, t(name))))),
         h("tbody", {}, names.map((name) => {
           const seen = services.find((one) => one.name === name);
           return h("tr", {}, h("td", {}, name), h("td", { class: "mono" }, deployed.services?.[name] ? tag(deployed.services[name]) : "–"), h("td", { class: "mono" }, seen?.revision ?? "–", " ", isDrift(name, seen) && h("span", { class: "tag warn plain", title: t("drift") }, "≠ ", t("drift"))),

@@ -104,7 +104,7 @@ class Watch extends HTMLElement {
 
   providers(now) {
     return h("section", { class: "panel", "aria-label": t("providers") }, h("header", {}, h("h2", {}, t("providers")), h("span", { class: "muted" }, t("since_start"))),
-      h("div", { class: "scroller" }, h("table", {},
+      h("div", { class: "scroller", tabIndex: 0 }, h("table", {},
         h("thead", {}, h("tr", {}, ["providers", "breaker", "ok_calls", "failed_calls", "under_way", "time_taken", "manifest"].map((name) => h("th", { scope: "col" }, t(name))))),
         h("tbody", {}, now.providers.map((one) => h("tr", {}, h("td", {}, nameOf(one.providerId)),
           h("td", {}, one.connected ? h("span", { class: `tag ${{ closed: "good", open: "bad" }[one.breaker] ?? "warn"}` }, t(`breaker_${one.breaker}`), one.failures > 0 && ` (${one.failures})`) : h("span", { class: "muted" }, t("not_connected"))),
@@ -126,8 +126,8 @@ class Watch extends HTMLElement {
     const held = now.groups.find((group) => group.holdsTrimming);
     const last = this.samples.at(-1) ?? {};
     return h("section", { class: "panel", "aria-label": t("stream_groups") }, h("header", {}, h("h2", {}, t("stream_groups")), h("span", { class: "muted" }, `${count(last.streamEntries)} · ${t("entries")}`), !held && h("span", { class: "muted" }, t("trimming_free"))),
-      h("div", { class: "scroller" }, h("table", {},
-        h("thead", {}, h("tr", {}, [t("group"), t("pending"), t("readers"), ""].map((name) => h("th", { scope: "col" }, name)))),
+      h("div", { class: "scroller", tabIndex: 0 }, h("table", {},
+        h("thead", {}, h("tr", {}, [t("group"), t("pending"), t("readers")].map((name) => h("th", { scope: "col" }, name)), h("td", {}))),
         h("tbody", {}, now.groups.map((group) => h("tr", {}, h("td", { class: "mono" }, group.group), h("td", {}, count(group.pending)), h("td", { class: "mono" }, group.consumers.join(", ") || "–"),
           h("td", {}, group.holdsTrimming ? h("span", { class: "tag warn" }, t("holds"), " ", duration(group.heldSeconds * 1000), " ", group.heldEntry) : group.isIdle ? h("span", { class: "tag" }, t("idle_group")) : "")))))));
   }
