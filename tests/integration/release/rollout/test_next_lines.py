@@ -97,7 +97,7 @@ def test_what_a_first_release_suggests_runs_in_the_same_shell(place: Project) ->
     first = f"uniassist release preflight --rev v1 --env-file {place.env_file}"
     assert followed.follow(first, 7).code == 0
     for verb in ("gate", "plan", "rollout", "verify"):
-        assert followed.said(verb), (verb, list(followed.ran))
+        assert followed.said(verb), (verb, {line: ended.said for line, ended in followed.ran.items()})
     # Its services do nothing; that it asked them at all is what a derived URL is for.
     assert "NOT verified" in followed.said("verify")
     assert any("http://127.0.0.1:" in line for line in followed.ran)
