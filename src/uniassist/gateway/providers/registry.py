@@ -21,6 +21,7 @@ from uniassist.lifecycle import Loop
 log = structlog.get_logger()
 
 LOOK_SECONDS = 2.0
+SETTLED_SECONDS = 0.2  # a file that is the same for so long isn't being written: half of one may be right, too
 MANIFEST_SECONDS = 60.0
 
 
@@ -89,6 +90,10 @@ class ProviderRegistry:
             return 3600.0
         try:
             source = await asyncio.to_thread(self._read)
+            if source not in (self._source, self._refused):
+                await asyncio.sleep(SETTLED_SECONDS)
+                if source != await asyncio.to_thread(self._read):
+                    return SETTLED_SECONDS
         except SettingsError as error:
             self._refuse("", error)
             return LOOK_SECONDS
