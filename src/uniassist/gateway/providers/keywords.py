@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import takewhile
 
 from uniassist.contracts.scripts import simplified
 
@@ -22,17 +23,29 @@ def found(text: str, keywords: Iterable[str]) -> tuple[str, ...]:
 
 def found_in(folded: str, keywords: Iterable[str]) -> tuple[str, ...]:
     """As `found`, of a text that `fold` has folded."""
-    return tuple(keyword for keyword in keywords if _pattern(keyword).search(folded) is not None)
+    return tuple(keyword for keyword in keywords if _is_in(keyword, folded))
+
+
+def _is_in(keyword: str, folded: str) -> bool:
+    start, pattern = _searched(keyword)
+    return start in folded and pattern.search(folded) is not None
 
 
 @lru_cache(maxsize=_MOST_KEYWORDS)
-def _pattern(keyword: str) -> re.Pattern[str]:
+def _searched(keyword: str) -> tuple[str, re.Pattern[str]]:
+    """What each match begins with, and the pattern: most keywords aren't there, which is seen at little cost so."""
     *words, last = fold(keyword).split() or [fold(keyword)]
-    ends = [re.escape(last)]
+    forms, behind = [last], ""
     if _is_latin(last[-1:]):
-        ends = [f"{re.escape(form)}(?![{_LATIN}])" for form in _forms(last)]
-    body = _BETWEEN.join([*(re.escape(word) for word in words), f"(?:{'|'.join(ends)})"])
-    return re.compile(f"(?<![{_LATIN}]){body}" if _is_latin(fold(keyword)[:1]) else body)
+        forms, behind = _forms(last), f"(?![{_LATIN}])"
+    ends = "|".join(re.escape(form) + behind for form in forms)
+    body = _BETWEEN.join([*(re.escape(word) for word in words), f"(?:{ends})"])
+    pattern = re.compile(f"(?<![{_LATIN}]){body}" if _is_latin(fold(keyword)[:1]) else body)
+    return words[0] if words else _common_start(forms), pattern
+
+
+def _common_start(forms: list[str]) -> str:
+    return "".join(each[0] for each in takewhile(lambda each: len(set(each)) == 1, zip(*forms, strict=False)))
 
 
 def _forms(word: str) -> list[str]:

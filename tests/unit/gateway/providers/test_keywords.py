@@ -45,3 +45,16 @@ def test_any_keyword_can_be_looked_for_in_any_text(text: str, keyword: str) -> N
     keywords.found(text, [keyword])
     if not keyword.isascii() and keyword.strip() == keyword and not any(each.isspace() for each in keyword):
         assert len(keywords.found(keyword, [keyword])) == 1
+
+
+_WORDS = st.sampled_from(["plan", "make", "study", "try", "do", "日程", "set up", "to do list", "ÜBEN", "a"])
+_AROUND = st.text(alphabet="a es-ingdmkyu日程划 ", max_size=12)
+
+
+@given(_AROUND, _WORDS, st.sampled_from(["", "s", "es", "ed", "ing", "ning", "ies"]), _AROUND, _WORDS)
+def test_the_quick_look_hides_no_match(before: str, word: str, ending: str, after: str, keyword: str) -> None:
+    folded = keywords.fold(f"{before}{word}{ending}{after} {keyword[:-1]}ing")
+    start, pattern = keywords._searched(keyword)
+    if pattern.search(folded):
+        assert start in folded
+        assert keywords.found_in(folded, [keyword]) == (keyword,)
