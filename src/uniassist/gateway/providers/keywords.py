@@ -26,6 +26,12 @@ def found_in(folded: str, keywords: Iterable[str]) -> tuple[str, ...]:
     return tuple(keyword for keyword in keywords if _is_in(keyword, folded))
 
 
+def prepare(keywords: Iterable[str]) -> None:
+    """Have their patterns made, and the table of scripts read: 70 ms that the first person's message waited for."""
+    for keyword in keywords:
+        _searched(keyword)
+
+
 def _is_in(keyword: str, folded: str) -> bool:
     start, pattern = _searched(keyword)
     return start in folded and pattern.search(folded) is not None

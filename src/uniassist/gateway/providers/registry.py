@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from uniassist.errors import SettingsError
-from uniassist.gateway.providers import catalogue
+from uniassist.gateway.providers import catalogue, keywords
 from uniassist.gateway.providers.catalogue import Catalogue, Provider
 from uniassist.gateway.providers.kinds.kind import Kind
 from uniassist.lifecycle import Loop
@@ -76,7 +76,7 @@ class ProviderRegistry:
             raise SettingsError(f"UNIASSIST_PROVIDERS_FILE: can't read {self._path}: {error}") from None
 
     def _parse(self, source: str) -> Catalogue:
-        return catalogue.parse(
+        parsed = catalogue.parse(
             source,
             name=self._path or "providers.toml",
             base_urls=self._base_urls,
@@ -84,6 +84,9 @@ class ProviderRegistry:
             timeout_ms=self._timeout_ms,
             options={name: kind.options for name, kind in self._kinds.items()},
         )
+        for rule in parsed.rules:
+            keywords.prepare(rule.keywords)
+        return parsed
 
     async def _look_once(self) -> float:
         if self._path is None:
