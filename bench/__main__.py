@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import delivery, hostile, ingest, report, routed, sse, streamed, wechat
+from bench import cost, delivery, hostile, ingest, report, routed, sse, streamed, wechat
 from bench.stage import stage
 
-NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "sse", "streamed", "wechat", "hostile")
+NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "cost", "sse", "streamed", "wechat", "hostile")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -57,6 +57,8 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         return await delivery.recovery(built, events=100_000)
     if name == "idle":
         return await delivery.idle(built, seconds=10 if short else 60)
+    if name == "cost":
+        return await cost.measure(built, seconds=5 if short else 15, rounds=3)
     if name == "routed":
         return await routed.measure(built, seconds=4 if short else 15, rounds=1 if short else 20)
     if name == "sse":

@@ -43,7 +43,7 @@ async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
     """Points at several numbers of connections, each with pgbench's before it; then latency at a steady rate."""
     points = []
     for connections in CONNECTIONS:
-        reference = _pgbench(stage, connections, seconds)
+        reference = pgbench(stage, connections, seconds)
         _, gateway = stage.start("gateway", stage.fresh_database("ingest"))
         rates, latencies = await asyncio.to_thread(load, Load(gateway, connections, seconds))
         stage.stop_services()
@@ -68,7 +68,8 @@ async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
     return {"points": points, "paced": paced}
 
 
-def _pgbench(stage: Stage, clients: int, seconds: int) -> float:
+def pgbench(stage: Stage, clients: int, seconds: int) -> float:
+    """Transactions a second of what an input writes."""
     url = stage.fresh_database("reference")
     script = stage.directory / "ingest.pgbench"
     payload = json.dumps({"input": {"text": "x" * 200}})

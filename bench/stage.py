@@ -45,9 +45,13 @@ class Stage:
         if migrated:
             with ThreadPoolExecutor(1) as aside:  # it has an event loop of its own
                 aside.submit(migrate.upgrade, url).result()
-            with Redis.from_url(self.redis.url) as redis:
-                redis.flushall()
+            self.flush()
         return url
+
+    def flush(self) -> None:
+        """An empty Redis."""
+        with Redis.from_url(self.redis.url) as redis:
+            redis.flushall()
 
     def statements_logged(self) -> int:
         """In the server's log until now; only sessions with `log_statement` write any."""

@@ -7,7 +7,8 @@ The hub carries wake-ups only; events are read from Postgres by cursor. So there
 history and live, and a reader that lags holds a page at most.
 
 Of messages that are being written each reader takes from the board what it hasn't had, woken at a pace: a wake-up
-for each piece would cost more than the pieces.
+for each piece would cost more than the pieces. Whatever wakes them, few are woken at once: what ten thousand do in one
+round of the loop would hold up everybody's answers for as long.
 
 Wake-ups may be missed: when Redis is away or comes back, or when a read fails. Then, and now and then anyway, the
 hub looks: one statement asks which of many sessions moved, and only their followers read. Reads take turns, so that
@@ -31,6 +32,7 @@ from uniassist.contracts.base import SCHEMA_VERSION, Wire
 from uniassist.contracts.timeline import SseFrame, TimelineEvent
 from uniassist.errors import ServerFault
 from uniassist.gateway.live.board import DURABLE, Board, Shown
+from uniassist.gateway.waking import Waking
 from uniassist.lifecycle import Loop
 from uniassist.store import timeline
 from uniassist.store.server.pool import Pool
@@ -75,13 +77,9 @@ class _Follower:
 
     cursor: int
     subject: str | None
-    has_news: bool = False
+    has_news: bool = True
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     shown: Shown = field(default_factory=Shown)
-
-    def has_more(self) -> None:
-        self.has_news = True
-        self.woken.set()
 
 
 class Hub:
@@ -96,6 +94,7 @@ class Hub:
     ) -> None:
         self._board = board or Board()
         self._board.on_change = self._text_changed
+        self._waking = Waking()
         self._changed: set[str] = set()  # sessions with followers and more text for them
         self._pace_seconds = FASTEST_PACE_SECONDS
         self._showing = Loop("stream-text", self._show_once)
@@ -139,7 +138,11 @@ class Hub:
         for session_id, seq in moved.items():
             for follower in self._followers.get(session_id, ()):
                 if seq is None or seq > follower.cursor:
-                    follower.has_more()
+                    self._has_news(follower)
+
+    def _has_news(self, follower: _Follower) -> None:
+        follower.has_news = True
+        self._waking.wake(follower.woken)
 
     async def follow(
         self, session_id: str, cursor: int, *, subject: str | None = None, until: float | None = None
@@ -150,7 +153,7 @@ class Hub:
         `until`: the stream ends then, by the loop's time.
         """
         follower = _Follower(cursor, subject)
-        follower.has_more()
+        follower.woken.set()
         self._followers.setdefault(session_id, set()).add(follower)
         loop = asyncio.get_running_loop()
         try:
@@ -200,7 +203,8 @@ class Hub:
             for event in page.events:
                 self._note_finished(event)
         if page.more:
-            follower.has_more()
+            follower.has_news = True
+            follower.woken.set()
         return _frames(page.events)
 
     def _note_finished(self, event: TimelineEvent) -> None:
@@ -224,7 +228,7 @@ class Hub:
         changed, self._changed = self._changed, set()
         woken = [follower for session_id in changed for follower in self._followers.get(session_id, ())]
         for follower in woken:
-            follower.woken.set()
+            self._waking.wake(follower.woken)
         self._pace_seconds = min(max(FASTEST_PACE_SECONDS, len(woken) * SHOWING_SECONDS), SLOWEST_PACE_SECONDS)
         return 0.0
 
@@ -245,7 +249,7 @@ class Hub:
                 for session_id, seq, subject in await timeline.moved(self._pool, some):
                     for follower in self._followers.get(session_id, ()):
                         if seq > follower.cursor and follower.subject in (None, subject):
-                            follower.has_more()
+                            self._has_news(follower)
         except ServerFault as error:
             self._missed(error)
         else:

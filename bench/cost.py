@@ -1,0 +1,140 @@
+"""What one input costs: CPU of each process, beside an earlier revision of ours and pgbench in the same minutes.
+
+CPU is moved less by what else the machine does than a rate is. Every round measures all arms, in turn, on databases
+of their own; a figure is the median of its rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import statistics
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.ingest import Load, load, pgbench
+from bench.stage import Stage, connect, until
+
+BEFORE = "c1a4def"
+CONNECTIONS = 64
+TEXTS = {"chat": "hello " + "x" * 180, "routed": "帮我安排一个计划"}
+UNFINISHED = "SELECT count(*) FROM provider_runs WHERE status IN ('pending', 'running')"
+UNCONSUMED = "SELECT count(*) FROM outbox_events WHERE status <> 'consumed'"
+
+
+async def measure(stage: Stage, *, seconds: int, rounds: int) -> dict[str, Any]:
+    """Milliseconds of CPU for an input, by process."""
+    sources: dict[str, Path | None] = {"now": None}
+    if (before := _checked_out(BEFORE, stage.directory)) is not None:
+        sources = {BEFORE: before, **sources}
+    seen: dict[str, list[dict[str, float]]] = {}
+    for _ in range(rounds):
+        for kind in TEXTS:
+            for revision, source in sources.items():
+                figures = await _arm(stage, kind, source, seconds)
+                seen.setdefault(f"{kind} {revision}", []).append(figures)
+        seen.setdefault("pgbench", []).append(_pgbench(stage, seconds))
+    found = {
+        arm: {name: round(statistics.median(each[name] for each in all_rounds), 3) for name in all_rounds[0]}
+        for arm, all_rounds in seen.items()
+    }
+    ratios = {
+        kind: round(found[f"{kind} now"]["all"] / found[f"{kind} {BEFORE}"]["all"], 2)
+        for kind in TEXTS
+        if before is not None
+    }
+    return {"rounds": rounds, "cpu_ms": found, "ratio_to_before": ratios, "before": BEFORE}
+
+
+def _checked_out(revision: str, directory: Path) -> Path | None:
+    """The package's source as it was. None: this checkout doesn't have the revision."""
+    archived = subprocess.run(
+        ["git", "archive", revision, "src"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    if archived.returncode != 0:
+        return None
+    target = directory / revision
+    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as tar:
+        tar.extractall(target, filter="data")
+    return target / "src"
+
+
+async def _arm(stage: Stage, kind: str, source: Path | None, seconds: int) -> dict[str, float]:
+    environment = {"PYTHONPATH": str(source)} if source is not None else {}
+    url = stage.fresh_database("cost", migrated=False)
+    migration = [sys.executable, "-m", "uniassist.cli.main", "db", "migrate"]
+    stage.flush()
+    subprocess.run(
+        migration,
+        env=stage.inherited | environment | {"DATABASE_URL": url},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    pids: dict[str, int | None] = {}
+    if kind == "routed":
+        plan, plan_url = stage.start("provider-plan", url, **environment)
+        environment |= {"UNIASSIST_PLAN_PROVIDER_BASE_URL": plan_url}
+        pids["plan"] = plan.pid
+    gateway, gateway_url = stage.start("gateway", url, **environment)
+    worker, _ = stage.start("worker", url, **environment)
+    pids |= {"gateway": gateway.pid, "worker": worker.pid}
+    pids |= {"postgres": stage.postgres.process.pid, "redis": stage.redis.process.pid}
+    connection = await connect(url)
+
+    async def is_done() -> bool:
+        return not await connection.fetchval(UNFINISHED) and not await connection.fetchval(UNCONSUMED)
+
+    await asyncio.to_thread(load, Load(gateway_url, CONNECTIONS, 1, text=TEXTS[kind]))
+    await until(is_done, 120)
+    before = {name: _cpu_ms(pid) for name, pid in pids.items()}
+    rate, latencies = await asyncio.to_thread(load, Load(gateway_url, CONNECTIONS, seconds, text=TEXTS[kind]))
+    await until(is_done, 120, every_seconds=0.25)
+    figures = {name: (_cpu_ms(pid) - before[name]) / len(latencies) for name, pid in pids.items()}
+    await connection.close()
+    stage.stop_services()
+    return figures | {"all": sum(figures.values()), "per_second": rate}
+
+
+def _pgbench(stage: Stage, seconds: int) -> dict[str, float]:
+    """The same writes without any service: what Postgres and pgbench itself use for them."""
+    began = _cpu_ms(stage.postgres.process.pid)
+    rate = pgbench(stage, CONNECTIONS, seconds)
+    postgres = (_cpu_ms(stage.postgres.process.pid) - began) / (rate * seconds)
+    return {"postgres": postgres, "all": postgres, "per_second": rate}
+
+
+def _cpu_ms(pid: int | None) -> float:
+    """Of a process, its children, and those of them that ended."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    total = times.user + times.system + times.children_user + times.children_system
+    for child in process.children():
+        try:
+            child_times = child.cpu_times()
+        except psutil.NoSuchProcess:  # it is among those that ended, the next time
+            continue
+        total += child_times.user + child_times.system
+    return float(total * 1000)
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """As Markdown."""
+    names = ("gateway", "worker", "plan", "postgres", "redis", "all")
+    lines = [
+        "| | " + " | ".join(names) + " | inputs/s |",
+        "|---|" + "---:|" * (len(names) + 1),
+    ]
+    for arm, figures in found["cpu_ms"].items():
+        cells = [f"{figures[name]:.3f}" if name in figures else "" for name in names]
+        lines.append(f"| {arm} | " + " | ".join(cells) + f" | {figures['per_second']:,.0f} |")
+    return lines
