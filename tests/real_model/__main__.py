@@ -1,4 +1,4 @@
-"""`python -m tests.real_model --model-url http://127.0.0.1:8080/v1 --transcript docs/english-chat-with-model.md`.
+"""`python -m tests.real_model --model-url http://127.0.0.1:8080/v1 --transcript said.md`.
 
 Checks the chat against that model server, or writes a conversation with it down. Exits 1 where a check fails.
 """

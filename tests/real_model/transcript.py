@@ -46,8 +46,7 @@ The model: {described}.
 
 Small models say things that are wrong, and forget; this shows what the gateway makes of one, not how well a model
 talks. Planning is the specialist that is connected, and answers what is its own. It is written down as it came, and
-no test compares it; `python -m tests.real_model --transcript …` holds the conversation again, with any model.
-Without one: [english-chat.md](english-chat.md)."""
+no test compares it."""
 
 
 async def held(system: System, described: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tests.integration.gateway.client import GatewayClient, Json, interaction, message, unique
 from tests.waiting import eventually
@@ -31,6 +32,22 @@ def written_down(head: str, spoken: Sequence[str]) -> str:
     """The transcript in Markdown. `spoken`: its lines, without what ends them."""
     lines = [each if each[1] == "(" else f"{each}  " for each in spoken]
     return "\n\n".join([head, "\n".join(lines)]) + "\n"
+
+
+async def held_as_written(chat: Chat, transcript: Path, directory: Path) -> list[str]:
+    """The lines, which must be the transcript's, when the person says theirs again; at least 25 are theirs."""
+    written = transcript.read_text(encoding="utf-8")
+    lines = [line.removesuffix("  ") for line in written.splitlines() if line.startswith(("**", "*("))]
+    spoken: list[str] = []
+    for line in lines:
+        if not line.startswith(THEY):
+            spoken.append(line)
+            spoken += [f"{THEY}{each}" for each in await chat.say(line.removeprefix(YOU))]
+    said = directory / transcript.name
+    said.write_text(written_down(written.partition("\n\n**")[0], spoken), encoding="utf-8")
+    assert spoken == lines, f"read {said}, and copy it to docs/ if it is as it should be"
+    assert len([line for line in lines if line.startswith(YOU)]) >= 25
+    return lines
 
 
 class Chat:
