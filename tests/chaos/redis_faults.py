@@ -6,7 +6,9 @@ import asyncio
 import datetime as dt
 import random
 import shutil
+import time
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.chaos.faults import Fault, for_a_while
@@ -20,7 +22,8 @@ from uniassist.devstack.redis import EmbeddedRedis
 
 # Nobody reads or writes any more until the kill, so that what is unread now is what is lost unread.
 FREEZE = ("CLIENT", "PAUSE", "60000", "ALL")
-BACKLOG_SESSIONS, BACKLOG_EVENTS, BACKLOG_SECONDS = 40, 100, 3
+BACKLOG_SESSIONS, BACKLOG_EVENTS, BACKLOG_SECONDS = 40, 150, 3
+GOING_OUT_SECONDS = 5.0
 # How long a demoted server goes on, refusing writes, with the connections that it has.
 DEMOTED_SECONDS = (4.0, 8.0)
 
@@ -89,7 +92,7 @@ async def flushed_amid_a_backlog(system: System, chance: random.Random) -> None:
         await _allow_reading(system, "-xreadgroup")
         await redis.client_unpause()
     try:
-        await for_a_while(chance, 0.02, 0.12)  # a few batches go out
+        await _grown(redis, chance.randint(1, BACKLOG_SESSIONS * BACKLOG_EVENTS // 3))
         with standing_still(system.postgres):
             await for_a_while(chance, 0.02, 0.1)  # what is being appended is on the streams; claims wait
             await system.checks.losing_epoch("FLUSHALL")
@@ -98,6 +101,13 @@ async def flushed_amid_a_backlog(system: System, chance: random.Random) -> None:
     finally:
         await _allow_reading(system, "+xreadgroup")
     await system.checks.leave_out_consumed()
+
+
+async def _grown(redis: Redis, entries: int) -> None:
+    """So many have gone out, however fast the machine is; or it takes too long, for another fault's reasons."""
+    before, end = await redis.xlen(GLOBAL), time.monotonic() + GOING_OUT_SECONDS
+    while await redis.xlen(GLOBAL) < before + entries and time.monotonic() < end:
+        await asyncio.sleep(0.002)
 
 
 async def redis_killed_with_much_unread(system: System, chance: random.Random) -> None:

@@ -168,7 +168,8 @@ def _after_commit(hub: Hub, calls: Calls, hints: Hints, exchange: Exchange, rows
     moved = {event.session_id: event.seq for event in rows.events}  # in seq order: the newest stays
     hub.wake(moved)
     calls.dispatch(rows.calls)
-    if cancelled := [run_id for run_id, status in rows.run_status if status == "cancelled"]:
+    cancelled = [run_id for run_id, status in rows.run_status if status == "cancelled"] + rows.stopped_runs
+    if cancelled:
         calls.stop_asking(cancelled)
         exchange.stopped(cancelled)
     if moved:

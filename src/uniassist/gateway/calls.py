@@ -134,9 +134,13 @@ class Calls:
     def stop_asking(self, run_ids: Iterable[str]) -> None:
         """Hang up on the providers of these runs: their persons cancelled them."""
         stopped = set(run_ids)
+        self._hang_up(asking for run_id, asking in self._asking.values() if run_id in stopped)
+
+    @staticmethod
+    def _hang_up(asked: Iterable[asyncio.Timeout]) -> None:
         now = asyncio.get_running_loop().time()
-        for run_id, asking in self._asking.values():
-            if run_id in stopped and not asking.expired():
+        for asking in asked:
+            if not asking.expired():
                 asking.reschedule(now)
 
     def breakers(self) -> dict[str, tuple[Breaker, int]]:
@@ -308,7 +312,8 @@ class Calls:
             calls = list(self._under_way)
             await store.renew(self._pool, calls, owner=self._owner, lease_seconds=LEASE_SECONDS)
             # Hung up on at once where the cancellation was heard of; this finds those that weren't.
-            self.stop_asking(await store.cancelled_runs(self._pool, calls))
+            in_vain = await store.in_vain(self._pool, calls)
+            self._hang_up(asking for call_id, (_, asking) in self._asking.items() if call_id in in_vain)
         return RENEW_SECONDS
 
     async def _take_over(self) -> float:

@@ -7,8 +7,8 @@ The hub carries wake-ups only; events are read from Postgres by cursor. So there
 history and live, and a reader that lags holds a page at most.
 
 Of messages that are being written each reader takes from the board what it hasn't had, woken at a pace: a wake-up
-for each piece would cost more than the pieces. Whatever wakes them, few are woken at once: what ten thousand do in one
-round of the loop would hold up everybody's answers for as long.
+for each piece would cost more than the pieces. Whatever wakes them, few are woken at once: what ten thousand do in
+one round of the loop would hold up everybody's answers for as long.
 
 Wake-ups may be missed: when Redis is away or comes back, or when a read fails. Then, and now and then anyway, the
 hub looks: one statement asks which of many sessions moved, and only their followers read. Reads take turns, so that

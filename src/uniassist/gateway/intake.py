@@ -105,6 +105,7 @@ class Intake:
             decide=Cancel(asked, run_id, caller).decide,
             nonce=writer.nonce,
             run_id=run_id,
+            cancels=True,
             traceparent=traceparent(request),
             follows_successor=False,
         )

@@ -9,7 +9,7 @@ AT_ONCE = 50  # in a round of the loop; a reader's turn takes up to 0.1 ms
 
 
 class Waking:
-    """Sets events in the order in which it was asked, at most AT_ONCE in a round; one that waits already waits on."""
+    """Sets events in the order in which it was asked, AT_ONCE in a round; one that waits already waits on."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[asyncio.Event, None] = OrderedDict()

@@ -20,10 +20,10 @@ async def renew(pool: Pool, call_ids: Sequence[str], *, owner: str, lease_second
     await pool.execute(*statement(call_ids=call_ids, owner=owner, lease=lease), timeout=5)
 
 
-async def cancelled_runs(pool: Pool, call_ids: Sequence[str]) -> list[str]:
-    """The runs of these calls that their persons cancelled."""
-    rows = await pool.fetch(*statements("gateway")["cancelled_runs"](call_ids=call_ids), timeout=5)
-    return [row["run_id"] for row in rows]
+async def in_vain(pool: Pool, call_ids: Sequence[str]) -> set[str]:
+    """Those of the calls whose answers nobody waits for: their persons cancelled, or others answered them."""
+    rows = await pool.fetch(*statements("gateway")["calls_in_vain"](call_ids=call_ids), timeout=5)
+    return {row["call_id"] for row in rows}
 
 
 async def written_events(pool: Pool, scope: str) -> int:

@@ -93,7 +93,10 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a later turn needs of a run, as it was opened; `status` is the present one."""
+    """What a later turn needs of a run, as it was opened; `status` is the present one.
+
+    `calls`: those that its provider owes an answer to, looked up for who cancels.
+    """
 
     run_id: str
     session_id: str
@@ -103,6 +106,7 @@ class RunFacts:
     routing_mode: RoutingMode
     idempotency_key: str
     status: RunStatus
+    calls: tuple[str, ...] = ()
 
 
 @dataclass
@@ -110,6 +114,7 @@ class Rows:
     """What a batch writes. Events are in order: a session's seq rises along the list.
 
     `run_deadlines`: of each run that is `running` from now on, in Unix milliseconds.
+    `stopped_runs`: ended before, and their providers are hung up on; their calls are among the answered.
     """
 
     sessions: list[Session] = field(default_factory=list)
@@ -119,6 +124,7 @@ class Rows:
     run_deadlines: dict[str, int] = field(default_factory=dict)
     calls: list[CallRow] = field(default_factory=list)
     answered_calls: list[str] = field(default_factory=list)
+    stopped_runs: list[str] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     keys: list[KeyRow] = field(default_factory=list)
 
@@ -203,6 +209,14 @@ async def held_calls(connection: Connection, call_ids: Sequence[str], owner: str
 async def known_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunFacts]:
     rows = await connection.fetch(*statements("ledger")["known_runs"](run_ids=run_ids))
     return {row["run_id"]: RunFacts(**dict(row)) for row in rows}
+
+
+async def calls_of_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The calls that are owed of each, locked: none is answered meanwhile."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in await connection.fetch(*statements("ledger")["calls_of_runs"](run_ids=run_ids)):
+        found[row["run_id"]] = (*found.get(row["run_id"], ()), row["call_id"])
+    return found
 
 
 async def write(

@@ -120,6 +120,9 @@ class Batch:
             if (run := self._facts.runs.get(run_id)) is not None:  # the next turn of the batch sees it
                 self._facts.runs[run_id] = replace(run, status=status)
         self._rows.calls += draft.rows.calls
+        self._rows.answered_calls += draft.rows.answered_calls
+        self._facts.calls.difference_update(draft.rows.answered_calls)
+        self._rows.stopped_runs += draft.rows.stopped_runs
 
     def _shorten(self, named: Session, newest: Session) -> None:
         """The session that clients still name points at the newest at once: its line stays short to walk."""

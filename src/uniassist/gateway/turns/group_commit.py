@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -256,6 +256,9 @@ class GroupCommit:
         facts.nonces = await store.known_nonces(connection, nonces) if nonces else set()
         facts.keys = await store.known_keys(connection, keys) if keys else {}
         facts.runs = await store.known_runs(connection, runs) if runs else {}
+        if cancelled := [turn.run_id for turn in turns if turn.cancels and turn.run_id in facts.runs]:
+            for run_id, owed in (await store.calls_of_runs(connection, cancelled)).items():
+                facts.runs[run_id] = replace(facts.runs[run_id], calls=owed)
         facts.calls = await store.held_calls(connection, calls, self._owner) if calls else set()
         return facts
 

@@ -53,6 +53,7 @@ class Turn:
     `idempotency`: None: a repeated request is another one.
     `run_id`: the run whose facts `decide` gets.
     `call_id`: the provider call that this turn answers, whose lease must still be ours.
+    `cancels`: `decide` also gets the calls that the run's provider owes an answer to.
     `ends_call`: the answer is complete with this turn; False: there is more to come.
     `traceparent`: of the rows that the turn adds.
     `follows_successor`: the turn goes to the newest session of the line; False: to the one that it names.
@@ -67,6 +68,7 @@ class Turn:
     idempotency: Idempotency | None = None
     run_id: str | None = None
     call_id: str | None = None
+    cancels: bool = False
     ends_call: bool = True
     traceparent: str | None = None
     follows_successor: bool = True

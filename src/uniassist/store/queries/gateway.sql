@@ -56,9 +56,11 @@ UPDATE provider_calls SET lease_expires_at = now() + :lease::interval
 WHERE call_id IN (SELECT call_id FROM provider_calls WHERE call_id = ANY (:call_ids::text[]) AND lease_owner = :owner
                   ORDER BY call_id FOR UPDATE SKIP LOCKED);
 
--- name: cancelled_runs
-SELECT run_id FROM provider_calls JOIN provider_runs USING (run_id)
-WHERE call_id = ANY (:call_ids::text[]) AND status = 'cancelled';
+-- name: calls_in_vain
+-- Of runs that were cancelled, or gone: whatever is answered, nobody hears it.
+SELECT asked.call_id FROM unnest(:call_ids::text[]) AS asked (call_id)
+LEFT JOIN provider_calls c USING (call_id) LEFT JOIN provider_runs r ON r.run_id = c.run_id
+WHERE c.call_id IS NULL OR r.status = 'cancelled';
 
 -- name: count_keys
 SELECT count(*) FROM idempotency_keys WHERE scope = :scope;

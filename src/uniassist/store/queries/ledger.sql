@@ -50,6 +50,9 @@ WHERE call_id = ANY (:call_ids::text[]) AND lease_owner = :owner ORDER BY call_i
 SELECT run_id, session_id, user_id, provider_id, mode, routing_mode, idempotency_key, status
 FROM provider_runs WHERE run_id = ANY (:run_ids::text[]);
 
+-- name: calls_of_runs
+SELECT call_id, run_id FROM provider_calls WHERE run_id = ANY (:run_ids::text[]) ORDER BY call_id FOR UPDATE;
+
 -- name: write
 -- :events_kind is the column `kind` of the batch's events, and so for each table that it writes to.
 WITH touched AS (

@@ -198,6 +198,33 @@ async def test_cancelling_hangs_up_on_the_provider(streaming: GatewayClient, str
     assert interactions(events, run_id) == []
 
 
+async def test_cancelling_stops_the_answer_to_an_interaction(
+    streaming: GatewayClient, streams: StreamingProvider
+) -> None:
+    """The run itself ended before, and stays so: it can be asked anew. Nothing under way can't be cancelled."""
+    session_id, run_id = await say(streaming, "calm m:choose end")
+    await streaming.when_over(session_id, run_id)
+    asked = {"schemaVersion": "v0", "traceId": "t", "sessionId": session_id, "userId": "user-1", "timestampMs": 1}
+    refused(await streaming.post(f"/v0/runs/{run_id}/cancel", asked), 400, "INVALID_REQUEST")
+
+    def going_on(text: str) -> Json:
+        return interaction(session_id, unique("go"), providerId="calm", runId=run_id, payload={"text": text})
+
+    async with follow(streaming.url, session_id) as reader:
+        assert (await streaming.post("/v0/interact", going_on("m:first drip:m2"))).status == 200
+        await reader.until(lambda f: len(f.deltas) >= 2, "it writes")
+        await cancel(streaming, session_id, run_id)
+        await eventually(lambda: run_id in streams.hung_up, "the provider was hung up on", 5)
+        assert (await streaming.post("/v0/interact", going_on("d:m3:an d:m3:ew end"))).status == 200
+
+        async def answered() -> bool:
+            return texts(await streaming.timeline(session_id), run_id) == ["choose", "first", "anew"]
+
+        await eventually(answered, "the next interaction is answered")
+    assert run_states(await streaming.timeline(session_id), run_id) == ["pending", "completed", "completed"]
+    refused(await streaming.post(f"/v0/runs/{run_id}/cancel", asked), 400, "INVALID_REQUEST")
+
+
 async def cancel(gateway: GatewayClient, session_id: str, run_id: str) -> None:
     asked = {
         "schemaVersion": "v0",
