@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from redis.exceptions import RedisError
+
 from tests.chaos.load import BARE_SESSIONS, WRITE_FAILURES
 from tests.chaos.poison import MARK, is_poison
 from tests.chaos.sightings import CLOCK_MS, Sightings, place_of
@@ -46,6 +48,10 @@ CREATE TRIGGER chaos_note_reverted AFTER UPDATE ON delivery_shards FOR EACH ROW
 WHEN (NEW.epoch < OLD.epoch) EXECUTE FUNCTION chaos_note_reverted();
 """
 _REVERTED = "SELECT number, shard, before, after FROM chaos_reverted WHERE number > $1 ORDER BY number"
+_CONSUMED_IN = """
+SELECT event_id, session_id FROM outbox_events
+WHERE status = 'consumed' AND epoch = $1 AND event_id = ANY ($2::text[])
+"""
 LOOK_SECONDS = 1.0
 # How far back each look goes over what was confirmed: a commit shows later than its time says.
 LOOK_BACK = dt.timedelta(seconds=30)
@@ -58,6 +64,7 @@ FINDINGS = (
     "astray",
     "stale",
     "early",
+    "unread",
     "undead",
     "reverted",
 )
@@ -68,7 +75,8 @@ class Findings:
     """Counts over the whole run; those named in FINDINGS must stay 0.
 
     `skipped`: not on the session stream; `astray`: on the global stream only; `stale`: confirmed by what was
-    published before its shard was settled; `early`: confirmed in an epoch before it was published in it;
+    published before its shard was settled; `early`: confirmed in an epoch before it was published in it; `unread`:
+    confirmed in an epoch in which no consumer was given it;
     `overtaken`: first on the global stream of an epoch behind a successor; `undead`: published in an epoch after
     its data was lost; `reverted`: a shard settled in an epoch before the one that it was settled in.
     """
@@ -83,6 +91,7 @@ class Findings:
     astray: int = 0
     stale: int = 0
     early: int = 0
+    unread: int = 0
     overtaken: int = 0
     undead: int = 0
     reverted: int = 0
@@ -118,10 +127,12 @@ class Checks:
         self._sightings = sightings
         self._noted = {"overtaken": 0, "undead": 0}
         self._early: set[str] = set()
+        self._unread: set[str] = set()
         self._sentinel: object = None
         self._confirmed_until = dt.datetime.min.replace(tzinfo=dt.UTC) + LOOK_BACK
         self._owed: set[str] = set()
         self._given: set[str] = set()
+        self._given_in: set[tuple[str, str]] = set()  # events with their epochs, whose group is gone
         self._stale: set[str] = set()
         self._reverted = 0
         self.findings = Findings()
@@ -135,7 +146,7 @@ class Checks:
         # Before the session streams: what is consumed by now, or on the global stream, was there before.
         rows = await self._outbox.pool.fetch(_ON_STREAM, since, list(self._owed), await self._epoch_that_holds())
         published = await self._on_global_stream()
-        await self._look_at_confirmations()
+        await self.look_at_confirmations()
         await self._look_at_sightings()
         expected: dict[str, list[str]] = {}
         for row in rows:
@@ -152,12 +163,13 @@ class Checks:
     async def keep_looking(self, over: Callable[[], bool]) -> None:
         """At what costs little, all the time."""
         while not over():
-            with contextlib.suppress(*WRITE_FAILURES):
-                await self._look_at_confirmations()
+            with contextlib.suppress(RedisError, *WRITE_FAILURES):
+                await self.look_at_confirmations()
                 await self._look_at_sightings()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look_at_confirmations(self) -> None:
+    async def look_at_confirmations(self) -> None:
+        """Those that count although they may not."""
         for stale in await self._outbox.pool.fetch(_STALE):
             if stale["event_id"] not in self._stale:
                 self._stale.add(stale["event_id"])
@@ -166,6 +178,37 @@ class Checks:
         for row in await self._outbox.pool.fetch(_REVERTED, self._reverted):
             self._reverted = row["number"]
             self.findings.note("reverted", f"shard {row['shard']} from {row['before']} to {row['after']}")
+        await self._look_at_unread()
+
+    async def _look_at_unread(self) -> None:
+        """What Postgres has as consumed in this epoch, and no consumer was given in it, before nor after."""
+        epoch = await self._epoch_that_holds()
+        if epoch is None:
+            return
+        unread = await self._unread_in(epoch)
+        rows = await self._outbox.pool.fetch(_CONSUMED_IN, epoch, list(unread)) if unread else []
+        if not rows or await self._epoch_that_holds() != epoch:
+            return
+        still = await self._unread_in(epoch)
+        for row in rows:
+            if row["event_id"] in still and row["event_id"] not in self._unread:
+                self._unread.add(row["event_id"])
+                self.findings.note("unread", f"{row['session_id']} {row['event_id']}: {epoch}")
+
+    async def _unread_in(self, epoch: str) -> set[str]:
+        """Published in the epoch, and not given to the group, nor to one that was in its place before."""
+        async with self._outbox.redis.pipeline(transaction=True) as pipeline:
+            pipeline.xinfo_groups(GLOBAL)
+            pipeline.xrange(GLOBAL)
+            groups, entries = await pipeline.execute(raise_on_error=False)
+        if isinstance(groups, Exception) or isinstance(entries, Exception):
+            return set()
+        found: dict[bool, set[str]] = {True: set(), False: set()}
+        read_up_to = _read_up_to(groups)
+        for at, fields in entries:
+            if fields.get(b"epoch", b"").decode() == epoch:
+                found[_number(at) <= read_up_to].add(fields[b"eventId"].decode())
+        return {each for each in found[False] - found[True] if (each, epoch) not in self._given_in}
 
     async def _look_at_sightings(self) -> None:
         for what, found in (("overtaken", self._sightings.overtaken), ("undead", self._sightings.undead)):
@@ -213,12 +256,14 @@ class Checks:
             groups, entries, self._sentinel, _ = await pipeline.execute(raise_on_error=False)
         if isinstance(groups, Exception) or isinstance(entries, Exception):
             return set()  # no stream just now: nothing was published that could be owed
-        read_up_to = next((_number(g["last-delivered-id"]) for g in groups if g["name"] == GROUP.encode()), (0, 0))
+        read_up_to = _read_up_to(groups)
         by_read: dict[bool, set[str]] = {True: set(), False: set()}
         for at, fields in entries:
-            event_id = fields[b"eventId"].decode()
+            event_id, is_read = fields[b"eventId"].decode(), _number(at) <= read_up_to
+            if is_read:
+                self._given_in.add((event_id, fields.get(b"epoch", b"").decode()))
             if not is_poison(event_id):
-                by_read[_number(at) <= read_up_to].add(event_id)
+                by_read[is_read].add(event_id)
         self._given |= by_read[True]
         return by_read[False]
 
@@ -271,6 +316,11 @@ class Checks:
 def _number(entry_id: bytes) -> tuple[int, int]:
     milliseconds, _, sequence = entry_id.partition(b"-")
     return int(milliseconds), int(sequence)
+
+
+def _read_up_to(groups: Sequence[dict[str, bytes]]) -> tuple[int, int]:
+    """Where our group is on the stream."""
+    return next((_number(each["last-delivered-id"]) for each in groups if each["name"] == GROUP.encode()), (0, 0))
 
 
 def _repeated(found: Sequence[str]) -> Iterator[str]:

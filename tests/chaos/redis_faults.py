@@ -78,6 +78,23 @@ async def flushed_with_much_unread(system: System, chance: random.Random) -> Non
         await _allow_reading(system, "+xreadgroup")
 
 
+async def flushed_before_confirmations_arrive(system: System, chance: random.Random) -> None:
+    """What a worker confirms before the loss reaches Postgres after it, while what is published again is unread."""
+    link, _ = chance.choice(system.links)
+    link.stall()
+    try:
+        await for_a_while(chance, 0.3, 1.0)
+        await _allow_reading(system, "-xreadgroup")
+        await flushed(system, chance)
+        await _grown(system.outbox.redis, chance.randint(50, 150))
+        link.resume()
+        await for_a_while(chance, 0.2, 1.0)
+        await system.checks.look_at_confirmations()
+    finally:
+        link.resume()
+        await _allow_reading(system, "+xreadgroup")
+
+
 async def flushed_amid_a_backlog(system: System, chance: random.Random) -> None:
     """While the workers claim one full batch after the other, Postgres stands still, and Redis loses its data.
 
@@ -212,6 +229,7 @@ REDIS_FAULTS: tuple[Fault, ...] = (
     global_stream_deleted,
     flushed,
     flushed_with_much_unread,
+    flushed_before_confirmations_arrive,
     flushed_amid_a_backlog,
     redis_killed_with_its_data,
     redis_killed_with_much_unread,

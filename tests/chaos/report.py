@@ -68,6 +68,7 @@ def _findings(outcome: Outcome) -> list[str]:
         f"| events on the global stream and not on their session stream | {found.astray} |",
         f"| events confirmed by what was published before their shard was settled | {found.stale} |",
         f"| events confirmed in an epoch before they were published in it | {found.early} |",
+        f"| events confirmed in an epoch in which no consumer was given them | {found.unread} |",
         f"| events published in an epoch after its data was lost | {found.undead} |",
         f"| shards settled in an epoch before the one that they were settled in | {found.reverted} |",
     ]

@@ -193,3 +193,33 @@ async def test_an_event_published_in_an_epoch_after_its_loss_is_noticed(
     await eventually(late, "seen after the loss")
     await checks.look(now())
     assert checks.findings.undead > 0
+
+
+async def test_a_confirmation_of_what_no_consumer_was_given_is_noticed(outbox: Outbox, checks: Checks) -> None:
+    await may_read(outbox, "-")
+    events = await outbox.write_turn("s", 2)
+
+    async def published() -> bool:
+        return bool(await outbox.redis.xlen(f"{PREFIX}s") == len(events))
+
+    await eventually(published, "on the streams, unread")
+    await checks.look(now())
+    assert checks.findings.clean
+    await outbox.pool.execute(
+        "UPDATE outbox_events SET status = 'consumed', consumed_at = now() WHERE event_id = $1", events[0]
+    )
+    await checks.look(now())
+    await checks.look(now())
+    assert (checks.findings.unread, checks.findings.clean) == (1, False)
+    await may_read(outbox, "+")
+
+
+async def test_what_another_group_was_given_before_is_no_finding(outbox: Outbox, checks: Checks) -> None:
+    await outbox.write_turn("s", EVENTS)
+    await outbox.all_consumed()
+    await may_read(outbox, "-")
+    await checks.losing_group("XGROUP", "DESTROY", GLOBAL, GROUP)
+    await outbox.redis.xgroup_create(GLOBAL, GROUP, "0")
+    await checks.look(now())
+    assert checks.findings.clean, checks.findings.examples
+    await may_read(outbox, "+")
