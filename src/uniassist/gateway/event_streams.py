@@ -1,7 +1,7 @@
 """Event streams: who follows which session, and what wakes them.
 
 Followers are woken by this gateway's commits, by other gateways' hints and, since hints may be lost, by the global
-stream. Whoever has the event already isn't woken.
+stream. Whoever has the event already isn't woken. Neither is read while there are no followers.
 
 The hub carries wake-ups only; events are read from Postgres by cursor. So there is no gap and no double between
 history and live, and a reader that lags holds a page at most.
@@ -43,6 +43,7 @@ log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 1.0
+IDLE_SECONDS = 60.0  # the first follower ends it
 PAGE = 200
 PAGE_BYTES = 64 * 1024  # a reader that lags holds two such pages at most, and an event each
 READS = 8  # at a time, of the pool's 20 connections
@@ -111,12 +112,8 @@ class Hub:
         self._closed = asyncio.Event()
         self._listener = wake.Listener(redis, prefix, self._heard)
         self._poll = Loop("stream-poll", self._poll_once)
-        self._loops = (
-            self._poll,
-            self._showing,
-            Loop("stream-reader", self._read_once),
-            Loop("stream-hints", self._listener.listen_once),
-        )
+        self._hearing = (Loop("stream-reader", self._read_once), Loop("stream-hints", self._listen_once))
+        self._loops = (self._poll, self._showing, *self._hearing)
 
     def start(self) -> None:
         for loop in self._loops:
@@ -154,6 +151,9 @@ class Hub:
         """
         follower = _Follower(cursor, subject)
         follower.woken.set()
+        if not self._followers:
+            for each in self._hearing:
+                each.wake()
         self._followers.setdefault(session_id, set()).add(follower)
         loop = asyncio.get_running_loop()
         try:
@@ -265,7 +265,16 @@ class Hub:
         self._unsure = True
         self._poll.wake()
 
+    async def _listen_once(self) -> float:
+        if not self._followers:
+            await self._listener.close()
+            return IDLE_SECONDS
+        return await self._listener.listen_once()
+
     async def _read_once(self) -> float:
+        if not self._followers:
+            self._last_id = None
+            return IDLE_SECONDS
         try:
             if self._last_id is None:
                 self._last_id = await self._end_of_stream()

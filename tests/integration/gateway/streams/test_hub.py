@@ -18,7 +18,7 @@ from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.gateway import event_streams
 from uniassist.store import timeline
 from uniassist.store.server.pool import Connection, Pool, create_pool
-from uniassist.streams.client import connect
+from uniassist.streams.client import Redis, connect
 
 POOL_SIZE = 20  # the gateway's
 
@@ -72,7 +72,7 @@ class _Follower:
             self.got.append(frame)
 
     async def until(self, seq: int) -> None:
-        await eventually(lambda: self.got[-1].startswith(b"id: %d\n" % seq), f"{seq} came")
+        await eventually(lambda: self.got and self.got[-1].startswith(b"id: %d\n" % seq), f"{seq} came")
 
     async def close(self) -> None:
         self._task.cancel()
@@ -295,3 +295,34 @@ async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
         await frames.aclose()
         await hub.stop()
     await redis.aclose()
+
+
+async def test_without_followers_nothing_is_read_and_the_first_one_misses_nothing(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3600.0)
+
+    async def clients_that(redis: Redis, *commands: str) -> int:
+        found = await redis.client_list()
+        return sum(each["cmd"] in commands for each in found)
+
+    async with (
+        connect(redis_url) as redis,
+        await create_pool(database_url, application_name="test") as pool,
+        _hub(pool, redis_url) as hub,
+    ):
+        for seq in (1, 2):  # the second time after it had stopped reading
+            _write_event(database_url, seq)
+            async with _following(hub, ["s"]) as [reader]:
+                await eventually(lambda: any(b"id: %d\n" % seq in each for each in reader.got), f"{seq} came")
+                await eventually(lambda: clients_that(redis, "xread"), "it reads")
+                await eventually(lambda: clients_that(redis, "subscribe"), "it listens")
+            # whatever comes ends what it waits for
+            await redis.xadd("all", {"sessionId": "another", "seq": "1"})
+            await redis.publish("wake", "{}")
+            await eventually(lambda: hub._last_id is None, "it reads no more")
+
+            async def listens_no_more() -> bool:
+                return not await clients_that(redis, "subscribe")
+
+            await eventually(listens_no_more, "it listens no more")
