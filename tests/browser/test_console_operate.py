@@ -62,7 +62,7 @@ def system(
     postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ConsoleSystem]:
     folder: Path = tmp_path_factory.mktemp("console-operate")
-    with console_system(postgres_server, redis_server, folder, with_plan=False) as running:
+    with console_system(postgres_server, redis_server, folder, with_specialists=False) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ def system(
     postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ConsoleSystem]:
     folder: Path = tmp_path_factory.mktemp("console-talk")
-    with console_system(postgres_server, redis_server, folder, with_plan=True) as running:
+    with console_system(postgres_server, redis_server, folder, with_specialists=True) as running:
         yield running
 
 
