@@ -97,6 +97,8 @@ def _start(system: ConsoleSystem, folder: Path, *, with_specialists: bool) -> No
     )
     for service in system.services.values():
         service.env["GATEWAY_URL"] = system.gateway.url
+        if service.name == "provider-plan":
+            service.env["UNIASSIST_PLAN_PUBLIC_URL"] = service.url
         service.start()
 
 

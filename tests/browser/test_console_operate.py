@@ -176,6 +176,12 @@ async def test_a_message_s_whole_life_is_one_waterfall(browser: Browser, system:
         ).to_be_visible()  # its entry on the session's stream
         await expect(page.locator(".json")).to_contain_text("done")
 
+        await page.locator("[data-lane^=run]").click()
+        request = page.get_by_label("Request")
+        await expect(request).to_contain_text("POST /v0/invoke")
+        await expect(request.locator(".json")).to_contain_text('"text": "kw m:done end"')
+        await expect(page.get_by_label("Answer").locator(".json")).to_contain_text('"text": "done"')
+
 
 async def test_watch_leads_from_a_rising_figure_to_its_list(browser: Browser, system: ConsoleSystem) -> None:
     dead = await bury(system, "rising", "boom")
