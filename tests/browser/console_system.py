@@ -56,8 +56,8 @@ def console_system(
     """Gateway, worker and a provider that streams; provider-plan and provider-reminder where they are asked for."""
     for database_url in _new_database(postgres, "template_uniassist"):
         with streaming_provider() as provider:
-            system = ConsoleSystem(database_url, redis.url, folder / "releases", provider)
-            system.releases.mkdir()
+            system = ConsoleSystem(database_url, redis.url, folder / ".uniassist" / "release", provider)
+            system.releases.mkdir(parents=True)
             try:
                 _start(system, folder, with_specialists=with_specialists)
                 yield system

@@ -1,4 +1,4 @@
-"""The console's Talk: a conversation through a plan and a reminder, over restarts; streamed text; text that would be markup."""
+"""The console's Talk: a plan and a reminder, over restarts; streamed text; text that would be markup."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ class LifeRoutes:
             security=CONSOLE,
             problems=(NotFound, Unavailable),
             tags=TAGS,
-            description="What isn't stored is absent: when an attempt failed, say. `asked` has each provider's call and "
-            "its answer, put together of what is stored, secrets of the settings masked.",
+            description="What isn't stored is absent: when an attempt failed, say. `asked` has each provider's "
+            "call and its answer, put together of what is stored, secrets masked.",
         )
     )
     async def console_life(self, request: Request) -> Response:
