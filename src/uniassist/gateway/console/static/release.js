@@ -18,7 +18,7 @@ export function stages(found) {
   if (rollout) newest.push([at(rollout.startedAt), rollout.targetTag]);
   const [, tag] = newest.filter(([, revision]) => revision).sort(([one], [other]) => other - one)[0] ?? [];
   if (!tag) return null;
-  const told = (one) => one && { tone: one.exitCode === 0 ? "good" : "bad", said: one.result ?? "", at: at(one.endedAt) };
+  const told = (one) => one && { tone: one.exitCode ? "bad" : "good", said: one.result ?? "", at: at(one.endedAt) };
   const preflight = of("preflight").find((one) => one.revision === tag);
   const gate = of("gate").find((one) => one.revision === tag && (!preflight || at(one.endedAt) >= at(preflight.startedAt)));
   const run = rollout?.targetTag === tag && (!gate || at(rollout.startedAt) >= at(gate.startedAt)) ? rollout : null;
