@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,10 +35,16 @@ def found_browser() -> str | None:
 
 
 def install_browser() -> str:
-    """Debian's Chromium through apt. Fails the test with what to do where that isn't possible."""
+    """Debian's Chromium through apt, by one of the tests' processes. Fails with what to do where that can't be."""
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         pytest.fail("no Chromium found: install chromium, or name a browser in UNIASSIST_TEST_BROWSER")
+    with (Path(tempfile.gettempdir()) / "uniassist-tests-install-browser").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return found_browser() or _install(apt)
+
+
+def _install(apt: str) -> str:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ([apt, "update", "-qq"], [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]):
         done = subprocess.run(

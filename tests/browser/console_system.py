@@ -51,22 +51,22 @@ class ConsoleSystem:
 
 @contextmanager
 def console_system(
-    postgres: EmbeddedPostgres, redis: EmbeddedRedis, folder: Path, *, with_plan: bool
+    postgres: EmbeddedPostgres, redis: EmbeddedRedis, folder: Path, *, with_specialists: bool
 ) -> Iterator[ConsoleSystem]:
-    """Gateway, worker and a provider that streams; provider-plan where it is asked for."""
+    """Gateway, worker and a provider that streams; provider-plan and provider-reminder where they are asked for."""
     for database_url in _new_database(postgres, "template_uniassist"):
         with streaming_provider() as provider:
-            system = ConsoleSystem(database_url, redis.url, folder / "releases", provider)
-            system.releases.mkdir()
+            system = ConsoleSystem(database_url, redis.url, folder / ".uniassist" / "release", provider)
+            system.releases.mkdir(parents=True)
             try:
-                _start(system, folder, with_plan=with_plan)
+                _start(system, folder, with_specialists=with_specialists)
                 yield system
             finally:
                 for service in system.services.values():
                     service.stop()
 
 
-def _start(system: ConsoleSystem, folder: Path, *, with_plan: bool) -> None:
+def _start(system: ConsoleSystem, folder: Path, *, with_specialists: bool) -> None:
     # The tests of a module may be dealt out in two goes, each with a database: streams have one owner.
     prefix = f"console:{system.database_url.rpartition('/')[2]}:"
     servers = {
@@ -76,10 +76,10 @@ def _start(system: ConsoleSystem, folder: Path, *, with_plan: bool) -> None:
     }
     providers = folder / "providers.toml"
     entries = f'[[provider]]\nid = "writer"\nkeywords = ["kw"]\nbase_url = "{system.provider.url}/writer"\n'
-    if with_plan:
-        system.services["provider-plan"] = ServiceProcess("provider-plan", folder / "plan.log", servers)
-        url = system.services["provider-plan"].url
-        entries += f'[[provider]]\nid = "plan"\nkeywords = ["plan"]\nbase_url = "{url}"\n'
+    for name, keyword in {"plan": "plan", "reminder": "remind"}.items() if with_specialists else ():
+        service = ServiceProcess(f"provider-{name}", folder / f"{name}.log", servers)
+        system.services[service.name] = service
+        entries += f'[[provider]]\nid = "{name}"\nkeywords = ["{keyword}"]\nbase_url = "{service.url}"\n'
     providers.write_text(entries, "utf-8")
     system.services["worker"] = ServiceProcess("worker", folder / "worker.log", servers)
     system.services["gateway"] = ServiceProcess(
@@ -96,6 +96,9 @@ def _start(system: ConsoleSystem, folder: Path, *, with_plan: bool) -> None:
         },
     )
     for service in system.services.values():
+        service.env["GATEWAY_URL"] = system.gateway.url
+        if service.name == "provider-plan":
+            service.env["UNIASSIST_PLAN_PUBLIC_URL"] = service.url
         service.start()
 
 

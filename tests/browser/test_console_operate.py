@@ -62,7 +62,7 @@ def system(
     postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ConsoleSystem]:
     folder: Path = tmp_path_factory.mktemp("console-operate")
-    with console_system(postgres_server, redis_server, folder, with_plan=False) as running:
+    with console_system(postgres_server, redis_server, folder, with_specialists=False) as running:
         yield running
 
 
@@ -175,6 +175,12 @@ async def test_a_message_s_whole_life_is_one_waterfall(browser: Browser, system:
             details.locator("dd", has_text="-0").first
         ).to_be_visible()  # its entry on the session's stream
         await expect(page.locator(".json")).to_contain_text("done")
+
+        await page.locator("[data-lane^=run]").click()
+        request = page.get_by_label("Request")
+        await expect(request).to_contain_text("POST /v0/invoke")
+        await expect(request.locator(".json")).to_contain_text('"text": "kw m:done end"')
+        await expect(page.get_by_label("Answer").locator(".json")).to_contain_text('"text": "done"')
 
 
 async def test_watch_leads_from_a_rising_figure_to_its_list(browser: Browser, system: ConsoleSystem) -> None:

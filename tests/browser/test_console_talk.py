@@ -1,4 +1,4 @@
-"""The console's Talk: a conversation through a form, over a restart; streamed text; text that would be markup."""
+"""The console's Talk: a plan and a reminder, over restarts; streamed text; text that would be markup."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.browser.console_system import PATIENCE_MS, ConsoleSystem, console, console_system
+from tests.waiting import eventually
 
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
@@ -23,7 +25,7 @@ def system(
     postgres_server: EmbeddedPostgres, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ConsoleSystem]:
     folder: Path = tmp_path_factory.mktemp("console-talk")
-    with console_system(postgres_server, redis_server, folder, with_plan=True) as running:
+    with console_system(postgres_server, redis_server, folder, with_specialists=True) as running:
         yield running
 
 
@@ -42,7 +44,22 @@ async def shown_seqs(page: Page) -> list[int]:
     return [int(seq) for seq in await page.eval_on_selector_all(".event", "all => all.map(one => one.dataset.seq)")]
 
 
-async def test_a_plan_s_form_is_filled_in_over_a_restart_of_the_gateway_and_nothing_is_lost_or_doubled(
+async def whole(page: Page, system: ConsoleSystem, session: str) -> None:
+    """The page has every event of the session once, in order, in sight and out of it."""
+
+    async def caught_up() -> bool:
+        stored = system.execute("SELECT max(seq) AS seq FROM timeline_events WHERE session_id = %s", session)
+        last = int(str(stored[0]["seq"]))
+        kept = await page.evaluate("document.querySelector('ua-talk').events.map((event) => event.seq)")
+        assert kept == list(range(1, len(kept) + 1))
+        return bool(kept[-1:] == [last])
+
+    await eventually(caught_up, "the page has the last event", 60)
+    seqs = await shown_seqs(page)
+    assert seqs == list(range(seqs[0], seqs[-1] + 1))
+
+
+async def test_a_conversation_through_a_plan_and_a_reminder_over_two_restarts_of_the_gateway(
     browser: Browser, system: ConsoleSystem, session: str
 ) -> None:
     async with console(browser, system, f"#/talk/{session}") as page:
@@ -63,14 +80,32 @@ async def test_a_plan_s_form_is_filled_in_over_a_restart_of_the_gateway_and_noth
 
         await page.get_by_role("button", name="Submit").click()
         await expect(page.locator(".event.person .text").last).to_contain_text("swim a mile", timeout=PATIENCE_MS)
-        await expect(page.locator(".event .tag", has_text="answered").last).to_be_visible(timeout=PATIENCE_MS)
-        stored = system.execute("SELECT max(seq) AS seq FROM timeline_events WHERE session_id = %s", session)
-        last = int(str(stored[0]["seq"]))
-        await expect(page.locator(f".event[data-seq='{last}']")).to_be_visible(timeout=PATIENCE_MS)
-        seqs = await shown_seqs(page)
-        assert seqs == list(range(seqs[0], last + 1)), "each once, in order"
-        kept = await page.evaluate("document.querySelector('ua-talk').events.map((event) => event.seq)")
-        assert kept == list(range(1, last + 1)), "out of sight as well"
+        steps = page.locator(".event .numbered li:not(.check)")
+        await expect(steps.first.locator(".when")).to_contain_text("today", timeout=PATIENCE_MS)
+        await expect(page.locator(".event .numbered .check").first).to_contain_text("stop and look")
+        shown = await steps.count()
+        await whole(page, system, session)
+
+        await say(page, "export my plan")
+        link = page.locator(".event a[href$='.ics']")
+        await expect(link).to_contain_text("swim a mile", timeout=PATIENCE_MS)
+        async with aiohttp.ClientSession() as client, client.get(str(await link.get_attribute("href"))) as answer:
+            calendar = await answer.text()
+        assert calendar.count("BEGIN:VEVENT") == shown > 3
+
+        await say(page, "remind me tomorrow at 9am to hand in the report")
+        await expect(page.locator(".event .text", has_text="at 09:00: hand in the report")).to_be_visible(
+            timeout=PATIENCE_MS
+        )
+        await asyncio.to_thread(system.gateway.stop)
+        await expect(state).to_have_text("Not connected", timeout=PATIENCE_MS)
+        system.execute("UPDATE reminders SET due_at = now() WHERE user_id = 'console' AND due_at IS NOT NULL")
+        await asyncio.to_thread(system.gateway.start)
+        await expect(page.locator(".card h4", has_text="Reminder: hand in the report")).to_have_count(
+            1, timeout=PATIENCE_MS
+        )
+        await whole(page, system, session)
+        assert await page.locator(".card h4", has_text="Reminder: hand in the report").count() == 1
 
 
 async def test_why_a_provider_was_chosen_is_one_click_away(

@@ -35,7 +35,7 @@ class ConsoleSettings:
     """`is_open`: whoever reaches it from this machine may act: dev without tokens.
 
     `user_header` None: no proxy is believed. `services`: URL by name, besides the gateway.
-    `release_directory` None: releases aren't shown.
+    `release_directory` None: releases aren't shown. `reports_directory`: of drills; it needn't be there.
     """
 
     operators: tuple[ConsoleOperator, ...]
@@ -44,6 +44,7 @@ class ConsoleSettings:
     actors: frozenset[str]
     services: Mapping[str, str]
     release_directory: Path | None
+    reports_directory: Path | None
 
     @classmethod
     def read(cls, reader: Reader) -> ConsoleSettings | None:
@@ -66,7 +67,16 @@ class ConsoleSettings:
             actors=frozenset(reader.items("UNIASSIST_CONSOLE_ACTORS")),
             services=_services(reader, is_dev=is_dev),
             release_directory=Path(directory) if directory is not None else None,
+            reports_directory=_reports(reader, directory),
         )
+
+
+def _reports(reader: Reader, directory: str | None) -> Path | None:
+    """As set; else where a drill in the checkout writes them, whose .uniassist/release the records are."""
+    given = reader.optional("UNIASSIST_CONSOLE_REPORTS_DIR")
+    if given is not None or directory is None:
+        return Path(given) if given is not None else None
+    return Path(directory).absolute().parent.parent / "ops" / "deploy" / "reports"
 
 
 def _operators(reader: Reader) -> tuple[ConsoleOperator, ...]:

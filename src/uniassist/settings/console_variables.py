@@ -39,5 +39,11 @@ CONSOLE = VariableGroup(
             "text",
             "The directory of the release tool's records, which it then shows; empty: no releases are shown.",
         ),
+        Variable(
+            "UNIASSIST_CONSOLE_REPORTS_DIR",
+            "text",
+            "Where the drills' reports lie, which it shows with the releases; empty: ops/deploy/reports of the "
+            "checkout that the records lie in.",
+        ),
     ),
 )

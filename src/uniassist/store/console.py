@@ -58,6 +58,7 @@ class Life:
     calls: Sequence[Record]
     replays: Sequence[Record]
     others: Sequence[Record]
+    contexts: Sequence[Record]
 
 
 async def sessions(pool: Pool, *, of: str | None, limit: int) -> list[Record]:
@@ -92,7 +93,10 @@ async def life(pool: Pool, place: Place, *, limit: int, longest: int) -> Life:
         event_ids = [row["event_id"] for row in events]
         replays = await connection.fetch(*_query("life_replays")(event_ids=event_ids), timeout=_SECONDS)
         others = await connection.fetch(*_query("life_others")(**of, run_ids=run_ids), timeout=_SECONDS)
-    return Life(events, runs, calls, replays, others)
+        contexts = await connection.fetch(
+            *_query("life_contexts")(session_id=place.session_id, run_ids=run_ids), timeout=_SECONDS
+        )
+    return Life(events, runs, calls, replays, others, contexts)
 
 
 async def list_outbox(pool: Pool, chosen: Filter, *, before: int | None, limit: int) -> list[Record]:

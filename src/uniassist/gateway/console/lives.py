@@ -7,13 +7,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.errors import NotFound, ServerFault, Unavailable
+from uniassist.gateway.console import asked
 from uniassist.gateway.console.access import CONSOLE, READS, Access
-from uniassist.gateway.console.shapes import Delivery, Life, LifeCall, LifeEvent, LifeRun, Replay, ms
+from uniassist.gateway.console.shapes import Delivery, Life, LifeAsked, LifeCall, LifeEvent, LifeRun, Replay, ms
 from uniassist.gateway.console.talk import NOT_KEPT, TAGS
 from uniassist.gateway.turns.ids import now_ms
 from uniassist.store import console
@@ -61,7 +63,8 @@ class LifeRoutes:
             security=CONSOLE,
             problems=(NotFound, Unavailable),
             tags=TAGS,
-            description="What isn't stored is absent: when an attempt failed, say, or a call that was answered.",
+            description="What isn't stored is absent: when an attempt failed, say. `asked` has each provider's "
+            "call and its answer, put together of what is stored, secrets masked.",
         )
     )
     async def console_life(self, request: Request) -> Response:
@@ -74,6 +77,7 @@ class LifeRoutes:
             )
         found = await console.life(self._pool, place, limit=MOST_EVENTS, longest=LONGEST_PAYLOAD)
         on_session, on_global, problem = await self._entries(place, found.events)
+        contexts = {row["run_id"]: json.loads(row["context"] or "{}") for row in found.contexts}
         life = Life(
             schema_version=SCHEMA_VERSION,
             event_id=place.event_id,
@@ -83,6 +87,7 @@ class LifeRoutes:
             events=[self._event(row, found.replays, on_session, on_global) for row in found.events],
             runs=[_run(row) for row in found.runs],
             calls=[self._call(row) for row in found.calls],
+            asked=[self._asked(each) for each in asked.asked(found.events, contexts, found.calls)],
             others=[row["trace_id"] for row in found.others],
             streams=problem,
         )
@@ -137,6 +142,9 @@ class LifeRoutes:
             session_entry=on_session.get(event_id),
             global_entry=on_global.get(event_id),
         )
+
+    def _asked(self, each: LifeAsked) -> LifeAsked:
+        return msgspec.structs.replace(each, request=self._mask(each.request), says=self._mask(each.says))
 
     def _call(self, row: Record) -> LifeCall:
         return LifeCall(

@@ -6,12 +6,15 @@
 <home>/runs/<stamp>-<command>-<pid>.json       reports: gate, verify, drill, watch, …
 <home>/releases/<id>/release.json              kept releases
 <home>/incidents/<run-id>.json                 notes of rollbacks; open until somebody gave a cause
+<home>/evidence/<name>/                        bundles: evidence.json, SHA256SUMS, and the files that it names
+<reports>/*-<stamp>-<mode>-<pid>.json          reports of drills
 
 Nothing is believed of them but what is shown as text; what is damaged is named and passed over.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -33,11 +36,15 @@ class Found:
     reports: list[dict[str, Any]] = field(default_factory=list)
     releases: dict[str, dict[str, Any]] = field(default_factory=dict)
     incidents: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def read(home: Path) -> Found:
-    """All that is shown of a home: the newest runs and reports, each bounded. Blocks: for a thread."""
+def read(home: Path, reports: Path | None = None) -> Found:
+    """All that is shown of a home: the newest runs and reports, each bounded. Blocks: for a thread.
+
+    `reports`: of drills; None, or not there: they aren't shown.
+    """
     found = Found()
     if not home.is_dir():
         found.problems.append(f"{home.name}: no such directory here")
@@ -68,7 +75,45 @@ def read(home: Path) -> Found:
         document = _document(path, found)
         if document is not None:
             found.reports.append(document | {"file": path.name})
+    found.reports += _drills(reports, found) if reports is not None else []
+    found.reports.sort(key=lambda report: str(report.get("endedAt")), reverse=True)
+    for path in _newest(home.glob("evidence/[!.]*/evidence.json"), MOST_RUNS):
+        document = _document(path, found)
+        if document is not None:
+            found.evidence.append(document | {"folder": path.parent.name, "seal": _seal(path.parent)})
     return found
+
+
+def evidence_file(home: Path, folder: str, name: str) -> str | None:
+    """A file of a bundle as text, its beginning where it is long; None: there is none of that name."""
+    path = home / "evidence" / folder / name
+    if "/" in folder or "/" in name or folder.startswith(".") or name.startswith(".") or path.is_symlink():
+        return None
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _drills(reports: Path, found: Found) -> list[dict[str, Any]]:
+    """Kept reports only: the latest is a copy of one."""
+    kept = [path for path in reports.glob("*.json") if not path.stem.endswith("-latest")]
+    read = [(path, _document(path, found)) for path in _newest(kept, MOST_RUNS)]
+    return [
+        document | {"command": "drill worker", "file": path.name}
+        for path, document in read
+        if document is not None and document.keys() >= {"mode", "startedAt", "endedAt", "result"}
+    ]
+
+
+def _seal(folder: Path) -> str | None:
+    """The hash of the sums: what a ticket keeps of the bundle."""
+    try:
+        with (folder / "SHA256SUMS").open("rb") as file:
+            return hashlib.sha256(file.read(LARGEST)).hexdigest()
+    except OSError:
+        return None
 
 
 def progress(entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -154,6 +154,27 @@ class LifeCall(Wire, frozen=True):
     request: str
 
 
+class LifeAsked(Wire, frozen=True):
+    """A provider's call, put together of what is stored. Times are commits: what owed it, its first and last event.
+
+    `uncertain`: members of `request` that aren't kept: absent here, or may have been otherwise.
+    `says`: the answer's events, in order. `status` failed: no answer came, and what is said is the gateway's.
+    """
+
+    run_id: Id
+    provider_id: Id
+    kind: Literal["invoke", "interact"]
+    event_id: Id
+    asked_at: TimestampMs
+    status: Literal["owed", "answered", "failed", "cancelled"]
+    request: Any
+    uncertain: list[str]
+    says: list[Any]
+    first_at: TimestampMs | None = None
+    answered_at: TimestampMs | None = None
+    attempt: Int64 | None = None
+
+
 class Life(Wire, frozen=True):
     """A message's whole life. `others`: traces that went on with its runs. `streams`: why no entry is shown."""
 
@@ -165,6 +186,7 @@ class Life(Wire, frozen=True):
     events: list[LifeEvent]
     runs: list[LifeRun]
     calls: list[LifeCall]
+    asked: list[LifeAsked]
     others: list[str]
     streams: str | None = None
 

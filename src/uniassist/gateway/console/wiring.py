@@ -107,7 +107,12 @@ class Console:
                 life,
                 OutboxRoutes(access=access, pool=parts.pool, mask=mask),
                 WatchRoutes(access=access, sampling=sampling),
-                ReleaseRoutes(access=access, home=settings.release_directory, mask=mask),
+                ReleaseRoutes(
+                    access=access,
+                    home=settings.release_directory,
+                    reports=settings.reports_directory,
+                    mask=mask,
+                ),
             ],
             pages=pages(),
             sampling=sampling,

@@ -18,6 +18,7 @@ from uniassist.release.exit_codes import ExitCode, Refused
 from uniassist.release.records import trigger
 from uniassist.release.records.trigger import Fired
 from uniassist.release.report.place import place
+from uniassist.release.watch.triggers.how_far import TriggerSeen
 
 LOOKING_SECONDS = 1.0
 
@@ -47,6 +48,7 @@ class WatchState(msgspec.Struct, rename="camel", omit_defaults=True):
     on_trigger: str
     log: str
     services: dict[str, ServiceSeen] = {}
+    triggers: list[TriggerSeen] = []
     held: list[str] = []
     rounds_ok: int = 0
     last_round: str = ""

@@ -18,6 +18,7 @@ from uniassist.release.watch.directory import ServiceSeen, WatchDirectory, Watch
 from uniassist.release.watch.order import WatchOrder
 from uniassist.release.watch.sources import RunningSystem
 from uniassist.release.watch.triggers import rates
+from uniassist.release.watch.triggers.how_far import how_far
 from uniassist.release.watch.triggers.judge import Judge, states
 from uniassist.release.watch.triggers.rates import RateTrigger
 from uniassist.release.watch.triggers.samples import Notice, Trigger
@@ -264,6 +265,7 @@ class WatchSession:
                 round(health.counted_seconds, 1),
                 self._utc(last.at) if last is not None else None,
             )
+        state.triggers = how_far(judge, self._order.cadence)
         state.held = [*judge.unknown, *filter(None, [judge.drifted])]
         state.rounds_ok = judge.rounds.ok
         state.last_round = judge.rounds.last.verdict if judge.rounds.last is not None else ""

@@ -82,6 +82,11 @@ SELECT t.trace_id, min(t.seq) AS seq FROM timeline_events t
 WHERE t.session_id = :session_id AND t.run_id = ANY (:run_ids::text[]) AND t.trace_id <> :trace_id
 GROUP BY t.trace_id ORDER BY 2 LIMIT 20;
 
+-- name: life_contexts
+-- What each run began with, as its provider got it.
+SELECT DISTINCT ON (run_id) run_id, payload ->> 'context' AS context FROM timeline_events
+WHERE session_id = :session_id AND run_id = ANY (:run_ids::text[]) AND kind = 'provider_run' ORDER BY run_id, seq;
+
 -- name: outbox
 -- Newest first. A text is looked for in the newest 20,000 rows of those that fit otherwise.
 SELECT o.id, o.event_id, o.session_id, o.status, o.attempts, o.max_attempts, o.last_error, o.next_retry_at,

@@ -100,18 +100,22 @@ class Project:
 
     def stop(self) -> None:
         """Whatever still runs: the keepers are found by their locks, as the driver finds them."""
-        script = (
-            "import asyncio, sys\n"
-            "from pathlib import Path\n"
-            "from uniassist.release.drivers.local import LocalDriver\n"
-            "driver = LocalDriver(Path(sys.argv[1]))\n"
-            "async def stop():\n"
-            "    for service in ('provider-plan', 'adapter-wechat', 'gateway', 'worker'):\n"
-            "        await driver.stop(service)\n"
-            "asyncio.run(stop())\n"
-        )
-        home = self.repo.path / ".uniassist/release/environments/staging/local"
-        subprocess.run([sys.executable, "-c", script, str(home)], check=True, timeout=60)
+        stop_services(self.repo.path / ".uniassist/release/environments/staging/local")
+
+
+def stop_services(home: Path) -> None:
+    """Those that the local driver keeps in its directory."""
+    script = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from uniassist.release.drivers.local import LocalDriver\n"
+        "driver = LocalDriver(Path(sys.argv[1]))\n"
+        "async def stop():\n"
+        "    for service in ('provider-plan', 'adapter-wechat', 'gateway', 'worker'):\n"
+        "        await driver.stop(service)\n"
+        "asyncio.run(stop())\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(home)], check=True, timeout=60)
 
 
 def project(folder: Path, database_url: str, redis_url: str) -> Project:

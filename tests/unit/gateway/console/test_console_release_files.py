@@ -88,3 +88,26 @@ def test_a_directory_that_isn_t_there_is_said_and_nothing_else() -> None:
     found = release_files.read(Path("/nowhere/at/all"))
     assert (found.runs, found.problems) == ([], ["all: no such directory here"])
     assert next_command(found)[0] == "uniassist release preflight"
+
+
+def test_drills_and_bundles_are_read_too_and_a_bundle_s_files_are_its_own_only(tmp_path: Path) -> None:
+    home, reports = tmp_path / "home", tmp_path / "reports"
+    bundle = home / "evidence" / "run-1"
+    bundle.mkdir(parents=True)
+    reports.mkdir()
+    (bundle / "evidence.json").write_text('{"name": "run-1", "items": []}', "utf-8")
+    (bundle / "SHA256SUMS").write_text("", "utf-8")
+    (bundle / "evidence.md").write_text("# it", "utf-8")
+    (bundle / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "secret").write_text("no", "utf-8")
+    for name in ("drill-1.json", "drill-latest.json"):
+        document = '{"mode": "live", "startedAt": "1", "endedAt": "2", "result": "passed"}'
+        (reports / name).write_text(document, "utf-8")
+    (reports / "else.json").write_text("{}", "utf-8")
+    found = release_files.read(home, reports)
+    assert [(each["command"], each["file"]) for each in found.reports] == [("drill worker", "drill-1.json")]
+    assert [(each["folder"], each["seal"][:8]) for each in found.evidence] == [("run-1", "e3b0c442")]
+    assert release_files.evidence_file(home, "run-1", "evidence.md") == "# it"
+    for folder, name in (("run-1", "../../../secret"), ("..", "secret"), ("run-1", "link"), ("run-1", "none")):
+        assert release_files.evidence_file(home, folder, name) is None
+    assert release_files.read(home, tmp_path / "nowhere").problems == []

@@ -1,10 +1,10 @@
 // A timeline event as a row: who said what, when, and the way to its whole life.
 
 import { me } from "./api.js";
-import { h, outside } from "./dom.js";
+import { h, outside, svg } from "./dom.js";
 import { clock, json } from "./format.js";
 import { form, ofFields, ofSchema } from "./forms.js";
-import { inline, rich } from "./rich.js";
+import { inline, plain, rich } from "./rich.js";
 import { language, t } from "./words.js";
 
 const SUBMIT = "submit_data_collection";
@@ -92,7 +92,15 @@ function calendar(data, label) {
     h("a", { href: url, download: "event.ics" }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   };
-  return h("p", {}, h("button", { type: "button", onclick: save }, "📅 ", label));
+  return h("p", { class: "file" }, h("button", { type: "button", onclick: save }, calendarMark(), label));
+}
+
+function calendarMark() {
+  return svg("svg", { class: "glyph", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: "M2.5 3.5h11v10h-11zM2.5 6.5h11M5.5 1.5v3.5M10.5 1.5v3.5" }));
+}
+
+function clockMark() {
+  return svg("svg", { class: "glyph", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: "M8 2.5a5.5 5.5 0 1 1 0 11a5.5 5.5 0 0 1 0-11M8 5v3l2 1.5" }));
 }
 
 function routing(event, decision, using) {
@@ -144,9 +152,9 @@ function interaction(event, said, source, using) {
   const isOver = using.runs.get(event.runId) === "cancelled";
   switch (said.type) {
     case "ack":
-      return row(event, "", from, said.message ? h("p", { class: "text muted" }, said.message) : "…");
+      return row(event, "", from, said.message ? h("div", { class: "muted" }, plain(said.message)) : "…");
     case "assistant_message":
-      return row(event, "", from, said.markdown ? rich(said.text ?? "") : h("p", { class: "text" }, inline(said.text ?? "")),
+      return row(event, "", from, said.markdown ? rich(said.text ?? "") : plain(said.text ?? ""),
         said.choices?.length > 0 && chips(said.choices, (choice) => using.act(event, choice.key), isOver));
     case "card":
       return row(event, "", from, h("div", { class: "card" }, h("h4", {}, said.title), said.body && h("p", { class: "text small" }, inline(said.body)),
@@ -155,7 +163,7 @@ function interaction(event, said, source, using) {
     case "request_clarification":
       return row(event, "", from, h("div", { class: "card" }, h("p", {}, said.question), clarify(event, said, using, isOver)));
     case "nav":
-      return row(event, "", from, outside(said.href, said.label));
+      return row(event, "", from, /\.ics$/i.test(String(said.href).split(/[?#]/)[0]) ? h("p", { class: "file" }, calendarMark(), outside(said.href, said.label)) : outside(said.href, said.label));
     case "error":
       return row(event, "", from, h("div", { class: "card problem" }, h("p", {}, said.userMessage),
         said.debugMessage && h("details", {}, h("summary", { class: "small muted" }, t("details")), h("p", { class: "mono small" }, said.debugMessage)),
@@ -215,7 +223,7 @@ function answer(event, payload, using) {
 function domain(event, said) {
   const tone = { warning: "warn", critical: "problem" }[said.severity] ?? "";
   return row(event, "", nameOf(said.providerId ?? event.providerId), h("div", { class: `card ${tone}` },
-    h("h4", {}, { reminder: "⏰ ", progress: "⋯ ", approval_required: "✋ ", exception: "⚠ ", summary: "Σ " }[said.eventType] ?? "", said.title),
+    h("h4", {}, said.eventType === "reminder" ? clockMark() : { progress: "⋯ ", approval_required: "✋ ", exception: "⚠ ", summary: "Σ " }[said.eventType] ?? "", said.title),
     said.body && h("p", { class: "text small" }, inline(said.body)),
     said.related?.href && outside(said.related.href, t("details"))));
 }

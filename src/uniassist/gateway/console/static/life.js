@@ -130,19 +130,13 @@ class Life extends HTMLElement {
     return lanes;
   }
 
+  /** The calls of one run: from the commit that owed each to the commit that answered it. */
   runLane(run, runId) {
-    const own = this.life.events.filter((event) => event.runId === runId);
-    if (!run) return null;
-    const began = own.filter((event) => (event.kind === "provider_run" && event.payload?.status === "pending") || event.kind === "user_interaction");
-    const bars = [];
-    for (const asked of began) {
-      const answered = own.find((event) => event.seq > asked.seq && event.kind !== "user_interaction" && event.committedAt > asked.committedAt);
-      if (answered) bars.push({ from: asked.committedAt, to: answered.committedAt, tone: run.status === "failed" ? "bad" : "provider", label: t("provider_works") });
-    }
-    for (const call of this.life.calls.filter((one) => one.runId === runId)) {
-      bars.push({ from: call.createdAt, to: this.life.now, tone: "owed", label: t("still_owed", { attempt: call.attempt }) });
-    }
-    if (!bars.length) return null;
+    const asked = this.life.asked.filter((one) => one.runId === runId);
+    if (!run || !asked.length) return null;
+    const bars = asked.map((one) => (one.status === "owed"
+      ? { from: one.askedAt, to: this.life.now, tone: "owed", label: t("still_owed", { attempt: one.attempt }) }
+      : { from: one.askedAt, to: one.answeredAt ?? one.askedAt, tone: one.status === "failed" ? "bad" : "provider", label: t("provider_works") }));
     const times = bars.flatMap((bar) => [bar.from, bar.to]);
     return { key: runId, type: "run", label: nameOf(run.providerId), hint: t(`run_${run.status}`), bars, marks: [], times };
   }
@@ -185,13 +179,12 @@ class Life extends HTMLElement {
     const most = Math.floor((label - 52) / 6.6);
     const name = lane.label.length > most ? `${lane.label.slice(0, most - 1)}…` : lane.label;
     const choose = () => {
-      if (!isEvent) return;
       this.chosen = lane.key;
       this.draw();
       this.open();
     };
     return svg("g", {
-      class: isEvent ? "pick" : "", tabindex: isEvent ? 0 : null, role: isEvent ? "button" : "img", "aria-label": said, "data-row": isEvent ? "" : null,
+      class: "pick", tabindex: 0, role: "button", "aria-label": said, "data-row": "",
       "aria-current": this.chosen === lane.key ? "true" : null, "data-lane": lane.key, onclick: choose,
       onkeydown: (event) => ["Enter", " "].includes(event.key) && (event.preventDefault(), choose(), this.chart.querySelector("[aria-current]")?.focus()),
     },
@@ -204,11 +197,12 @@ class Life extends HTMLElement {
       took !== null && svg("text", { class: "dim", x: x(end) + 10, y: middle, "font-size": 11 }, duration(took)));
   }
 
-  /** The chosen event beside its row of the outbox. */
+  /** What was chosen: a run's calls, or an event beside its row of the outbox. */
   open() {
     const event = this.life.events.find((one) => one.eventId === this.chosen);
     if (!event) {
-      set(this.side);
+      set(this.side, this.life.asked.filter((one) => one.runId === this.chosen).flatMap(calls));
+      this.grow();
       return;
     }
     const { outbox } = event;
@@ -232,17 +226,42 @@ class Life extends HTMLElement {
       outbox.traceparent && ["traceparent", id(outbox.traceparent, { keep: 30 })],
       ...(event.replays ?? []).map((replay) => [t("replayed"), [time(replay.at), replay.note ? ` · ${replay.note}` : ""]]),
     ].filter(Boolean) : null;
-    const call = this.life.calls.find((one) => one.runId === event.runId);
     set(
       this.side,
       h("section", { class: "panel", "aria-label": t("details") }, h("header", {}, h("h2", {}, `#${event.seq} `, laneName(event))),
         h("div", { class: "inside" }, list(facts)), h("header", {}, h("h3", {}, t("outbox"))),
         h("div", { class: "inside" }, delivery ? list(delivery) : h("p", { class: "muted small" }, t("row_gone")))),
       h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("payload"))),
-        h("div", { class: "inside row" }, json(event.payload), call && [h("h3", {}, t("still_owed", { attempt: call.attempt })), json(call.request)])),
+        h("div", { class: "inside row" }, json(event.payload))),
     );
+    this.grow();
+  }
+
+  grow() {
     for (const block of this.side.querySelectorAll(".json")) block.classList.add("grow");
   }
+}
+
+const CALL_TONES = { answered: "good", failed: "bad", cancelled: "warn", owed: "info" };
+
+/** What a provider was asked, and what it said. */
+function calls(one) {
+  const end = one.answeredAt;
+  const facts = [
+    [t("call"), h("span", { class: "mono" }, `POST /v0/${one.kind}`)],
+    [t("state"), [h("span", { class: `tag ${CALL_TONES[one.status]}` }, t(`call_${one.status}`)), one.attempt && ` ${t("still_owed", { attempt: one.attempt })}`]],
+    [t("run"), id(one.runId, { keep: 24 })],
+    [t("asked_at"), time(one.askedAt, { withMillis: true })],
+    one.firstAt && [t("first_said"), [time(one.firstAt, { withMillis: true }), ` · ${duration(one.firstAt - one.askedAt)}`]],
+    end && [t("answered_at"), [time(end, { withMillis: true }), ` · ${duration(end - one.askedAt)}`]],
+  ].filter(Boolean);
+  return [
+    h("section", { class: "panel", "aria-label": t("request") }, h("header", {}, h("h2", {}, nameOf(one.providerId), " · ", t("request"))), h("div", { class: "inside" }, list(facts)),
+      h("div", { class: "inside row" }, json(one.request)),
+      one.uncertain.length > 0 && h("p", { class: "inside muted small" }, t("not_kept"), " ", h("span", { class: "mono" }, one.uncertain.join(", ")))),
+    h("section", { class: "panel", "aria-label": t("answer") }, h("header", {}, h("h2", {}, t("answer")), one.status === "failed" && h("span", { class: "tag bad plain" }, t("ours"))),
+      h("div", { class: "inside row" }, one.says.length ? json(one.says) : h("p", { class: "muted small" }, t(one.status === "owed" ? "no_answer_yet" : "no_answer")))),
+  ];
 }
 
 function list(facts) {

@@ -3,10 +3,34 @@
 import { get, me } from "./api.js";
 import { h, set } from "./dom.js";
 import { clock, duration, time } from "./format.js";
+import { at, evidence, incident, report } from "./reports.js";
 import { t } from "./words.js";
 
 const EVERY_MS = 2000;
-const at = (iso) => (iso ? Date.parse(iso) : null);
+const STAGES = ["preflight", "gate", "rollout", "verify", "watch"];
+const TONES = { good: "good", bad: "bad", now: "info" };
+
+/** How far the newest release is: for each stage what it came to, and when. */
+export function stages(found) {
+  const of = (command) => found.reports.filter((one) => one.command === `release ${command}`);
+  const rollout = found.runs.find((run) => run.kind === "rollout");
+  const newest = [...of("preflight"), ...of("gate")].map((one) => [at(one.endedAt), one.revision]);
+  if (rollout) newest.push([at(rollout.startedAt), rollout.targetTag]);
+  const [, tag] = newest.filter(([, revision]) => revision).sort(([one], [other]) => other - one)[0] ?? [];
+  if (!tag) return null;
+  const told = (one) => one && { tone: one.exitCode ? "bad" : "good", said: one.result ?? "", at: at(one.endedAt) };
+  const preflight = of("preflight").find((one) => one.revision === tag);
+  const gate = of("gate").find((one) => one.revision === tag && (!preflight || at(one.endedAt) >= at(preflight.startedAt)));
+  const run = rollout?.targetTag === tag && (!gate || at(rollout.startedAt) >= at(gate.startedAt)) ? rollout : null;
+  const verify = run && of("verify").find((one) => one.expectedRevision === tag && at(one.endedAt) >= at(run.startedAt));
+  const watched = run && found.environments.map((one) => one.watch).find((one) => one?.revision === tag && at(one.since) >= at(run.startedAt));
+  return { tag, of: {
+    preflight: told(preflight), gate: told(gate), verify: told(verify),
+    rollout: run && { tone: { finished: "good", stopped: "bad" }[run.condition] ?? "now", said: run.result ?? t(`condition_${run.condition.split(" ")[0]}`), at: at(run.endedAt ?? run.startedAt) },
+    watch: watched && { tone: watched.fired ? "bad" : watched.ended ? "good" : "now", said: watched.ended ?? t("watches"), at: at(watched.endedAt ?? watched.since) },
+  } };
+}
+
 
 class Release extends HTMLElement {
   connectedCallback() {
@@ -27,7 +51,8 @@ class Release extends HTMLElement {
     try {
       const found = await get("releases");
       const watch = await get("watch", { since: Date.now() + 3_600_000 }).catch(() => ({}));
-      const drawn = JSON.stringify([{ ...found, now: Math.floor(found.now / 5000) }, watch.now?.services]);
+      const isOver = found.runs.every((run) => run.endedAt) && found.environments.every((one) => !one.watch || one.watch.ended);
+      const drawn = JSON.stringify([{ ...found, now: isOver ? 0 : Math.floor(found.now / 5000) }, watch.now?.services.map((one) => [one.name, one.state, one.revision])]);
       if (drawn === this.drawn) return;
       this.drawn = drawn;
       this.draw(found, watch.now?.services ?? []);
@@ -39,18 +64,25 @@ class Release extends HTMLElement {
 
   draw(found, services) {
     const open = new Set([...this.querySelectorAll("details[open]")].map((one) => one.dataset.key));
+    const known = new Set([...this.querySelectorAll("details[data-key]")].map((one) => one.dataset.key));
     const place = this.parentElement?.scrollTop ?? 0;
+    const last = this.querySelector("section > .journal");
+    const read = last && last.scrollTop + last.clientHeight < last.scrollHeight - 4 ? last.scrollTop : null;
     const tag = (release) => found.releases[release]?.tag ?? release;
     const copy = (command) => h("button", { type: "button", onclick: () => navigator.clipboard?.writeText(command) }, t("copy"));
     set(this, h("div", { class: "page" },
       found.problems.length > 0 && h("p", { class: "notice warn" }, t("files_problem"), ": ", found.problems.join("; ")),
       h("div", { class: "command" }, h("b", {}, t("next_command")), h("code", {}, found.nextCommand), copy(found.nextCommand), found.safeCommand !== found.nextCommand && h("span", { class: "muted small nowrap" }, t("or_safe"), " ", h("code", {}, found.safeCommand))),
+      this.stages(stages(found)),
       found.environments.map((environment) => this.environment(environment, found, services, tag)),
-      found.incidents.map((incident) => this.incident(incident)),
+      group("incidents", found.incidents.map(incident)),
       found.runs.map((run, index) => this.run(run, found, index === 0)),
-      found.reports.length > 0 && h("section", { class: "panel", "aria-label": t("reports") }, h("header", {}, h("h2", {}, t("reports"))), h("div", { class: "inside" }, found.reports.map((report) => this.report(report))))));
-    for (const one of this.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = true;
+      group("reports", found.reports.map(report)),
+      group("evidence", found.evidence.map(evidence))));
+    for (const one of this.querySelectorAll("details[data-key]")) if (known.has(one.dataset.key)) one.open = open.has(one.dataset.key);
     if (this.parentElement) this.parentElement.scrollTop = place;
+    const journal = this.querySelector("section > .journal");
+    if (journal) journal.scrollTop = read ?? journal.scrollHeight;
   }
 
   environment(environment, found, services, tag) {
@@ -78,7 +110,12 @@ class Release extends HTMLElement {
     const ended = watch.ended ? t("watch_ended", { how: watch.ended }) : quiet ? t("watch_dead", { since: clock(at(watch.heartbeat)) }) : t("watch_until", { pid: watch.pid, until: clock(at(watch.until)) });
     return [
       h("p", { class: "row small" }, h("b", {}, watch.revision), h("span", { class: `tag ${quiet ? "bad" : watch.ended ? "" : "good"}` }, ended), t("rounds_ok", { count: watch.roundsOk ?? 0 })),
-      h("dl", { class: "facts" }, Object.entries(watch.services ?? {}).map(([name, seen]) => [h("dt", {}, name), h("dd", {}, h("span", { class: `tag ${seen.state === "ok" ? "good" : "bad"}` }, seen.state), " ", seen.detail ?? "", seen.countedSeconds > 0 && ` · ${t("counted_of", { seconds: Math.round(seen.countedSeconds) })}`)])),
+      h("div", { class: "scroller", tabIndex: 0 }, h("table", { class: "triggers" }, h("thead", {}, h("tr", {}, ["trigger", "state", "how_far"].map((name) => h("th", { scope: "col" }, t(name))))),
+        h("tbody", {}, triggers(watch).map((one) => h("tr", {}, h("td", {}, one.subject, " ", h("span", { class: "muted small" }, t(`trigger_${one.kind}`))),
+          h("td", {}, h("span", { class: `tag ${{ quiet: "good", rising: "bad", held: "warn" }[one.state] ?? ""}` }, t(`trigger_${one.state}`)), one.detail && h("span", { class: "muted small" }, " ", one.detail)),
+          h("td", { class: "nowrap" }, share(one), ` ${one.value} / ${one.limit} ${unit(one)}`)))))),
+      (watch.held ?? []).map((line) => h("p", { class: "notice warn" }, line)),
+      (watch.alerts ?? []).slice(-3).map((line) => h("p", { class: "small why" }, line)),
       (trigger ?? watch.fired) && h("p", { class: "notice bad" }, t("triggered"), ": ", (trigger ?? watch.fired).subject, " · ", (trigger ?? watch.fired).reason),
     ];
   }
@@ -95,11 +132,11 @@ class Release extends HTMLElement {
       isLast ? journal : h("details", { class: "inside", data: { key: run.id } }, h("summary", {}, t("journal")), journal));
   }
 
-  incident(incident) {
-    const { facts = {}, causes = [] } = incident;
-    const cause = causes.at(-1);
-    return h("p", { class: `notice ${cause ? "" : "bad"}` }, h("b", {}, t(cause ? "incident_closed" : "incident_open")), ` ${facts.environment}: ${facts.released?.tag} → ${facts.target?.tag}, ${facts.trigger}`,
-      cause && ` · ${cause.text} (${cause.by})`, (facts.left ?? []).map((line) => ` · ${line}`));
+  stages(found) {
+    return found && h("ol", { class: "stages", "aria-label": `${t("release")} ${found.tag}` }, STAGES.map((name) => {
+      const one = found.of[name];
+      return h("li", { class: one ? TONES[one.tone] : "", data: { stage: name } }, h("span", { class: "small muted" }, t(`stage_${name}`)), h("b", {}, one ? one.said : t("not_yet")), h("span", { class: "tiny muted" }, name === "preflight" ? `${found.tag} ` : "", one ? clock(one.at) : ""));
+    }));
   }
 
   /** The runbook's fifteen minutes, from the first failed probe. */
@@ -112,16 +149,28 @@ class Release extends HTMLElement {
     const said = used > most ? t("budget_over", { over: duration(used - most) }) : run.endedAt ? t("budget_used", { used: duration(used) }) : t("budget_left", { left: duration(most - used) });
     return [h("p", { class: "small" }, t("budget"), ": ", h("b", {}, said)), h("div", { class: `budget ${used > most ? "over" : ""}` }, bar)];
   }
+}
 
-  report(report) {
-    const failed = report.exitCode !== 0 && report.exitCode !== undefined;
-    const steps = Array.isArray(report.steps) ? report.steps : [];
-    const rest = Object.fromEntries(Object.entries(report).filter(([name]) => !["steps", "file"].includes(name)));
-    return h("details", { data: { key: report.file } }, h("summary", { class: "row small" }, h("span", { class: `tag ${failed ? "bad" : "good"}` }, String(report.command ?? "").replace("release ", "")), report.revision ?? "", " ", h("span", { class: "muted small" }, report.environment ?? "", " ", time(at(report.endedAt ?? report.startedAt)))),
-      h("div", { class: "opened" }, steps.length > 0 && h("ol", { class: "steps" }, steps.map((step) => h("li", {}, h("span", { class: `tag ${{ ok: "good", failed: "bad", skipped: "warn" }[step.result] ?? ""}` }, step.result),
-        h("span", {}, h("b", {}, step.name), step.detail && h("span", { class: "muted" }, ` ${step.detail}`), step.next && h("p", {}, t("next_command"), " ", h("code", {}, step.next))), h("span", { class: "muted" }, step.seconds ? duration(step.seconds * 1000) : "")))),
-        h("pre", { class: "json" }, JSON.stringify(rest, null, 2))));
-  }
+function group(name, all) {
+  return all.length > 0 && h("section", { class: "panel", "aria-label": t(name) }, h("header", {}, h("h2", {}, t(name))), h("div", { class: "inside" }, all));
+}
+
+/** With what was last seen of each service; an older watch says of its services only. */
+function triggers(watch) {
+  const detail = (one) => watch.services?.[one.subject]?.detail ?? (one.kind === "checks" ? watch.lastRound : "");
+  const told = watch.triggers ?? Object.entries(watch.services ?? {}).map(([subject, seen]) => ({ kind: "health", subject, state: seen.state === "ok" ? "quiet" : "rising", value: seen.countedSeconds ?? 0, limit: 180 }));
+  return told.map((one) => ({ ...one, detail: detail(one) }));
+}
+
+function unit(one) {
+  if (one.kind === "health") return t("seconds");
+  return one.kind === "checks" ? t("in_a_row") : t("in_window", { time: duration(one.windowSeconds * 1000) });
+}
+
+function share(one) {
+  const bar = h("i");
+  bar.style.width = `${Math.min(100, (one.value / Math.max(one.limit, 1e-9)) * 100)}%`;
+  return h("span", { class: "meter", "aria-hidden": "true" }, bar);
 }
 
 customElements.define("ua-release", Release);

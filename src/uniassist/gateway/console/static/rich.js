@@ -20,6 +20,42 @@ export function inline(text) {
   return parts;
 }
 
+const STEP = /^\s*(✓ )?(\d+)[.、)]\s*(.+?)(?:\s*[（(]([^（）()]+)[)）])?$/;
+const HEADED = /^【.+】$/;
+
+/** Plain text. Where it numbers things (a plan's steps, reminders) these are rows, with when each is beside it. */
+export function plain(text) {
+  const lines = text.split("\n");
+  if (lines.filter((line) => STEP.test(line)).length < 2) return h("p", { class: "text" }, inline(text));
+  const blocks = [];
+  let list = null;
+  let words = [];
+  const end = () => {
+    const said = words.join("\n").trim();
+    if (said) blocks.push(h("p", { class: "text" }, inline(said)));
+    words = [];
+  };
+  lines.forEach((line, at) => {
+    const step = line.match(STEP);
+    if (step) {
+      end();
+      if (!list) blocks.push((list = h("ol", { class: "numbered" })));
+      const [, done, number, what, when] = step;
+      list.append(h("li", { value: Number(number), class: done ? "done" : "" }, h("span", { class: "no" }, done ? "✓" : `${number}.`), h("span", {}, inline(what)), when && h("span", { class: "when" }, when)));
+    } else if (list && line.startsWith("→")) list.append(h("li", { class: "check" }, h("span", { class: "no" }, "→"), h("span", {}, inline(line.slice(1).trim()))));
+    else {
+      list = null;
+      const isTitle = HEADED.test(line) || (line.trim() && !lines[at - 1]?.trim() && STEP.test(lines[at + 1] ?? ""));
+      if (isTitle) {
+        end();
+        blocks.push(h("h4", {}, line.replace(/^【|】$/g, "")));
+      } else words.push(line);
+    }
+  });
+  end();
+  return h("div", { class: "rich" }, blocks);
+}
+
 export function rich(text) {
   const blocks = [];
   let list = null;

@@ -85,6 +85,11 @@ class Judge:
         return any(outage.since is not None for outage in self.outages.values())
 
     @property
+    def metrics_silent(self) -> bool:
+        """Nothing is known of the outbox's rates now."""
+        return self._metrics_silent
+
+    @property
     def undecided(self) -> list[str]:
         """What may yet become a trigger: failures under way, and a first round that isn't done."""
         failing = [f"{service}: failing" for service, health in self.health.items() if health.is_failing]

@@ -38,3 +38,7 @@ class Rounds:
     @property
     def is_failing(self) -> bool:
         return bool(self._failed)
+
+    @property
+    def failed_in_a_row(self) -> int:
+        return len(self._failed)
