@@ -364,6 +364,7 @@ def _app(
     agui_routes = AgUiRoutes(
         pool=pool,
         entrance=entrance,
+        intake=intake,
         following=following,
         callers=callers,
         bounds=bounds,

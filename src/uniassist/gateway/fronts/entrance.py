@@ -123,11 +123,18 @@ class Entrance:
         if reply is None and (not text.strip() or message.attachments):
             return None
         shown = await store.last_shown(self._pool, message.session_id, message.user_id, subject=subject)
+        answered_runs = set[str | None]()
         for event in shown:  # the newest first
-            if event.kind in _LAST_WORDS:
+            if (
+                event.kind == "user_interaction" and reply is not None
+            ):  # of what others asked, one is answered by name
+                answered_runs.add(event.run_id)
+            elif event.kind in _LAST_WORDS:
                 break
             if event.kind != "interaction" or (reply is not None and event.event_id != reply.event_id):
                 continue
+            if event.run_id in answered_runs:
+                break
             asked = asked_in(msgspec.json.decode(event.payload, type=InteractionPayload).event)
             if asked is None:
                 if reply is not None:  # a question without choices: its answer is a text
