@@ -34,12 +34,14 @@ export class ResumableAgent extends HttpAgent {
   // runAgent, however often its connection breaks. A run of which nothing came is asked for again under its name.
   async runToEnd(parameters = {}, subscriber = {}) {
     const named = { ...parameters, runId: parameters.runId ?? crypto.randomUUID() };
+    this.hasEnded = false;
     for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       const before = this.lastEventId;
       try {
         await (this.lastRunId === named.runId && before ? this.connectAgent({}, subscriber) : this.runAgent(named, subscriber));
       } catch (error) {
-        if (error.status >= 400 && error.status < 500) throw error;
+        const isOurs = this.lastRunId !== named.runId; // it didn't get as far as being sent
+        if (isOurs || (error.status >= 400 && error.status < 500)) throw error;
       }
       if (this.hasEnded || this.abortController.signal.aborted) return;
       if (this.lastEventId !== before) pauseMs = 100;
@@ -54,22 +56,27 @@ export class ResumableAgent extends HttpAgent {
   }
 }
 
+// A connection that breaks ends its stream, as one that is closed does: the package would throw where nobody can catch.
 function noting(response, note) {
   if (!response.ok || !response.body) return response;
-  const decoder = new TextDecoder();
+  const [reader, decoder] = [response.body.getReader(), new TextDecoder()];
   let rest = "";
-  const body = response.body.pipeThrough(
-    new TransformStream({
-      transform(chunk, controller) {
-        const frames = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
+  const body = new ReadableStream(
+    {
+      async pull(controller) {
+        const { value } = await reader.read().catch(() => ({}));
+        if (!value) return controller.close();
+        const frames = (rest + decoder.decode(value, { stream: true })).split("\n\n");
         rest = frames.pop();
+        controller.enqueue(value);
         for (const frame of frames) {
           const id = /^id: (.+)$/m.exec(frame)?.[1];
           if (id) note(id);
         }
-        controller.enqueue(chunk);
       },
-    }),
+      cancel: (reason) => reader.cancel(reason).catch(() => {}),
+    },
+    { highWaterMark: 0 }, // an id is noted as its event is read, and not before
   );
   return new Response(body, { status: response.status, headers: response.headers });
 }

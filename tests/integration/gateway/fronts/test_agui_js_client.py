@@ -1,4 +1,4 @@
-"""`@ag-ui/client`, whose own pipeline checks each event, against a gateway: `make peers-agui` brings it from npm."""
+"""`@ag-ui/client`, whose own pipeline checks each event, against a gateway: `make peers-agui` brings it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ async def test_a_run_is_streamed_and_its_thread_goes_on(fronted: GatewayClient, 
         assert entry == {"provider": "calm", "status": "completed"}
         second = await peer.do("say", id="m-2", text="calm m:again end")
         assert spoken(second["messages"])[-2:] == [("user", "calm m:again end"), ("assistant", "again")]
-        inbound = [event for event in await fronted.timeline(streams.calls[-1]["input"]["sessionId"])]
-        assert [event["kind"] for event in inbound].count("inbound") == 2
+        events = await fronted.timeline(streams.calls[-1]["input"]["sessionId"])
+        assert [event["kind"] for event in events].count("inbound") == 2
 
 
 async def test_a_form_interrupts_and_the_client_resumes(fronted: GatewayClient) -> None:
@@ -61,7 +61,7 @@ async def test_a_form_interrupts_and_the_client_resumes(fronted: GatewayClient) 
         resume = [{"interruptId": interrupt["id"], "status": "resolved", "payload": {"dueDate": "2099-03-13"}}]
         made = await peer.do("say", resume=resume)
         assert made["interrupts"] == []
-        assert any("2099" in str(content) for role, content in spoken(made["messages"]) if role == "assistant")
+        assert any("Plan for" in str(content) for role, content in spoken(made["messages"]) if role == "assistant")
 
 
 async def test_questions_of_several_are_answered_together(fronted: GatewayClient) -> None:
@@ -75,7 +75,7 @@ async def test_questions_of_several_are_answered_together(fronted: GatewayClient
         ]
         made = await peer.do("say", resume=resume)
         assert ("assistant", "Booked") in spoken(made["messages"])
-        assert any("2099" in str(content) for _, content in spoken(made["messages"]))
+        assert any("Plan for" in str(content) for _, content in spoken(made["messages"]))
 
 
 async def test_a_connection_that_breaks_is_taken_up_at_another_gateway(
@@ -103,7 +103,7 @@ async def test_a_connection_that_breaks_is_taken_up_at_another_gateway(
         "halfwhole",
         "last",
     ]
-    assert [each["id"] for each in done["messages"]][0] == "m-1", "what the person wrote stays in its place"
+    assert done["messages"][0]["id"] == "m-1", "what the person wrote stays in its place"
     assert peer.kinds.count("RUN_STARTED") >= 2
     assert peer.kinds.count("RUN_FINISHED") == 1
 

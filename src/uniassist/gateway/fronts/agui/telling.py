@@ -1,8 +1,8 @@
 """The timeline as AG-UI 1.0's events. Pure.
 
-A message that is being written is a text message that has begun; its durable event ends it. Where it began anew
-with other words, that text message ends and another begins, since AG-UI takes nothing back within a stream; one
-that is taken up again begins with the messages as they stand.
+A message that is being written is a text message that has begun; its durable event ends it. Where it began anew,
+the same words are passed over; with other words that text message ends and another begins, since AG-UI takes
+nothing back within a stream. One that is taken up again begins with the messages as they stand.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Telling:
         self._run_id = run_id
         self.traced = traced
         self._board = RunBoard()
-        self._open: dict[str, tuple[str, str]] = {}  # a message → its name in this stream, and its text so far
+        self._open: dict[str, tuple[str, str]] = {}  # a message → its name in this stream, and what was told of it
+        self._anew: dict[str, str] = {}  # a message that began anew, and isn't yet as far → its text
         self._begun: dict[str, int] = {}
         self._steps: dict[str, str] = {}  # runs under way → their steps
         self._spoken: dict[str, str] = {}  # a run → its newest message
@@ -50,12 +51,20 @@ class Telling:
 
     def piece(self, delta: DeltaFrame) -> list[Event]:
         key = f"{delta.run_id}:{delta.message_id}"
+        name, told = self._open.get(key, ("", ""))
+        if name and key not in self._anew and delta.offset == len(told):
+            self._open[key] = (name, told + delta.text)
+            return [_content(name, delta.text)]
+        heard = self._anew.pop(key, told)[: delta.offset] + delta.text
+        if name and told.startswith(heard):
+            self._anew[key] = heard
+            return []
         events = list[Event]()
-        if key not in self._open or delta.offset == 0:
-            events += [*self._close(key), self._begin(key)]
-        name, text = self._open[key]
-        self._open[key] = (name, text + delta.text)
-        return [*events, _content(name, delta.text)]
+        if not name or not heard.startswith(told):
+            events, told = [*self._close(key), self._begin(key)], ""
+        name, _ = self._open[key]
+        self._open[key] = (name, heard)
+        return [*events, _content(name, heard[len(told) :])] if heard[len(told) :] else events
 
     def event(self, event: TimelineEvent) -> list[Event]:
         """The next durable event."""
@@ -74,6 +83,7 @@ class Telling:
         """One that the reader has."""
         self.event(event)
         self._open.clear()
+        self._anew.clear()
 
     def ended(self, standing: Standing) -> list[Event]:
         events = [each for key in list(self._open) for each in self._close(key)]
@@ -94,6 +104,7 @@ class Telling:
         if not text or naming.is_progress(said):
             return []
         self._spoken[event.run_id or ""] = key
+        self._anew.pop(key, None)
         events = list[Event]()
         shown = self._open.get(key, ("", ""))[1]
         if key not in self._open or not text.startswith(shown):
