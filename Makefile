@@ -72,7 +72,8 @@ console-axe: $(TEST_STAMP) ## axe-core (from npm) on every page of the console, 
 peers-agui: $(TEST_STAMP) ## @ag-ui/client (from npm, on Node 20) against a gateway: streams, interrupts, breaks, cancelling
 	@mkdir -p build/agui && cd build/agui && { test -d node_modules/@ag-ui/client || \
 	  timeout 300 npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . @ag-ui/client@1.0.0; }
-	@UNIASSIST_AGUI="$(CURDIR)/build/agui" $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_agui_js_client.py
+	@UNIASSIST_AGUI="$(CURDIR)/build/agui" $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_agui_js_client.py \
+	  tests/integration/gateway/fronts/test_fronts_docs.py
 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short
