@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha console-axe lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha console-axe peers-agui lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,12 @@ test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS 
 console-axe: $(TEST_STAMP) ## axe-core (from npm) on every page of the console, in both themes and at 360 px
 	@mkdir -p build/axe && cd build/axe && { test -d package || npm pack --silent axe-core@4.14.1 | xargs tar xzf; }
 	@UNIASSIST_AXE="$(CURDIR)/build/axe/package/axe.min.js" $(BIN)/python -m pytest -n 0 tests/browser/test_console_axe.py
+
+peers-agui: $(TEST_STAMP) ## @ag-ui/client (from npm, on Node 20) against a gateway: streams, interrupts, breaks, cancelling
+	@mkdir -p build/agui && cd build/agui && { test -d node_modules/@ag-ui/client || \
+	  timeout 300 npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . @ag-ui/client@1.0.0; }
+	@UNIASSIST_AGUI="$(CURDIR)/build/agui" $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_agui_js_client.py \
+	  tests/integration/gateway/fronts/test_fronts_docs.py
 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short

@@ -12,10 +12,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import cost, delivery, hostile, ingest, report, routed, sse, streamed, wechat
+from bench import cost, delivery, fronts, hostile, ingest, report, routed, sse, streamed, wechat
 from bench.stage import stage
 
-NAMES = ("drain", "latency", "recovery", "idle", "ingest", "routed", "cost", "sse", "streamed", "wechat", "hostile")
+NAMES = (
+    "drain",
+    "latency",
+    "recovery",
+    "idle",
+    "ingest",
+    "routed",
+    "cost",
+    "sse",
+    "streamed",
+    "fronts",
+    "wechat",
+    "hostile",
+)
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -70,6 +83,10 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "streamed":
         return await streamed.measure(
             built, readers=2_000 if short else 10_000, messages=50 if short else 200, seconds=8 if short else 20
+        )
+    if name == "fronts":
+        return await fronts.measure(
+            built, seconds=5 if short else 10, rounds=2 if short else 4, readers=5_000, events=10 if short else 30
         )
     if name == "wechat":
         return await wechat.measure(built, seconds=5 if short else 30)

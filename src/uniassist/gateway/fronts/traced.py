@@ -20,6 +20,7 @@ class Traced:
     `run_id`: of its first run. `last_seq`, `at_ms`: of the last event.
     `runs`: all of its own, by status.
     `interacts_with`: the run whose call answers the person's last word; None: that was an input.
+    `interactions`: the runs that were answered since the last input, that one among them.
     `asked`: what waits for the person, with the event that asks it.
     """
 
@@ -30,15 +31,21 @@ class Traced:
     at_ms: int = 0
     runs: dict[str, str] = field(default_factory=dict)
     interacts_with: str | None = None
+    interactions: set[str] = field(default_factory=set)
     asked: list[tuple[TimelineEvent, InteractionEvent]] = field(default_factory=list)
     _since: set[str] = field(default_factory=set)  # runs since the person's last word
 
     def note(self, event: TimelineEvent) -> InteractionEvent | None:
         """What the event says to its person, if anything."""
         self.last_seq, self.at_ms = event.seq, event.timestamp_ms
-        if event.kind in ("inbound", "user_interaction"):  # what was asked is answered by it, or passed over
-            self.interacts_with = event.run_id if event.kind == "user_interaction" else None
+        if event.kind == "inbound":  # what was asked is answered by it, or passed over
+            self.interacts_with, self.interactions = None, set()
             self._since, self.asked = set(), []
+        elif event.kind == "user_interaction":  # answers its run; what others asked still waits
+            self.interacts_with = event.run_id
+            self.interactions |= {event.run_id} if event.run_id is not None else set()
+            self._since = set()
+            self.asked = [each for each in self.asked if each[0].run_id != event.run_id]
         elif event.kind == "provider_run" and event.run_id is not None:
             self.run_id = self.run_id or event.run_id
             self.runs[event.run_id] = run_status(event)
@@ -69,6 +76,7 @@ class Traced:
             self.at_ms,
             is_input=self.interacts_with is None,
             run_id=self.interacts_with,
+            others=frozenset(self.interactions),
             runs={run_id: status not in under_way for run_id, status in self.runs.items()},
             is_whole=is_whole,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from uniassist.contracts.inputs import Candidate, RoutingDecision, UnifiedUserInput
+from uniassist.contracts.inputs import Candidate, HandedOver, RoutingDecision, UnifiedUserInput
 from uniassist.contracts.provider import ContextPackage, InvokeRequest, InvokeRun
 from uniassist.gateway.turns.draft import Draft
 from uniassist.store.ledger import RunFacts
@@ -31,16 +31,6 @@ def hand_over(
         requires_clarification=False,
         suggested_mode="async",
     )
-    decision = RoutingDecision(
-        schema_version="v0",
-        trace_id=message.trace_id,
-        session_id=draft.session.session_id,
-        candidates=[candidate],
-        requires_user_confirmation=False,
-        fallback="none",
-        timestamp_ms=draft.now_ms,
-    )
-    draft.append("routing_decision", decision, trace_id=message.trace_id)
     run = draft.open_run(
         provider_id,
         trace_id=message.trace_id,
@@ -49,6 +39,17 @@ def hand_over(
         status="pending",
         score=None,
     )
+    decision = RoutingDecision(
+        schema_version="v0",
+        trace_id=message.trace_id,
+        session_id=draft.session.session_id,
+        candidates=[candidate],
+        requires_user_confirmation=False,
+        fallback="none",
+        timestamp_ms=draft.now_ms,
+        handed_over=None if passed else HandedOver(by_run_id=by.run_id, run_id=run.run_id, text=text),
+    )
+    draft.append("routing_decision", decision, trace_id=message.trace_id)
     draft.show_run(run, run.status, package, trace_id=message.trace_id)
     request = InvokeRequest(
         schema_version="v0",

@@ -155,10 +155,10 @@ WITH RECURSIVE line AS (
     UNION ALL
     SELECT s.session_id, s.successor_id, s.state FROM line JOIN sessions s ON s.session_id = line.successor_id
 )
-SELECT line.session_id, e.event_id, e.seq, e.kind, e.provider_id, e.run_id, e.payload::text AS payload,
+SELECT line.session_id, e.event_id, e.trace_id, e.seq, e.kind, e.provider_id, e.run_id, e.payload::text AS payload,
        line.state #>> '{floor,provider_id}' AS floor, (line.state #>> '{floor,until_ms}')::bigint AS floor_until_ms
 FROM line CROSS JOIN LATERAL (
-    SELECT event_id, seq, kind, provider_id, run_id, payload FROM timeline_events
+    SELECT event_id, trace_id, seq, kind, provider_id, run_id, payload FROM timeline_events
     WHERE session_id = line.session_id ORDER BY seq DESC LIMIT :limit) AS e
 WHERE line.successor_id IS NULL
 ORDER BY e.seq DESC;

@@ -21,10 +21,12 @@ UPDATE timeline_events e SET payload = CASE e.kind
             'source', coalesce(e.payload #>> '{input,source}', 'app'), 'timestampMs', e.timestamp_ms), 'erased', true)
         WHEN 'interaction' THEN '{"event": {"type": "ack"}, "source": "system", "erased": true}'::jsonb
         WHEN 'user_interaction' THEN (e.payload - 'payload') || '{"erased": true}'::jsonb
+        WHEN 'routing_decision' THEN (e.payload #- '{handedOver,text}') || '{"erased": true}'::jsonb
         ELSE '{"erased": true}'::jsonb END
 FROM sessions s
 WHERE s.user_id = :user_id AND e.session_id = s.session_id
-  AND e.kind IN ('inbound', 'interaction', 'user_interaction', 'domain_event', 'error');
+  AND (e.kind IN ('inbound', 'interaction', 'user_interaction', 'domain_event', 'error')
+       OR (e.kind = 'routing_decision' AND e.payload #> '{handedOver,text}' IS NOT NULL));
 
 -- name: tell_providers
 -- Whoever served the person keeps what they keep: they are told, by a gateway, until they have answered.

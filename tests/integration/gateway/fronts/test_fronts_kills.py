@@ -160,7 +160,7 @@ class AgUiReader:
     def check(self) -> None:
         assert self.screen.finished
         assert list(self.screen.texts.values()) == SAID
-        ids = self.screen.ids[:-1]  # the end has the id of what it ends with
+        ids = [int(each) for each in self.screen.durable]
         assert ids == sorted(set(ids)), ids
 
 

@@ -11,7 +11,7 @@ from uniassist.gateway.providers.kinds.a2a import A2aKind
 from uniassist.store.remotes import Remotes
 from uniassist.web.calling.client import Unreachable
 
-SDKS = ("a2a", "ag_ui", "openai", "httpx", "google.protobuf")
+SDKS = ("a2a", "ag_ui", "openai", "httpx", "pydantic", "google.protobuf")
 
 
 def test_a_gateway_loads_no_sdk() -> None:

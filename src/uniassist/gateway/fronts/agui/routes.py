@@ -6,30 +6,51 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from uniassist.contracts import codec
 from uniassist.contracts.base import SCHEMA_VERSION
-from uniassist.contracts.inputs import Channel, UnifiedUserInput
+from uniassist.contracts.inputs import Channel, RunCancellation, UnifiedUserInput
 from uniassist.contracts.streaming import EVENT_STREAM, DeltaFrame
 from uniassist.contracts.timeline import TimelineEvent
-from uniassist.errors import IdempotencyMismatch, NotFound, RateLimited, SessionNotFound, Unavailable
+from uniassist.errors import (
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    SessionNotFound,
+    Unavailable,
+)
 from uniassist.gateway.bounds.bounds import Bounds, give_back
-from uniassist.gateway.callers import APPS, Callers
-from uniassist.gateway.fronts.agui.shapes import CAPABILITIES, EXAMPLE, AgCapabilities, RunAgentInput, said
-from uniassist.gateway.fronts.agui.telling import Event, Telling, frames, history
+from uniassist.gateway.callers import APPS, Callers, Shown
+from uniassist.gateway.fronts.agui import shapes
+from uniassist.gateway.fronts.agui.cursors import Cursor
+from uniassist.gateway.fronts.agui.history import history
+from uniassist.gateway.fronts.agui.naming import CHANNEL, Event
+from uniassist.gateway.fronts.agui.shapes import (
+    CAPABILITIES,
+    EXAMPLE,
+    AgCancelled,
+    AgCapabilities,
+    RunAgentInput,
+)
+from uniassist.gateway.fronts.agui.telling import Telling
 from uniassist.gateway.fronts.entrance import Entrance, Reply
 from uniassist.gateway.fronts.following import Following, Stopped
 from uniassist.gateway.fronts.sealing import digest
-from uniassist.gateway.fronts.traced import Traced
+from uniassist.gateway.fronts.traced import UNDER_WAY, Traced
+from uniassist.gateway.intake import Intake
 from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.placed_stream import PlacedStream
 from uniassist.gateway.turns.ids import now_ms
 from uniassist.gateway.turns.turn import Idempotency
 from uniassist.store import fronts as store
 from uniassist.store import timeline
+from uniassist.store.fronts import Written
 from uniassist.store.server.pool import Pool
 from uniassist.web import requests
 from uniassist.web.auth.app_tokens import AppToken
@@ -46,6 +67,15 @@ _LAST_EVENT_ID = Parameter("Last-Event-ID", "header", "Of the last event that ca
 _TAGS = ("ag-ui",)
 
 
+@dataclass(frozen=True)
+class _Asker:
+    """`subject`: as AppToken has it; None: apps need no token."""
+
+    token: AppToken | None
+    user_id: str
+    subject: str | None
+
+
 class AgUiRoutes:
     """`secret`: seals the traceIds of runs; the same for all instances."""
 
@@ -54,6 +84,7 @@ class AgUiRoutes:
         *,
         pool: Pool,
         entrance: Entrance,
+        intake: Intake,
         following: Following,
         callers: Callers,
         bounds: Bounds,
@@ -62,6 +93,7 @@ class AgUiRoutes:
     ) -> None:
         self._pool = pool
         self._entrance = entrance
+        self._intake = intake
         self._following = following
         self._callers = callers
         self._bounds = bounds
@@ -96,40 +128,20 @@ class AgUiRoutes:
         )
     )
     async def ag_ui_run(self, request: Request) -> Response:
-        token = await self._callers.app(request)
+        asker = await self._asker(request)
         body = await read_body(request)
         asked = codec.decode(body, RunAgentInput)
-        text, files = said(asked)
-        user_id = self._user(request, token)
-        subject = token.subject if token is not None else None
-        trace_id = self._trace(subject or user_id, asked.thread_id, asked.run_id)
-        message = UnifiedUserInput(
-            schema_version=SCHEMA_VERSION,
-            trace_id=trace_id,
-            user_id=user_id,
-            session_id=asked.thread_id,
-            source="api",
-            timestamp_ms=now_ms(),
-            channel=Channel(id="ag-ui", message_id=asked.run_id),
-            text=text,
-            attachments=files or None,
-        )
-        resumed = asked.resume[0] if asked.resume and asked.resume[0].status == "resolved" else None
-        places = await self._bounds.stream_place(request, asked.thread_id, subject=subject)
+        trace_id = self._trace(asker, asked.thread_id, asked.run_id)
+        places = await self._bounds.stream_place(request, asked.thread_id, subject=asker.subject)
         try:
-            requested = await self._entrance.ask(
-                request,
-                token,
-                message,
-                idempotency=Idempotency(f"ag-ui:{subject or user_id}", f"{asked.thread_id}:{asked.run_id}"),
-                size_bytes=len(body),
-                reply=Reply(resumed.interrupt_id, resumed.payload) if resumed is not None else None,
-            )
-            telling = Telling(asked.thread_id, asked.run_id, Traced(requested.session_id, trace_id))
-            first = frames([telling.started()])
-            for event in await store.traced_events(self._pool, requested.session_id, trace_id):
-                first += frames(telling.event(event), event.seq)
-            told, kept, places = self._told(telling, first, token), places, []
+            session_id = await self._written(request, asker, asked, trace_id, len(body))
+            telling = Telling(asked.thread_id, asked.run_id, Traced(session_id, trace_id))
+            events = await store.traced_events(self._pool, session_id, trace_id)
+            cursor = Cursor(events[0].seq)  # what the person says
+            first = cursor.frames([telling.started(), *telling.standing()])
+            for event in events:
+                first += cursor.frames(telling.event(event), event.seq)
+            told, kept, places = self._told(telling, cursor, first, asker.token), places, []
             return PlacedStream(told, places=kept)
         finally:
             give_back(places)
@@ -138,7 +150,7 @@ class AgUiRoutes:
         Operation(
             "GET",
             "/ag-ui",
-            "Take a run up again, or be told a thread's messages",
+            "Take a run up again, or be told a thread's messages and the rest of what is under way",
             _EVENTS,
             parameters=(_THREAD, _RUN, _LAST_EVENT_ID),
             security=APPS,
@@ -147,36 +159,126 @@ class AgUiRoutes:
         )
     )
     async def ag_ui_again(self, request: Request) -> Response:
-        token = await self._callers.app(request)
+        asker = await self._asker(request)
         fields = requests.query(request)
         thread_id = requests.text_field(fields, _THREAD.name)
         run_id = requests.text_field(fields, _RUN.name) if _RUN.name in fields else None
         last = requests.header(request, _LAST_EVENT_ID.name, max_length=64)
-        cursor = requests.integer(_LAST_EVENT_ID.name, last) if last else None
-        user_id, subject = self._user(request, token), token.subject if token is not None else None
+        cursor = Cursor.read(last, at=_LAST_EVENT_ID.name) if last else None
         if run_id is None:
-            return await self._messages(thread_id, user_id, subject)
-        trace_id = self._trace(subject or user_id, thread_id, run_id)
-        found = await store.traced(self._pool, thread_id, user_id, trace_id, subject=subject)
-        if found is None:
-            raise NotFound("runId: no such run in this thread")
-        cursor = found.seq - 1 if cursor is None else cursor
-        telling = Telling(thread_id, run_id, Traced(found.session_id, trace_id))
-        begin = [telling.started(), await self._history(found.session_id, cursor, subject)]
-        after = b""
-        is_reopened = False
-        for event in await store.traced_events(self._pool, found.session_id, trace_id):
-            if event.seq <= cursor:
+            session_id, trace_id, cursor = await self._newest(thread_id, asker)
+            if not trace_id:
+                telling = Telling(thread_id, "none", Traced(thread_id, ""))
+                messages = await self._history(session_id, cursor.seq, asker.subject)
+                events = [telling.started(), messages, *telling.standing(), *telling.ended("completed")]
+                return Response(
+                    cursor.frames(events), media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache"}
+                )
+        else:
+            trace_id = self._trace(asker, thread_id, run_id)
+            written = await self._run(thread_id, asker, trace_id, run_id)
+            session_id, cursor = written.session_id, cursor or Cursor(written.seq)
+        telling = Telling(thread_id, run_id or trace_id, Traced(session_id, trace_id))
+        after, has = list[TimelineEvent](), cursor.seq
+        for event in await store.traced_events(self._pool, session_id, trace_id):
+            if event.seq <= has:
                 telling.passed_over(event)
-                continue
-            if not is_reopened:
-                begin, is_reopened = [*begin, *telling.reopened()], True
-            after += frames(telling.event(event), event.seq)
-        begin = begin if is_reopened else [*begin, *telling.reopened()]
-        places = await self._bounds.stream_place(request, found.session_id, subject=subject)
-        return PlacedStream(self._told(telling, frames(begin) + after, token), places=places)
+            else:
+                after.append(event)
+        messages = await self._history(session_id, has, asker.subject)
+        first = cursor.frames([telling.started(), messages, *telling.standing()])
+        for event in after:
+            first += cursor.frames(telling.event(event), event.seq)
+        places = await self._bounds.stream_place(request, session_id, subject=asker.subject)
+        return PlacedStream(self._told(telling, cursor, first, asker.token), places=places)
 
-    async def _told(self, telling: Telling, first: bytes, token: AppToken | None) -> AsyncIterator[bytes]:
+    @serves(
+        Operation(
+            "DELETE",
+            "/ag-ui",
+            "Cancel what is under way of a run",
+            AgCancelled,
+            parameters=(_THREAD, replace(_RUN, required=True), TRACEPARENT),
+            security=APPS,
+            problems=(NotFound, RateLimited, Unavailable),
+            tags=_TAGS,
+            description="A client that is gone cancels nothing.",
+        )
+    )
+    async def ag_ui_cancel(self, request: Request) -> Response:
+        asker = await self._asker(request)
+        fields = requests.query(request)
+        thread_id, run_id = (requests.text_field(fields, each.name) for each in (_THREAD, _RUN))
+        trace_id = self._trace(asker, thread_id, run_id)
+        written = await self._run(thread_id, asker, trace_id, run_id)
+        traced = Traced(written.session_id, trace_id)
+        for event in await store.traced_events(self._pool, written.session_id, trace_id):
+            traced.note(event)
+        cancellation = RunCancellation(
+            schema_version=SCHEMA_VERSION,
+            trace_id=trace_id,
+            session_id=written.session_id,
+            user_id=asker.user_id,
+            timestamp_ms=now_ms(),
+        )
+        writer = self._callers.writer(Shown(token=asker.token), None, asker.user_id)
+        under_way = [each for each, status in traced.runs.items() if status in UNDER_WAY]
+        for each in under_way:
+            await self._intake.cancel(request, writer, cancellation, each)
+        return json_response(AgCancelled(under_way))
+
+    async def _written(
+        self, request: Request, asker: _Asker, asked: RunAgentInput, trace_id: str, size_bytes: int
+    ) -> str:
+        """The session where the run is written: as a message, or as answers to what was asked."""
+        key = f"{asked.thread_id}:{asked.run_id}"
+        scope = f"ag-ui:{asker.subject or asker.user_id}"
+        named = shapes.message_id(asked) if not asked.resume else None
+        message = UnifiedUserInput(
+            schema_version=SCHEMA_VERSION,
+            trace_id=trace_id,
+            user_id=asker.user_id,
+            session_id=asked.thread_id,
+            source="api",
+            timestamp_ms=now_ms(),
+            channel=Channel(id=CHANNEL, message_id=named),
+        )
+        answers = shapes.answers(asked)
+        if not answers:
+            text, files = shapes.said(asked)
+            message = structs.replace(
+                message,
+                text=text,
+                attachments=files or None,
+                channel=Channel(id=CHANNEL, message_id=shapes.message_id(asked)),
+            )
+            requested = await self._entrance.ask(
+                request, asker.token, message, idempotency=Idempotency(scope, key), size_bytes=size_bytes
+            )
+            return requested.session_id
+        found = await store.traced(self._pool, asked.thread_id, asker.user_id, trace_id, subject=asker.subject)
+        session_id = found.session_id if found is not None else asked.thread_id
+        for number, answer in enumerate(answers):
+            try:
+                requested = await self._entrance.ask(
+                    request,
+                    asker.token,
+                    structs.replace(message, text=answer.text),
+                    idempotency=Idempotency(scope, f"{key}:{answer.interrupt_id}" if number else key),
+                    size_bytes=size_bytes,
+                    reply=Reply(answer.interrupt_id, answer.payload),
+                    goes_on=number > 0,
+                )
+            except InvalidRequest:
+                if number == 0 or found is None:
+                    raise
+                continue  # repeated: it was answered the first time
+            session_id = requested.session_id
+        return session_id
+
+    async def _told(
+        self, telling: Telling, cursor: Cursor, first: bytes, token: AppToken | None
+    ) -> AsyncIterator[bytes]:
         self._metrics.streams.inc()
         traced = telling.traced
         until = None if token is None else asyncio.get_running_loop().time() + token.expires_at - time.time()
@@ -189,24 +291,28 @@ class AgUiRoutes:
                     if item is None:
                         yield b": still here\n\n"
                     elif isinstance(item, DeltaFrame):
-                        yield frames(telling.piece(item))
-                    elif told := frames(telling.event(item), item.seq):
+                        yield cursor.frames(telling.piece(item))
+                    elif told := cursor.frames(telling.event(item), item.seq):
                         yield told
-            yield frames(telling.ended(traced.standing(is_owed=False)), traced.last_seq)
+            yield cursor.frames(telling.ended(traced.standing(is_owed=False)))
         except Stopped:
             return  # without an end: the client comes again
         finally:
             self._metrics.streams.dec()
 
-    async def _messages(self, thread_id: str, user_id: str, subject: str | None) -> Response:
-        """The thread as it stands, as a run that says it and ends."""
-        shown = await store.last_shown(self._pool, thread_id, user_id, subject=subject)
-        events: Event = {"type": "MESSAGES_SNAPSHOT", "messages": []}
-        telling = Telling(thread_id, f"history-{shown[0].seq if shown else 0}", Traced(thread_id, ""))
-        if shown:
-            events = await self._history(shown[0].session_id, shown[0].seq, subject)
-        told = frames([telling.started(), events, *telling.ended("completed")])
-        return Response(told, media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache"})
+    async def _newest(self, thread_id: str, asker: _Asker) -> tuple[str, str, Cursor]:
+        """Session and trace of the person's last word, and how far the timeline is. No trace: it isn't lately."""
+        shown = await store.last_shown(self._pool, thread_id, asker.user_id, subject=asker.subject)
+        if not shown:
+            return thread_id, "", Cursor(0)
+        last = next((event for event in shown if event.kind in ("inbound", "user_interaction")), None)
+        return shown[0].session_id, last.trace_id if last is not None else "", Cursor(shown[0].seq)
+
+    async def _run(self, thread_id: str, asker: _Asker, trace_id: str, run_id: str) -> Written:
+        found = await store.traced(self._pool, thread_id, asker.user_id, trace_id, subject=asker.subject)
+        if found is None:
+            raise NotFound("runId: no such run in this thread")
+        return found
 
     async def _history(self, session_id: str, until: int, subject: str | None) -> Event:
         events, cursor, more = list[TimelineEvent](), max(0, until - MAX_HISTORY), True
@@ -216,11 +322,12 @@ class AgUiRoutes:
             cursor, more = page.events[-1].seq if page.events else until, page.more
         return history(events)
 
-    def _user(self, request: Request, token: AppToken | None) -> str:
-        """The token's; where apps need none, one for each credential that is shown."""
+    async def _asker(self, request: Request) -> _Asker:
+        """The token's user; where apps need none, one for each credential that is shown."""
+        token = await self._callers.app(request)
         if token is not None:
-            return token.user_id
-        return f"ag-ui-{digest([requests.bearer_token(request) or ''], self._secret)}"
+            return _Asker(token, token.user_id, token.subject)
+        return _Asker(None, f"ag-ui-{digest([requests.bearer_token(request) or ''], self._secret)}", None)
 
-    def _trace(self, who: str, thread_id: str, run_id: str) -> str:
-        return digest([who, thread_id, run_id], self._secret)
+    def _trace(self, asker: _Asker, thread_id: str, run_id: str) -> str:
+        return digest([asker.subject or asker.user_id, thread_id, run_id], self._secret)

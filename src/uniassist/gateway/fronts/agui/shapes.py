@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from uniassist.contracts.base import Id, Wire
+from uniassist.contracts.base import MAX_ID_LENGTH, Id, Wire
 from uniassist.contracts.inputs import Attachment
 from uniassist.errors import InvalidRequest
 
@@ -41,19 +42,33 @@ class RunAgentInput(Wire, frozen=True):
     thread_id: Id
     run_id: Id
     messages: list[AgMessage]
-    resume: Annotated[list[ResumeEntry], msgspec.Meta(max_length=1)] | None = None
+    resume: Annotated[list[ResumeEntry], msgspec.Meta(max_length=20)] | None = None
+
+
+class AgCancelled(Wire, frozen=True, omit_defaults=False):
+    """`runs`: ours that were under way, and are cancelled now."""
+
+    runs: list[str]
 
 
 class AgCapabilities(Wire, frozen=True):
     """As AG-UI's AgentCapabilities has it."""
 
     transport: dict[str, bool]
+    tools: dict[str, bool]
+    state: dict[str, bool]
+    multi_agent: dict[str, bool]
     human_in_the_loop: dict[str, bool]
 
 
 CAPABILITIES = AgCapabilities(
-    transport={"streaming": True, "resumable": True}, human_in_the_loop={"supported": True, "interrupts": True}
+    transport={"streaming": True, "resumable": True},
+    tools={"supported": True, "clientProvided": False},
+    state={"snapshots": False, "deltas": True},
+    multi_agent={"supported": True, "handoffs": True},
+    human_in_the_loop={"supported": True, "interrupts": True},
 )
+CANCEL = "cancel"
 EXAMPLE: dict[str, Any] = {
     "threadId": "thread-1",
     "runId": "run-1",
@@ -61,11 +76,40 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def said(asked: RunAgentInput) -> tuple[str, list[Attachment]]:
-    """The text and files of the last message, or of what it resumes with. InvalidRequest."""
-    if asked.resume:
-        return _of_payload(asked.resume[0]), []
+@dataclass(frozen=True)
+class Answer:
+    """To an interrupt. `text`: what it is in words; `payload`: as the client has it."""
+
+    interrupt_id: str
+    text: str
+    payload: Any
+
+
+def answers(asked: RunAgentInput) -> list[Answer]:
+    """To what was asked, those that are data first; empty: the run is a message. InvalidRequest.
+
+    What is cancelled is passed over: where all is, the run is what the person writes instead, or "cancel".
+    """
+    resolved = [each for each in asked.resume or () if each.status == "resolved"]
+    found = [Answer(each.interrupt_id, _of_payload(each.payload), each.payload) for each in resolved]
+    if sum(isinstance(each.payload, str) for each in found) > 1:  # each would be a message, to whoever asked last
+        raise InvalidRequest("resume: expected one payload at most to be a text")
+    return sorted(found, key=lambda each: isinstance(each.payload, str))
+
+
+def message_id(asked: RunAgentInput) -> str | None:
+    """The client's own, of the message that the run is."""
     if not asked.messages or asked.messages[-1].role != "user":
+        return None
+    named = asked.messages[-1].id
+    return named if 1 <= len(named) <= MAX_ID_LENGTH and "\0" not in named else None
+
+
+def said(asked: RunAgentInput) -> tuple[str, list[Attachment]]:
+    """The text and files of the last message. InvalidRequest."""
+    if not asked.messages or asked.messages[-1].role != "user":
+        if asked.resume:
+            return CANCEL, []
         raise InvalidRequest("messages: expected the last one to be the user's, or resume")
     content, at = asked.messages[-1].content, f"messages[{len(asked.messages) - 1}].content"
     texts, files = list[str](), list[Attachment]()
@@ -88,12 +132,10 @@ def said(asked: RunAgentInput) -> tuple[str, list[Attachment]]:
     return text, files
 
 
-def _of_payload(entry: ResumeEntry) -> str:
-    """As text, for who asked in words. Cancelling an interrupt is what "cancel" is in a chat."""
-    if entry.status == "cancelled":
-        return "cancel"
-    if isinstance(entry.payload, str) and entry.payload.strip():
-        return entry.payload
-    if isinstance(entry.payload, dict) and entry.payload:
-        return "\n".join(f"{name}: {value}" for name, value in entry.payload.items())
-    raise InvalidRequest("resume[0].payload: expected a text, or an object of the form's values")
+def _of_payload(payload: object) -> str:
+    """As text, for who asked in words."""
+    if isinstance(payload, str) and payload.strip():
+        return payload
+    if isinstance(payload, dict) and payload:
+        return "\n".join(f"{name}: {value}" for name, value in payload.items())
+    raise InvalidRequest("resume.payload: expected a text, or an object of the form's values")

@@ -16,6 +16,8 @@ from uniassist.gateway.fronts.openai.shapes import (
     ChunkChoice,
     Delta,
     OpenAiError,
+    Usage,
+    UsageChunk,
 )
 from uniassist.gateway.fronts.prose import Prose
 
@@ -25,11 +27,12 @@ SIGN_OF_LIFE = b": still here\n\n"
 
 @dataclass
 class Completion:
-    """`created`: Unix seconds. Items of the answer go in, text comes out."""
+    """`created`: Unix seconds. `with_usage`: the last chunk has it. Items of the answer go in, text comes out."""
 
     completion_id: str
     created: int
     model: str
+    with_usage: bool = False
     _prose: Prose = field(default_factory=Prose)
 
     def text(self, item: TimelineEvent | DeltaFrame) -> str:
@@ -50,7 +53,7 @@ class Completion:
         return self._chunk(Delta(content=text)) if text else b""
 
     def end(self) -> bytes:
-        return self.chunk(self.rest()) + self._chunk(Delta(), "stop") + DONE
+        return self.chunk(self.rest()) + self._chunk(Delta(), "stop") + self._usage() + DONE
 
     def cut(self, why: OpenAiError) -> bytes:
         """In the place of an end: clients raise it."""
@@ -61,6 +64,12 @@ class Completion:
         return ChatCompletion(
             self.completion_id, "chat.completion", self.created, self.model, [Choice(0, message, "stop")]
         )
+
+    def _usage(self) -> bytes:
+        if not self.with_usage:
+            return b""
+        usage = UsageChunk(self.completion_id, "chat.completion.chunk", self.created, self.model, [], Usage())
+        return b"data: %b\n\n" % codec.encode(usage)
 
     def _chunk(self, delta: Delta, finish_reason: str | None = None) -> bytes:
         choice = ChunkChoice(0, delta, "stop" if finish_reason is not None else None)

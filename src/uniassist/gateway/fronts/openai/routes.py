@@ -13,6 +13,7 @@ from starlette.responses import Response
 from uniassist.contracts import codec
 from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.inputs import UnifiedUserInput
+from uniassist.contracts.streaming import EVENT_STREAM
 from uniassist.contracts.timeline import TimelineEvent
 from uniassist.errors import IdempotencyMismatch, RateLimited, SessionNotFound, Unavailable
 from uniassist.gateway.bounds.bounds import Bounds, give_back
@@ -31,6 +32,7 @@ from uniassist.gateway.fronts.openai.shapes import (
     Models,
     OpenAiError,
 )
+from uniassist.gateway.fronts.openai.side_requests import side_answer
 from uniassist.gateway.fronts.sealing import digest
 from uniassist.gateway.intake import KEY, keyed
 from uniassist.gateway.metrics import GatewayMetrics
@@ -144,6 +146,10 @@ class OpenAiRoutes:
         body = await read_body(request)
         asked = codec.decode(body, ChatRequest)
         model = self._known(asked.model)
+        if (on_the_side := side_answer(asked)) is not None:
+            return _said_at_once(
+                Completion(f"chatcmpl-{new_id()}", now_ms() // 1000, asked.model), asked, on_the_side
+            )
         text, attachments = reading.said(asked)
         user_id = self._user(request, token, asked)
         named, chat_id = (requests.header(request, each.name, max_length=256) for each in (_SESSION, _CHAT))
@@ -178,7 +184,9 @@ class OpenAiRoutes:
                 size_bytes=len(body),
                 addressed=None if model == ROUTER else model,
             )
-            completion = Completion(f"chatcmpl-{requested.trace_id}", requested.at_ms // 1000, asked.model)
+            completion = Completion(
+                f"chatcmpl-{requested.trace_id}", requested.at_ms // 1000, asked.model, _wants_usage(asked)
+            )
             answer = self._following.answer(requested, subject=subject, until=_until(token))
             if asked.stream:
                 frames, kept, places = self._chunks(answer, completion), places, []  # the response gives them back
@@ -231,6 +239,18 @@ class OpenAiRoutes:
         except (Stopped, TimeoutError):
             raise _NotInTime(is_keyed) from None
         return completion.whole("".join(pieces) + completion.rest())
+
+
+def _said_at_once(completion: Completion, asked: ChatRequest, text: str) -> Response:
+    if not asked.stream:
+        return json_response(completion.whole(text))
+    completion.with_usage = _wants_usage(asked)
+    chunks = completion.begin() + completion.chunk(text) + completion.end()
+    return Response(chunks, media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache"})
+
+
+def _wants_usage(asked: ChatRequest) -> bool:
+    return asked.stream_options is not None and asked.stream_options.include_usage is True
 
 
 def _model(model_id: str) -> Model:

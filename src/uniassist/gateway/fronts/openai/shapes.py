@@ -26,12 +26,17 @@ class ChatMessage(msgspec.Struct, frozen=True):
     content: str | list[Part] | None = None
 
 
+class StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool | None = None
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     """`metadata`: `session_id`, `locale` and `timezone` are read. `n`: only 1."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1)]
     stream: bool | None = None
+    stream_options: StreamOptions | None = None
     user: Id | None = None
     n: int | None = None
     metadata: dict[str, str] | None = None
@@ -77,6 +82,25 @@ class ChatCompletionChunk(msgspec.Struct, frozen=True):
     created: int
     model: str
     choices: list[ChunkChoice]
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """None: what a provider's model took is the provider's matter."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+class UsageChunk(msgspec.Struct, frozen=True):
+    """The last one, for who asks for it by `stream_options`."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage
 
 
 class Model(msgspec.Struct, frozen=True):
