@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -39,19 +39,19 @@ from uniassist.contracts.provider import MAX_HINT_LENGTH, ExpectsReply, InvokeRe
 from uniassist.errors import UniAssistError
 from uniassist.gateway.providers.catalogue import Provider
 from uniassist.gateway.providers.kinds.a2a_cards import Agent, Cards, called
-from uniassist.gateway.providers.kinds.a2a_http import new_client
+from uniassist.gateway.providers.kinds.a2a_http import Broken, new_client
 from uniassist.gateway.providers.kinds.a2a_story import Story
 from uniassist.gateway.providers.kinds.kind import Asked, Hears, Said
 from uniassist.lifecycle import Pauses
 from uniassist.store.remotes import Remote, Remotes
-from uniassist.web.calling.client import BadAnswer, CallFailed, TimedOut
+from uniassist.web.calling.client import BadAnswer, BadStatus, CallFailed, TimedOut
 
 log = structlog.get_logger()
 
 HISTORY = 50  # messages of a task, to find our own among them
 LOOK_SECONDS = 10.0  # for a task, or to cancel one
 MAX_NOTED = 50  # artifacts of a task that asks
-TRIES = 8  # to find an agent again that went away in the middle
+TRIES = 10  # to find an agent again that went away in the middle, over half a minute
 _PLAIN: dict[str, dict[Language, str]] = {
     "input": {"zh": "“{name}”还需要你补充信息。", "en": "{name} needs to know more from you."},
     "auth": {
@@ -61,6 +61,10 @@ _PLAIN: dict[str, dict[Language, str]] = {
     "rejected": {"zh": "“{name}”没有接受这个请求。", "en": "{name} did not take this on."},
     "canceled": {"zh": "“{name}”取消了这件事。", "en": "{name} cancelled this."},
 }
+
+
+class Lost(BadAnswer):
+    """The agent knows nothing of a task of its own."""
 
 
 class _Hint(Wire, frozen=True):
@@ -141,16 +145,19 @@ class _Call:
     async def follow(self) -> None:
         """Until the task is over, or waits for the person."""
         story, pauses, failures = self.story, Pauses(0.2, 5.0), 0
-        responses: AsyncIterator[StreamResponse] | None = None
         context_id, task_id = await self._place()
-        if self._asked.request.run.attempt > 1 and await self._found(context_id, task_id):
-            await self._note()
-        else:
-            responses = self._sent(context_id, task_id)
-        is_first = responses is not None
+        may_have_it = self._asked.request.run.attempt > 1
         while not story.is_over():  # ends: with the task, after TRIES, or with the deadline of `ask`
+            sends, is_read = False, False
             try:
-                async with aclosing(self._in_time(responses or await self._again())) as following:
+                if story.task_id:
+                    responses = await self._again()
+                    is_read = True
+                elif may_have_it and await self._found(context_id, task_id):
+                    continue
+                else:
+                    sends, responses = True, self._sent(context_id, task_id)
+                async with aclosing(self._in_time(responses)) as following:
                     async for response in following:
                         story.take(response)
                         await self._note()
@@ -159,15 +166,25 @@ class _Call:
                         if story.is_over():
                             break
             except CallFailed as error:
-                failures += 1
-                if not story.task_id or failures >= TRIES or (is_first and isinstance(error, BadAnswer)):
+                # A task that can be read and not subscribed to is read again; that is no failure.
+                failures = 0 if is_read and isinstance(error, BadAnswer | BadStatus) else failures + 1
+                may_have_it = may_have_it or isinstance(error, Broken)
+                if failures >= TRIES or isinstance(error, Lost) or not self._goes_on(error, sends=sends):
                     raise
-            responses, is_first = None, False
-            if not story.task_id and not story.is_over():
-                raise BadAnswer("its answer stopped before its end")
+            else:
+                if not story.task_id and not story.is_over():
+                    raise BadAnswer("its answer stopped before its end")
             if not story.is_over():
                 await pauses.wait()
         await story.tell()
+
+    def _goes_on(self, error: CallFailed, *, sends: bool) -> bool:
+        """Whether to look for the task after that. `sends`: the message was being sent."""
+        if not sends:
+            return True
+        if self.story.task_id:
+            return not isinstance(error, BadAnswer)
+        return isinstance(error, Broken)  # it may have the message
 
     async def said(self) -> Said:
         """What is left to say once the task is over, or waits. BadAnswer where it failed, or said nothing."""
@@ -211,29 +228,37 @@ class _Call:
         return hashlib.sha256(f"{self.provider_id}\n{session_id}".encode()).hexdigest()[:32], None
 
     async def _found(self, context_id: str, task_id: str | None) -> bool:
-        """Whether an earlier attempt's message is there, with its task; the story has read it then."""
+        """Whether the message is there already, with its task, which is read then. CallFailed: not known."""
         kept = await self._remotes.of_run(self.run_id)
         is_kept = kept is not None and kept.message_id == self._message_id
         task_id = kept.task_id if kept is not None and kept.task_id is not None else task_id
         if task_id is not None:
-            task = await self._task(task_id)
-            if is_kept or self._is_in(task):
-                self.story.read(task)
-                return True
+            task: Task | None = await self._task(task_id)
+        else:
+            is_kept, task = (
+                False,
+                next((each for each in await self._listed(context_id) if self._is_in(each)), None),
+            )
+        if task is None or not (is_kept or self._is_in(task)):
             return False
+        self.story.read(task)
+        await self._note()
+        return True
+
+    async def _listed(self, context_id: str) -> Sequence[Task]:
+        request = ListTasksRequest(context_id=context_id, history_length=HISTORY, include_artifacts=True)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                listed = await self._agent.client.list_tasks(
-                    ListTasksRequest(context_id=context_id, history_length=HISTORY, include_artifacts=True),
-                    context=self._context,
-                )
-        except (A2AError, TimeoutError):  # not every agent lists; to send again is what is left then
-            return False
-        for task in listed.tasks:
-            if self._is_in(task):
-                self.story.read(task)
-                return True
-        return False
+                return (await self._agent.client.list_tasks(request, context=self._context)).tasks
+        except TimeoutError:
+            raise TimedOut(f"tasks: no answer within {LOOK_SECONDS:g} seconds") from None
+        except NotImplementedError:  # 0.3 has no such call
+            return []
+        except A2AError as error:
+            failure = called(error, "tasks")
+            if isinstance(failure, BadAnswer) or (isinstance(failure, BadStatus) and failure.status < 500):
+                return []  # not every agent lists; to send again is what is left then
+            raise failure from None
 
     def _is_in(self, task: Task) -> bool:
         """Whether it has the message."""
@@ -269,7 +294,7 @@ class _Call:
                     GetTaskRequest(id=task_id, history_length=HISTORY), context=self._context
                 )
         except TaskNotFoundError:
-            raise BadAnswer("its task is lost") from None
+            raise Lost("its task is lost") from None
         except A2AError as error:
             raise called(error, "task") from None
         except TimeoutError:
