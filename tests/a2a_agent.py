@@ -11,6 +11,7 @@ A text is words; each word is one act, in order:
     work:TEXT  a status with words          ask:TEXT    input-required, and the end    auth:TEXT   auth-required
     fail:TEXT, reject:TEXT, done, done:TEXT the end                                    wait        for FOLDER/go
     tell:N     an artifact of N words, a while apart
+    dies-unheard  /kept dies once, when it has the message and before it says anything
 
 `_` stands for a blank. FOLDER/log has a line of JSON for each message and each cancellation that they got; /kept
 writes it once it has the message, so that it says what was sent to it whenever it is killed.

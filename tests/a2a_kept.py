@@ -38,6 +38,9 @@ class KeptTasks(TaskStore):
         written = path.with_suffix(f".{uuid.uuid4().hex}")
         written.write_bytes(task.SerializeToString())
         written.rename(path)
+        if "dies-unheard" in asked_last(task) and not (died := self._folder.parent / "died").exists():
+            died.touch()
+            os._exit(9)
         await self._tasks.save(task, context)
 
     async def get(self, task_id: str, context: ServerCallContext) -> Task | None:
