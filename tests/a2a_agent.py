@@ -9,6 +9,7 @@ A text is words; each word is one act, in order:
     say:TEXT   a message, and no task       a:ID:TEXT   a piece of the artifact ID     A:ID:TEXT   its last piece
     data:JSON  an artifact of data          url:URL     one of a file                  raw:TEXT    within the answer
     work:TEXT  a status with words          ask:TEXT    input-required, and the end    auth:TEXT   auth-required
+    form:TEXT  input-required, with a JSON Schema; what is filled in is an artifact, and the end
     fail:TEXT, reject:TEXT, done, done:TEXT the end                                    wait        for FOLDER/go
     tell:N     an artifact of N words, a while apart
     dies-unheard  /kept dies once, when it has the message and before it says anything
@@ -54,7 +55,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.a2a_kept import Done, KeptTasks, asked_last, is_wake_up, plain
+from tests.a2a_kept import FORM, Done, KeptTasks, asked_last, is_wake_up, plain, said_in
 
 SECRET = "secret-of-the-scripted-agent"
 
@@ -75,7 +76,7 @@ class Executor(AgentExecutor):
             assert context.current_task is not None
             await self._go_on(context.current_task, event_queue)
             return
-        text = context.get_user_input()
+        text = said_in(message)
         got = {
             "messageId": message.message_id,
             "taskId": context.task_id,
@@ -123,10 +124,14 @@ class Executor(AgentExecutor):
         ends = {
             "done": TaskState.TASK_STATE_COMPLETED,
             "ask": TaskState.TASK_STATE_INPUT_REQUIRED,
+            "form": TaskState.TASK_STATE_INPUT_REQUIRED,
             "auth": TaskState.TASK_STATE_AUTH_REQUIRED,
             "fail": TaskState.TASK_STATE_FAILED,
             "reject": TaskState.TASK_STATE_REJECTED,
         }
+        if name == "form":
+            assert message is not None
+            message.parts.append(Part(data=FORM))
         if name in ends:
             await updater.update_status(ends[name], message=message)
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import uuid
 from pathlib import Path
@@ -21,8 +22,21 @@ from a2a.types.a2a_pb2 import (
     Task,
     TaskState,
 )
+from google.protobuf import json_format, struct_pb2
 
 WAKES_UP = "wakes-up-"
+FORM = json_format.ParseDict(
+    {
+        "type": "object",
+        "title": "Trip",
+        "properties": {
+            "day": {"type": "string", "title": "Day"},
+            "seats": {"type": "integer", "title": "Seats", "minimum": 1},
+        },
+        "required": ["day"],
+    },
+    struct_pb2.Value(),
+)
 
 
 class KeptTasks(TaskStore):
@@ -95,7 +109,14 @@ def is_wake_up(message: Message) -> bool:
 def asked_last(task: Task) -> str:
     """The person's last text."""
     said = [each for each in task.history if each.role == Role.ROLE_USER and not is_wake_up(each)]
-    return "".join(part.text for part in said[-1].parts)
+    return said_in(said[-1])
+
+
+def said_in(message: Message) -> str:
+    """Its text; of what was filled in, the acts that answer it."""
+    text = "".join(part.text for part in message.parts)
+    data = [json_format.MessageToDict(part.data) for part in message.parts if part.HasField("data")]
+    return text or f"A:values:{json.dumps(data[0], separators=(',', ':'), sort_keys=True)} done:Thanks"
 
 
 def plain(text: str) -> str:

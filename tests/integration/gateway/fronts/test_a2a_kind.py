@@ -79,6 +79,46 @@ async def test_a_question_is_answered_into_its_task(fronted: GatewayClient, agen
     assert third["taskId"] != asked["taskId"]
 
 
+async def test_a_form_is_filled_in_into_its_task(fronted: GatewayClient, agents: ScriptedAgents) -> None:
+    """By an interaction, or by a text; an agent's schema is the form."""
+    for how in ("values", "text"):
+        body = message(f"rpc A:x:Looking {unique('form')} form:Which_day?")
+        ack = await fronted.ingest(body)
+        run_id, session_id = ack["runs"][0]["runId"], ack["sessionId"]
+        said = interactions(await fronted.when_over(session_id, run_id), run_id)
+        assert [each.get("text") for each in said] == ["Looking", "Which day?", None]
+        form = said[2]
+        assert form["extensionKind"] == "data_collection_request"
+        assert form["payload"]["dataSchema"]["properties"]["seats"]["minimum"] == 1
+        if how == "text":
+            answer = await told(fronted, f"friday {unique('form')} A:z:Noted done", sessionId=session_id)
+            assert [each["text"] for each in answer] == ["Noted"]
+        else:
+            payload = {"taskId": form["payload"]["taskId"], "values": {"day": "friday", "seats": 2}}
+            await fronted.post(
+                "/v0/interact",
+                {
+                    "schemaVersion": "v0",
+                    "traceId": unique("trace"),
+                    "sessionId": session_id,
+                    "userId": body["userId"],
+                    "providerId": "rpc",
+                    "runId": run_id,
+                    "actionId": "submit_data_collection",
+                    "payload": payload,
+                    "timestampMs": now_ms(),
+                },
+            )
+
+            async def answered(session_id: str = session_id, run_id: str = run_id) -> list[Json] | None:
+                found = interactions(await fronted.timeline(session_id), run_id)[3:]
+                return found if len(found) == 2 else None
+
+            last = await eventually(answered, "it is answered", 60)
+            assert [each["text"] for each in last] == ['{"day":"friday","seats":2.0}', "Thanks"]
+        assert agents.log[-1]["taskId"] == form["payload"]["taskId"]
+
+
 async def test_what_needs_signing_in_is_said_plainly(fronted: GatewayClient) -> None:
     session_id = unique("auth")
     said = await told(fronted, "rpc please auth:Open_https://login.example", sessionId=session_id, locale="en")

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from typing import Any
 
 import msgspec
 import structlog
@@ -20,7 +19,6 @@ from a2a.types.a2a_pb2 import (
     GetTaskRequest,
     ListTasksRequest,
     Message,
-    Part,
     Role,
     SendMessageConfiguration,
     SendMessageRequest,
@@ -30,7 +28,7 @@ from a2a.types.a2a_pb2 import (
     TaskState,
 )
 from a2a.utils.errors import A2AError, TaskNotFoundError
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format
 
 from uniassist.contracts.base import Wire
 from uniassist.contracts.interaction import AssistantMessage, ErrorNotice, InteractionEvent, RequestClarification
@@ -39,11 +37,12 @@ from uniassist.contracts.provider import MAX_HINT_LENGTH, ExpectsReply, InvokeRe
 from uniassist.errors import UniAssistError
 from uniassist.gateway.providers.catalogue import Provider
 from uniassist.gateway.providers.kinds.a2a_cards import Agent, Cards, called
+from uniassist.gateway.providers.kinds.a2a_forms import form_in, parts_of
 from uniassist.gateway.providers.kinds.a2a_http import Broken, new_client
-from uniassist.gateway.providers.kinds.a2a_story import Story
+from uniassist.gateway.providers.kinds.a2a_story import WAITS, Story, events_of
 from uniassist.gateway.providers.kinds.kind import Asked, Hears, Said
 from uniassist.lifecycle import Pauses
-from uniassist.store.remotes import Remote, Remotes
+from uniassist.store.remotes import Question, Remote, Remotes
 from uniassist.web.calling.client import BadAnswer, BadStatus, CallFailed, TimedOut
 
 log = structlog.get_logger()
@@ -68,10 +67,7 @@ class Lost(BadAnswer):
 
 
 class _Hint(Wire, frozen=True):
-    """What is noted with a reply that is expected: the task that it goes to, and what is told of it already.
-
-    `asked`: the id of the message that asks.
-    """
+    """What is noted with a reply that is expected: the task that it goes to, and the rest as `Question` has it."""
 
     task_id: str
     context_id: str
@@ -131,10 +127,12 @@ class _Call:
         self._asked = asked
         self._remotes = remotes
         self._kept: Remote | None = None
+        self._questions: tuple[Question, ...] = ()
         request = asked.request
         is_reply = isinstance(request, InvokeRequest) and request.run.continues is not None
         self._hint = _hint(request.run.hint) if is_reply and isinstance(request, InvokeRequest) else None
-        self.story = Story(hears, self._hint.told, self._hint.asked) if self._hint is not None else Story(hears)
+        self._hears = hears
+        self.story = self._answering(self._hint)
         self.run_id = request.run.run_id
         self.provider_id = asked.provider.provider_id
         is_invoke = isinstance(request, InvokeRequest)
@@ -144,8 +142,8 @@ class _Call:
 
     async def follow(self) -> None:
         """Until the task is over, or waits for the person."""
-        story, pauses, failures = self.story, Pauses(0.2, 5.0), 0
         context_id, task_id = await self._place()
+        story, pauses, failures = self.story, Pauses(0.2, 5.0), 0
         may_have_it = self._asked.request.run.attempt > 1
         while not story.is_over():  # ends: with the task, after TRIES, or with the deadline of `ask`
             sends, is_read = False, False
@@ -195,12 +193,15 @@ class _Call:
                 raise BadAnswer("it said nothing")
             return Said(words)
         if state == TaskState.TASK_STATE_INPUT_REQUIRED:
+            form, rest = form_in(story.status_parts, self.provider_id, story.task_id)
+            if form is not None:
+                return Said([*events_of(rest), form], await self._expects())
             question = RequestClarification(question=story.text() or self._say("input"), choices=[])
             others = [each for each in story.words() if not isinstance(each, AssistantMessage)]
-            return Said([*others, question], self._expects())
+            return Said([*others, question], await self._expects())
         if state == TaskState.TASK_STATE_AUTH_REQUIRED:
             plain: list[InteractionEvent] = [AssistantMessage(text=self._say("auth"))]
-            return Said([*plain, *story.words()], self._expects())
+            return Said([*plain, *story.words()], await self._expects())
         if state == TaskState.TASK_STATE_REJECTED:
             return Said(story.words() or [AssistantMessage(text=self._say("rejected"))])
         if state == TaskState.TASK_STATE_CANCELED:
@@ -218,7 +219,7 @@ class _Call:
         if self._hint is not None:
             return self._hint.context_id, self._hint.task_id
         if not isinstance(request, InvokeRequest) and (own := await self._remotes.of_run(self.run_id)) is not None:
-            return own.context_id, None
+            return own.context_id, await self._waiting(own)
         session = request.context.session
         session_id = session.session_id if session is not None else self.run_id
         before = await self._remotes.of_session(session_id, self.provider_id)
@@ -226,6 +227,22 @@ class _Call:
             return before.context_id, None
         # Ours, so that a message is found again whose answer nobody got; an agent may make another of it.
         return hashlib.sha256(f"{self.provider_id}\n{session_id}".encode()).hexdigest()[:32], None
+
+    async def _waiting(self, own: Remote) -> str | None:
+        """The run's task, where an interaction answers what it asked; None: it asks nothing, or is over."""
+        asked = [each for each in own.questions if each.message_id != self._message_id]
+        if own.task_id is None or not asked:
+            return None
+        task = await self._task(own.task_id)
+        waits = task.status.state in WAITS and task.status.message.message_id == asked[-1].asked
+        if not waits and not self._is_in(task):
+            return None
+        self._questions = own.questions
+        self.story = self._answering(asked[-1])
+        return own.task_id
+
+    def _answering(self, question: Question | _Hint | None) -> Story:
+        return Story(self._hears, question.told, question.asked) if question is not None else Story(self._hears)
 
     async def _found(self, context_id: str, task_id: str | None) -> bool:
         """Whether the message is there already, with its task, which is read then. CallFailed: not known."""
@@ -270,7 +287,7 @@ class _Call:
             context_id=context_id,
             task_id=task_id,
             role=Role.ROLE_USER,
-            parts=_parts(self._asked),
+            parts=parts_of(self._asked.request),
         )
         configuration = SendMessageConfiguration(return_immediately=not self._agent.streams)
         request = SendMessageRequest(message=message, configuration=configuration)
@@ -325,17 +342,24 @@ class _Call:
         story = self.story
         if not story.context_id:
             return
-        remote = Remote(story.context_id[:256], story.task_id[:256] or None, self._message_id)
+        task_id = story.task_id[:256] or None
+        remote = Remote(story.context_id[:256], task_id, self._message_id, questions=self._questions)
         if remote != self._kept:
             await self._remotes.keep(self.run_id, remote)
             self._kept = remote
 
-    def _expects(self) -> ExpectsReply:
+    async def _expects(self) -> ExpectsReply:
+        """The person's next text, or what they fill in, goes into the task: noted with either."""
         story = self.story
-        hint = _Hint(story.task_id, story.context_id, story.asked, tuple(story.artifacts[-MAX_NOTED:]))
+        told = tuple(story.artifacts[-MAX_NOTED:])
+        hint = _Hint(story.task_id, story.context_id, story.asked, told)
         raw = msgspec.json.encode(hint).decode()
         if len(raw) > MAX_HINT_LENGTH:
             raise BadAnswer("the ids of its task are too long to be noted")
+        # The one before stays: whoever makes this call again begins with that.
+        before = [each for each in self._questions if each.message_id != self._message_id]
+        self._questions = (*before[-1:], Question(self._message_id, story.asked, told))
+        await self._note()
         return ExpectsReply(hint=raw)
 
     def _say(self, key: str) -> str:
@@ -353,20 +377,3 @@ def _hint(raw: str | None) -> _Hint | None:
     with suppress(msgspec.DecodeError):
         return msgspec.json.decode(raw or "", type=_Hint)
     return None
-
-
-def _parts(asked: Asked) -> list[Part]:
-    """The person's words and files; of an interaction, what they chose or filled in."""
-    request = asked.request
-    if isinstance(request, InvokeRequest):
-        parts = [Part(text=request.input.text)] if request.input.text else []
-        for each in request.input.attachments or []:
-            if each.url is not None:
-                parts.append(Part(url=each.url, media_type=each.mime or "", filename=each.name or ""))
-        return parts or [Part(text="(an attachment)")]
-    chosen: dict[str, Any] = {"actionId": request.interaction.action_id}
-    if request.interaction.payload is not None:
-        chosen["payload"] = request.interaction.payload
-    value = struct_pb2.Value()
-    json_format.ParseDict(chosen, value)
-    return [Part(data=value)]
