@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha console-axe lint typecheck bench image-smoke manifests stream-kills front-kills front-losses chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha console-axe peers-js lint typecheck bench image-smoke manifests stream-kills front-kills front-losses chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,12 @@ test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS 
 console-axe: $(TEST_STAMP) ## axe-core (from npm) on every page of the console, in both themes and at 360 px
 	@mkdir -p build/axe && cd build/axe && { test -d package || npm pack --silent axe-core@4.14.1 | xargs tar xzf; }
 	@UNIASSIST_AXE="$(CURDIR)/build/axe/package/axe.min.js" $(BIN)/python -m pytest -n 0 tests/browser/test_console_axe.py
+
+peers-js: $(TEST_STAMP) ## A2A's JavaScript SDK (from npm) as an agent behind and as a client in front; wants node 20
+	@mkdir -p build/js-peers && cp tests/js_peers/* build/js-peers && cd build/js-peers && \
+	  npm ci --silent --no-audit --no-fund --ignore-scripts
+	@UNIASSIST_JS_PEERS="$(CURDIR)/build/js-peers" \
+	  $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_js_peers.py
 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short
