@@ -3,7 +3,7 @@
     python -m tests.a2a_agent PORT FOLDER
 
 Under /rpc (JSON-RPC), /rest (HTTP+JSON), /plain (which doesn't stream), /old (0.3), /secret (which wants a token),
-/kept (which has its tasks in FOLDER/tasks, and goes on with them when it is started again).
+/kept (which has its tasks in FOLDER/tasks, and goes on with them when it is started again), /pushes (a2a_pushing).
 A text is words; each word is one act, in order:
 
     say:TEXT   a message, and no task       a:ID:TEXT   a piece of the artifact ID     A:ID:TEXT   its last piece
@@ -56,6 +56,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.a2a_kept import FORM, Done, KeptTasks, asked_last, is_wake_up, plain, said_in
+from tests.a2a_pushing import Cuts, pushing
 
 SECRET = "secret-of-the-scripted-agent"
 
@@ -246,6 +247,9 @@ def main() -> None:
     asyncio.run(kept.read())
     keeps = handler_of(card, folder, kept)
     mounts = [mounted(name, root, folder) for name in ("rpc", "rest", "plain", "old", "secret")]
+    pushes = card_of("pushes", f"{root}/pushes")
+    routes, cuts = routes_of("pushes", pushing(pushes, Executor(folder)), pushes), Middleware(Cuts, folder=folder)
+    mounts.append(Mount("/pushes", routes=routes, middleware=[cuts]))
     mounts.append(Mount("/kept", routes=routes_of("kept", keeps, card)))
 
     @asynccontextmanager
