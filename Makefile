@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha console-axe peers-agui lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha console-axe peers-js peers-agui lint typecheck bench image-smoke manifests stream-kills front-kills front-losses chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,12 @@ peers-agui: $(TEST_STAMP) ## @ag-ui/client (from npm, on Node 20) against a gate
 	@UNIASSIST_AGUI="$(CURDIR)/build/agui" $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_agui_js_client.py \
 	  tests/integration/gateway/fronts/test_fronts_docs.py
 
+peers-js: $(TEST_STAMP) ## A2A's JavaScript SDK (from npm) as an agent behind and as a client in front; wants node 20
+	@mkdir -p build/js-peers && cp tests/js_peers/* build/js-peers && cd build/js-peers && \
+	  npm ci --silent --no-audit --no-fund --ignore-scripts
+	@UNIASSIST_JS_PEERS="$(CURDIR)/build/js-peers" \
+	  $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_js_peers.py
+
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short
 
@@ -90,8 +96,13 @@ stream-kills: $(TEST_STAMP) ## Gateways killed in the middle of 200 streamed mes
 	@UNIASSIST_STREAMED=200 UNIASSIST_STREAMED_REPORT=bench/results/stream-kills.md \
 	  $(BIN)/python -m pytest -n 0 tests/integration/gateway/streaming/test_stream_kills.py
 
-front-kills: $(TEST_STAMP) ## Twenty gateways killed in the middle of runs that clients of all fronts follow
-	@UNIASSIST_FRONT_KILLS=20 $(BIN)/python -m pytest -n 0 tests/integration/gateway/fronts/test_fronts_kills.py
+front-kills: $(TEST_STAMP) ## Twenty kills of gateways and agents in runs that all fronts follow; bench/results/front-kills.md
+	@UNIASSIST_FRONT_KILLS=20 UNIASSIST_FRONT_REPORT=bench/results/front-kills.md \
+	  $(BIN)/python -m pytest -n 0 tests/integration/gateway/fronts/test_fronts_kills.py
+
+front-losses: $(TEST_STAMP) ## The A2A SDK's own server and ours, killed twenty times each; the table goes to bench/results/a2a-losses.md
+	@UNIASSIST_A2A_KILLS=20 UNIASSIST_A2A_LOSSES=bench/results/a2a-losses.md \
+	  $(BIN)/python -m pytest -n 0 tests/integration/gateway/fronts/test_a2a_losses.py
 
 chaos: $(TEST_STAMP) ## Ten minutes of random faults on three workers; the report goes to bench/results/chaos.md
 	@$(BIN)/python -m tests.chaos --seconds 600 --report bench/results/chaos.md

@@ -42,14 +42,22 @@ class ScriptedAgents:
     def hold(self) -> None:
         (self.folder / "go").unlink(missing_ok=True)
 
+    def start(self) -> None:
+        port = self.url.rpartition(":")[2]
+        command = [sys.executable, "-m", "tests.a2a_agent", port, str(self.folder)]
+        self.process.spawn(command, env={"PATH": os.environ["PATH"]})
+        self.process.wait_ready(lambda: _answers(f"{self.url}/rpc/.well-known/agent-card.json"))
+
+    def restart(self) -> None:
+        """It dies, and is started again."""
+        self.process.kill()
+        self.start()
+
 
 @contextmanager
 def scripted_agents(folder: Path) -> Iterator[ScriptedAgents]:
-    port = free_port()
-    found = ScriptedAgents(f"http://127.0.0.1:{port}", folder, ForkedServer("agents", folder / "out"))
-    env = {"PATH": os.environ["PATH"]}
-    found.process.spawn([sys.executable, "-m", "tests.a2a_agent", str(port), str(folder)], env=env)
-    found.process.wait_ready(lambda: _answers(f"{found.url}/rpc/.well-known/agent-card.json"))
+    found = ScriptedAgents(f"http://127.0.0.1:{free_port()}", folder, ForkedServer("agents", folder / "out"))
+    found.start()
     try:
         yield found
     finally:

@@ -36,12 +36,14 @@ from uniassist.gateway.provider_routes import ProviderRoutes
 from uniassist.gateway.providers.catalogue import DEFAULT_KIND
 from uniassist.gateway.providers.kinds import chat_messages
 from uniassist.gateway.providers.kinds.a2a import A2aKind
+from uniassist.gateway.providers.kinds.a2a_pushes import Pushes
 from uniassist.gateway.providers.kinds.chat_chunks import Usage
 from uniassist.gateway.providers.kinds.chat_messages import Line
 from uniassist.gateway.providers.kinds.kind import Kind
 from uniassist.gateway.providers.kinds.openai import OpenAiKind
 from uniassist.gateway.providers.kinds.uniassist import UniassistKind
 from uniassist.gateway.providers.registry import ProviderRegistry
+from uniassist.gateway.push_routes import PushRoutes
 from uniassist.gateway.reading_routes import ReadingRoutes
 from uniassist.gateway.tickets import Tickets
 from uniassist.gateway.turns.group_commit import GroupCommit
@@ -114,7 +116,8 @@ async def run() -> None:
         metrics = GatewayMetrics()
         prefix, board = settings.streams.prefix, Board()
         hub = Hub(pool, redis, prefix=prefix, global_key=settings.streams.global_key, board=board)
-        a2a = A2aKind(Remotes(pool))
+        pushes = _pushes(settings)
+        a2a = A2aKind(Remotes(pool), pushes)
         stack.push_async_callback(a2a.close)
         kinds = _kinds(client, pool, metrics) | {"a2a": a2a}
         registry = _registry(settings, kinds, metrics)
@@ -122,7 +125,14 @@ async def run() -> None:
             pool=pool, kinds=kinds, board=board, registry=registry, owner=owner, metrics=metrics, spans=spans
         )
         hints = Hints(redis, prefix)
-        exchange = Exchange(redis, prefix=prefix, owner=owner, board=board, on_stopped=calls.stop_asking)
+        exchange = Exchange(
+            redis,
+            prefix=prefix,
+            owner=owner,
+            board=board,
+            on_stopped=calls.stop_asking,
+            on_pushed=pushes.wake if pushes is not None else None,
+        )
         group_commit = GroupCommit(
             pool,
             owner=owner,
@@ -136,9 +146,20 @@ async def run() -> None:
         health = await stack.enter_async_context(_health(settings, pool, redis))
         erasures = Erasures(pool, client, registry)
         operator = _operator(settings, pool, redis, erasures)
+        pushed = [] if pushes is None else [PushRoutes(pushes, exchange.pushed)]
         console = _console(settings, Parts(pool, redis, metrics, calls, registry, health, client))
         app = _app(
-            settings, pool, group_commit, hub, registry, metrics, health, spans, app_tokens, operator, console
+            settings,
+            pool,
+            group_commit,
+            hub,
+            registry,
+            metrics,
+            health,
+            spans,
+            app_tokens,
+            [*operator, *pushed],
+            console,
         )
         hub.start()
         exchange.start()
@@ -222,6 +243,12 @@ def _provider_tokens(settings: GatewaySettings) -> dict[str, str | None]:
     given = secret_files.provider_tokens(os.environ)
     ours = {PLAN_TOKEN: settings.plan_token, REMINDER_TOKEN: settings.reminder_token}
     return given | {name: token.reveal() if token is not None else None for name, token in ours.items()}
+
+
+def _pushes(settings: GatewaySettings) -> Pushes | None:
+    if settings.public_url is None:
+        return None
+    return Pushes(settings.public_url, [secret.reveal() for secret in settings.adapter_secrets])
 
 
 def _grants(settings: GatewaySettings, registry: ProviderRegistry) -> Grants:
@@ -327,7 +354,7 @@ def _app(
     health: HealthRegistry,
     spans: Spans,
     app_tokens: AppTokens | None,
-    operator: Sequence[OperatorRoutes],
+    others: Sequence[OperatorRoutes | PushRoutes],
     console: Console | None,
 ) -> Service:
     secrets = tuple(secret.reveal() for secret in settings.adapter_secrets)
@@ -395,7 +422,7 @@ def _app(
             a2a_routes,
             agui_routes,
             overview,
-            *operator,
+            *others,
             *of_console,
         ),
         before_metrics=overview.refresh,

@@ -137,6 +137,7 @@ class GatewaySettings:
     ingest_queue_size: int
     outbox_max_attempts: int
     provider_timeout_ms: int
+    public_url: str | None
     of_user: BoundsSettings
     of_address: BoundsSettings
     unknown_streams: int
@@ -170,6 +171,7 @@ class GatewaySettings:
             ingest_queue_size=reader.integer("GATEWAY_INGEST_QUEUE_SIZE"),
             outbox_max_attempts=reader.integer("OUTBOX_MAX_ATTEMPTS"),
             provider_timeout_ms=reader.integer("GATEWAY_PROVIDER_TIMEOUT_MS"),
+            public_url=reader.optional_http_url("GATEWAY_PUBLIC_URL"),
             of_user=BoundsSettings.read(reader, "USER"),
             of_address=BoundsSettings.read(reader, "ADDRESS"),
             unknown_streams=reader.integer("GATEWAY_UNKNOWN_STREAMS"),

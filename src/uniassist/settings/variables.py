@@ -173,6 +173,12 @@ GROUPS: tuple[VariableGroup, ...] = (
             ),
             Variable("UNIASSIST_APP_JWT_ISSUER", "text", "With jwt: the iss that tokens must have; empty: any."),
             Variable("UNIASSIST_APP_JWT_AUDIENCE", "text", "With jwt: the aud that tokens must have; empty: any."),
+            url(
+                "GATEWAY_PUBLIC_URL",
+                "Where A2A agents reach the gateway's /a2a/pushed/, to say that a task has moved; empty: they are "
+                "asked now and then.",
+                "https://chat.staging.example",
+            ),
             count("GATEWAY_PROVIDER_TIMEOUT_MS", "8000", "Deadline of one provider call.", 100, 120_000),
             secret(
                 "UNIASSIST_OPERATOR_TOKEN",

@@ -9,16 +9,30 @@ from uniassist.store.queries import statements
 from uniassist.store.server.pool import Pool
 
 
+class Question(Wire, frozen=True):
+    """What an agent asked of its person.
+
+    `message_id`: of our message that it answered so. `asked`: the id of its own.
+    `told`: the artifacts that its person had got by then.
+    """
+
+    message_id: str
+    asked: str = ""
+    told: tuple[str, ...] = ()
+
+
 class Remote(Wire, frozen=True):
     """The agent's own ids.
 
     `task_id`: None: it made no task of it.
     `message_id`: of our newest message that it has.
+    `questions`: the newest two, oldest first.
     """
 
     context_id: str
     task_id: str | None = None
     message_id: str | None = None
+    questions: tuple[Question, ...] = ()
 
 
 class Remotes:

@@ -48,11 +48,14 @@ class _Over(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Batch(msgspec.Struct, omit_defaults=True, frozen=True):
-    """`asks`: for all that is being written, from its beginning. `stopped`: runs that their persons cancelled."""
+    """`asks`: for all that is being written, from its beginning. `stopped`: runs that their persons cancelled.
+    `pushed`: runs whose agents say that they have moved.
+    """
 
     pieces: list[_Piece] = []
     over: list[_Over] = []
     stopped: list[str] = []
+    pushed: list[str] = []
     asks: bool = False
 
 
@@ -60,20 +63,30 @@ class Exchange:
     """Tells others what is on the board of ours, and puts on it what others tell.
 
     `owner`: names this gateway. `on_stopped`: called with runs that were cancelled at another gateway.
+    `on_pushed`: with runs whose agents told another gateway that they have moved.
     """
 
     def __init__(
-        self, redis: Redis, *, prefix: str, owner: str, board: Board, on_stopped: Callable[[Iterable[str]], None]
+        self,
+        redis: Redis,
+        *,
+        prefix: str,
+        owner: str,
+        board: Board,
+        on_stopped: Callable[[Iterable[str]], None],
+        on_pushed: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
         self._redis = redis
         self._channel = f"{prefix}{CHANNEL}"
         self._mark = owner.encode() + b"\n"
         self._board = board
         self._on_stopped = on_stopped
+        self._on_pushed = on_pushed
         self._told: dict[Writing, int] = {}  # how much of each others have been told
         self._written: dict[Writing, None] = {}  # of which there is more to tell
         self._over: list[_Over] = []
         self._stopped: list[str] = []
+        self._pushed: dict[str, None] = {}
         self._asks = False
         self._asked_at = self._told_again_at = float("-inf")
         self._telling = Loop("live-tell", self._tell_once)
@@ -94,6 +107,12 @@ class Exchange:
         self._stopped += list(run_ids)[: MAX_KEPT - len(self._stopped)]
         self._telling.wake()
 
+    def pushed(self, run_ids: Iterable[str]) -> None:
+        """These runs' agents say that they have moved; another gateway may follow them."""
+        if len(self._pushed) < MAX_KEPT:
+            self._pushed |= dict.fromkeys(run_ids)
+        self._telling.wake()
+
     def _note_written(self, writing: Writing) -> None:
         if not self._written:
             self._telling.wake()
@@ -110,12 +129,13 @@ class Exchange:
             self._told_again_at = time.monotonic()
             self._board.drop_silent()
             self._written |= dict.fromkeys(self._board.own())
-        if not (self._written or self._over or self._stopped or self._asks):
+        if not (self._written or self._over or self._stopped or self._pushed or self._asks):
             return TELL_AGAIN_SECONDS
         await asyncio.sleep(PACE_SECONDS)  # what is written meanwhile goes with it
         pieces, told = self._pieces()
         over, stopped, asks = self._over[:MAX_KEPT], self._stopped[:MAX_KEPT], self._asks
-        batch = _Batch(pieces, over, stopped, asks)
+        pushed = list(self._pushed)
+        batch = _Batch(pieces, over, stopped, pushed, asks)
         async with asyncio.timeout(DEADLINE_SECONDS):
             await self._redis.publish(self._channel, self._mark + codec.encode(batch))
         for writing, (offset, length) in told.items():
@@ -124,6 +144,8 @@ class Exchange:
                 if writing.length == length:
                     self._written.pop(writing, None)
         del self._over[: len(over)], self._stopped[: len(stopped)]
+        for run_id in pushed:
+            self._pushed.pop(run_id, None)
         self._asks = self._asks and not asks
         return 0.0
 
@@ -160,6 +182,8 @@ class Exchange:
             self._board.end(done.session_id, (done.run_id, done.message_id), done.attempt)
         if batch.stopped:
             self._on_stopped(batch.stopped)
+        if batch.pushed and self._on_pushed is not None:
+            self._on_pushed(batch.pushed)
         if batch.asks:
             self._told = dict.fromkeys(self._told, 0)
             self._written |= dict.fromkeys(self._board.own())

@@ -84,12 +84,12 @@ def fronts_process(
     process.stop()
 
 
-async def when_fronted(http: JsonClient, url: str) -> None:
+async def when_fronted(http: JsonClient, url: str, providers: int = len(FRONTED)) -> None:
     """The gateway has seen all manifests, and so knows who streams."""
 
     async def is_seen() -> bool:
         answer = await http.request("GET", f"{url}/metrics", timeout_seconds=10)
-        return answer.body.count(b"uniassist_provider_up{") == len(FRONTED)
+        return answer.body.count(b"uniassist_provider_up{") == providers
 
     await eventually(is_seen, "manifests are looked at", 60)
 

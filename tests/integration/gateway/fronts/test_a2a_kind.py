@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from tests.integration.gateway.client import GatewayClient, Json, interactions, message, now_ms, run_states, unique
 from tests.integration.gateway.fronts.conftest import when_fronted
+from tests.integration.gateway.provider_entries import entry
 from tests.integration.gateway.sse import follow
 from tests.processes import ServiceProcess
-from tests.scripted_agents import ScriptedAgents
+from tests.scripted_agents import ScriptedAgents, scripted_agents
 from tests.waiting import eventually
 
 from uniassist.web.calling.client import JsonClient
@@ -77,6 +79,46 @@ async def test_a_question_is_answered_into_its_task(fronted: GatewayClient, agen
     assert third["taskId"] != asked["taskId"]
 
 
+async def test_a_form_is_filled_in_into_its_task(fronted: GatewayClient, agents: ScriptedAgents) -> None:
+    """By an interaction, or by a text; an agent's schema is the form."""
+    for how in ("values", "text"):
+        body = message(f"rpc A:x:Looking {unique('form')} form:Which_day?")
+        ack = await fronted.ingest(body)
+        run_id, session_id = ack["runs"][0]["runId"], ack["sessionId"]
+        said = interactions(await fronted.when_over(session_id, run_id), run_id)
+        assert [each.get("text") for each in said] == ["Looking", "Which day?", None]
+        form = said[2]
+        assert form["extensionKind"] == "data_collection_request"
+        assert form["payload"]["dataSchema"]["properties"]["seats"]["minimum"] == 1
+        if how == "text":
+            answer = await told(fronted, f"friday {unique('form')} A:z:Noted done", sessionId=session_id)
+            assert [each["text"] for each in answer] == ["Noted"]
+        else:
+            payload = {"taskId": form["payload"]["taskId"], "values": {"day": "friday", "seats": 2}}
+            await fronted.post(
+                "/v0/interact",
+                {
+                    "schemaVersion": "v0",
+                    "traceId": unique("trace"),
+                    "sessionId": session_id,
+                    "userId": body["userId"],
+                    "providerId": "rpc",
+                    "runId": run_id,
+                    "actionId": "submit_data_collection",
+                    "payload": payload,
+                    "timestampMs": now_ms(),
+                },
+            )
+
+            async def answered(session_id: str = session_id, run_id: str = run_id) -> list[Json] | None:
+                found = interactions(await fronted.timeline(session_id), run_id)[3:]
+                return found if len(found) == 2 else None
+
+            last = await eventually(answered, "it is answered", 60)
+            assert [each["text"] for each in last] == ['{"day":"friday","seats":2.0}', "Thanks"]
+        assert agents.log[-1]["taskId"] == form["payload"]["taskId"]
+
+
 async def test_what_needs_signing_in_is_said_plainly(fronted: GatewayClient) -> None:
     session_id = unique("auth")
     said = await told(fronted, "rpc please auth:Open_https://login.example", sessionId=session_id, locale="en")
@@ -119,7 +161,7 @@ async def test_it_is_told_that_its_person_cancelled(
     await eventually(lambda: {"cancelled": got[0]["taskId"]} in agents.log, "its task is cancelled", 60)
 
 
-@pytest.mark.parametrize("agent", ["rpc", "plain"])
+@pytest.mark.parametrize("agent", ["rpc", "rest", "plain", "old"])
 async def test_a_gateway_that_dies_sends_nothing_twice(
     service: Callable[..., ServiceProcess],
     fronts_env: Mapping[str, str],
@@ -135,7 +177,7 @@ async def test_a_gateway_that_dies_sends_nothing_twice(
     ack = await GatewayClient(http, victim.url).ingest(message(text))
     run_id, session_id = ack["runs"][0]["runId"], ack["sessionId"]
     await eventually(lambda: agents.messages(text), "the agent has it", 60)
-    if agent == "rpc":
+    if agent != "plain":
 
         async def is_written() -> bool:
             return bool(interactions(await fronted.timeline(session_id), run_id))
@@ -146,6 +188,24 @@ async def test_a_gateway_that_dies_sends_nothing_twice(
     said = interactions(await fronted.when_over(session_id, run_id), run_id)
     assert [each["text"] for each in said] == ["first", "half and half", "The end"]
     assert len(agents.messages(text)) == 1
+
+
+async def test_an_agent_that_dies_before_it_says_anything_gets_nothing_twice(
+    start_gateway: Callable[..., GatewayClient], tmp_path: Path
+) -> None:
+    """It has the message, and the gateway doesn't know that: the task is looked for once the agent is back."""
+    with scripted_agents(tmp_path) as doomed:
+        file = tmp_path / "providers.toml"
+        file.write_text(entry("kept", "kept", f"{doomed.url}/kept", kind='"a2a"', timeout_ms="20000"), "utf-8")
+        gateway = start_gateway(UNIASSIST_PROVIDERS_FILE=str(file))
+        text = f"kept {unique('unheard')} dies-unheard A:x:first done:last"
+        ack = await gateway.ingest(message(text))
+        await eventually((tmp_path / "died").exists, "the agent has it, and is dead", 60)
+        await asyncio.to_thread(doomed.restart)
+        run_id = ack["runs"][0]["runId"]
+        said = interactions(await gateway.when_over(ack["sessionId"], run_id), run_id)
+        assert [each["text"] for each in said] == ["first", "last"]
+        assert [list(each) for each in doomed.log] == [["wokeUp"]], "it was never sent again"
 
 
 async def test_an_agent_whose_card_sends_elsewhere_is_not_called(

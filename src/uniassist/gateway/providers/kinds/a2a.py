@@ -13,6 +13,7 @@ from typing import Annotated, Protocol, cast
 import msgspec
 
 from uniassist.gateway.providers.catalogue import Provider
+from uniassist.gateway.providers.kinds.a2a_pushes import Pushes
 from uniassist.gateway.providers.kinds.kind import Asked, Hears, Said
 from uniassist.store.remotes import Remotes
 from uniassist.web.calling.client import CallFailed, Unreachable
@@ -37,12 +38,13 @@ class Agents(Protocol):
 
 
 class A2aKind:
-    """`remotes`: keeps what a run is at its agent."""
+    """`remotes`: keeps what a run is at its agent. `pushes`: None: agents have nowhere to push to."""
 
     options = Options
 
-    def __init__(self, remotes: Remotes) -> None:
+    def __init__(self, remotes: Remotes, pushes: Pushes | None = None) -> None:
         self._remotes = remotes
+        self._pushes = pushes
         self._agents: Agents | None = None
         self._loading = asyncio.Lock()
 
@@ -70,5 +72,5 @@ class A2aKind:
                     )
                 except ModuleNotFoundError as error:
                     raise Unreachable(f"{_NEEDS} ({error.name} is missing)") from None
-                self._agents = cast(Agents, module.A2aAgents(self._remotes))
+                self._agents = cast(Agents, module.A2aAgents(self._remotes, self._pushes))
         return self._agents

@@ -1,85 +1,31 @@
-"""One call of an A2A agent: a message of ours, sent once, and its task followed to where the person comes in again.
-
-The run's id is the message's. Where another gateway had the call before, the task is looked for first: by what was
-kept of it, or among the tasks of our context, by the message in its history.
-"""
+"""The agents that speak A2A: their cards, the connections to them, and who is told that a person cancelled."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
-from typing import Any
 
-import msgspec
 import structlog
-from a2a.client import ClientCallContext
-from a2a.types.a2a_pb2 import (
-    CancelTaskRequest,
-    GetTaskRequest,
-    ListTasksRequest,
-    Message,
-    Part,
-    Role,
-    SendMessageConfiguration,
-    SendMessageRequest,
-    StreamResponse,
-    SubscribeToTaskRequest,
-    Task,
-    TaskState,
-)
-from a2a.utils.errors import A2AError, TaskNotFoundError
-from google.protobuf import json_format, struct_pb2
+from a2a.utils.errors import A2AError
 
-from uniassist.contracts.base import Wire
-from uniassist.contracts.interaction import AssistantMessage, ErrorNotice, InteractionEvent, RequestClarification
-from uniassist.contracts.language import Language, language
-from uniassist.contracts.provider import MAX_HINT_LENGTH, ExpectsReply, InvokeRequest
 from uniassist.errors import UniAssistError
 from uniassist.gateway.providers.catalogue import Provider
-from uniassist.gateway.providers.kinds.a2a_cards import Agent, Cards, called
+from uniassist.gateway.providers.kinds.a2a_call import LOOK_SECONDS, Call
+from uniassist.gateway.providers.kinds.a2a_cards import Cards
 from uniassist.gateway.providers.kinds.a2a_http import new_client
-from uniassist.gateway.providers.kinds.a2a_story import Story
+from uniassist.gateway.providers.kinds.a2a_pushes import Pushes
 from uniassist.gateway.providers.kinds.kind import Asked, Hears, Said
-from uniassist.lifecycle import Pauses
-from uniassist.store.remotes import Remote, Remotes
-from uniassist.web.calling.client import BadAnswer, CallFailed, TimedOut
+from uniassist.store.remotes import Remotes
+from uniassist.web.calling.client import CallFailed, TimedOut
 
 log = structlog.get_logger()
 
-HISTORY = 50  # messages of a task, to find our own among them
-LOOK_SECONDS = 10.0  # for a task, or to cancel one
-MAX_NOTED = 50  # artifacts of a task that asks
-TRIES = 8  # to find an agent again that went away in the middle
-_PLAIN: dict[str, dict[Language, str]] = {
-    "input": {"zh": "“{name}”还需要你补充信息。", "en": "{name} needs to know more from you."},
-    "auth": {
-        "zh": "“{name}”需要你先登录或授权，完成后请告诉我。",
-        "en": "{name} needs you to sign in or to authorize it first. Tell me when it is done.",
-    },
-    "rejected": {"zh": "“{name}”没有接受这个请求。", "en": "{name} did not take this on."},
-    "canceled": {"zh": "“{name}”取消了这件事。", "en": "{name} cancelled this."},
-}
-
-
-class _Hint(Wire, frozen=True):
-    """What is noted with a reply that is expected: the task that it goes to, and what is told of it already.
-
-    `asked`: the id of the message that asks.
-    """
-
-    task_id: str
-    context_id: str
-    asked: str = ""
-    told: tuple[str, ...] = ()
-
 
 class A2aAgents:
-    """`remotes`: where a run's task is kept."""
+    """`remotes`: where a run's task is kept. `pushes`: None: agents have nowhere to push to."""
 
-    def __init__(self, remotes: Remotes) -> None:
+    def __init__(self, remotes: Remotes, pushes: Pushes | None = None) -> None:
         self._remotes = remotes
+        self._pushes = pushes
         self._http = new_client()
         self._cards = Cards(self._http)
         self._hanging_up: set[asyncio.Task[None]] = set()
@@ -94,10 +40,15 @@ class A2aAgents:
 
     async def ask(self, asked: Asked, hears: Hears) -> Said:
         agent = await self._cards.of(asked.provider)
-        call = _Call(agent, asked, self._remotes, hears)
+        pushes = self._pushes if agent.card.capabilities.push_notifications else None
+        call = Call(agent, asked, self._remotes, hears, pushes)
         try:
             async with asyncio.timeout(asked.provider.total_timeout_seconds) as deadline:
-                await call.follow()
+                if pushes is None:
+                    await call.follow()
+                else:
+                    with pushes.waiting(call.run_id) as call.pushed:
+                        await call.follow()
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -111,7 +62,7 @@ class A2aAgents:
             raise
         return await call.said()
 
-    async def _hang_up(self, call: _Call) -> None:
+    async def _hang_up(self, call: Call) -> None:
         """The agent is told where its person cancelled the run. It may have ended meanwhile, or be away."""
         try:
             async with asyncio.timeout(LOOK_SECONDS):
@@ -119,229 +70,3 @@ class A2aAgents:
                     await call.cancel()
         except (A2AError, CallFailed, TimeoutError, UniAssistError) as error:
             log.warning("an agent's task isn't cancelled", provider=call.provider_id, error=repr(error))
-
-
-class _Call:
-    def __init__(self, agent: Agent, asked: Asked, remotes: Remotes, hears: Hears) -> None:
-        self._agent = agent
-        self._asked = asked
-        self._remotes = remotes
-        self._kept: Remote | None = None
-        request = asked.request
-        is_reply = isinstance(request, InvokeRequest) and request.run.continues is not None
-        self._hint = _hint(request.run.hint) if is_reply and isinstance(request, InvokeRequest) else None
-        self.story = Story(hears, self._hint.told, self._hint.asked) if self._hint is not None else Story(hears)
-        self.run_id = request.run.run_id
-        self.provider_id = asked.provider.provider_id
-        is_invoke = isinstance(request, InvokeRequest)
-        self._message_id = self.run_id if is_invoke else request.run.idempotency_key
-        headers = {**agent.headers, **asked.headers}
-        self._context = ClientCallContext(service_parameters=headers)
-
-    async def follow(self) -> None:
-        """Until the task is over, or waits for the person."""
-        story, pauses, failures = self.story, Pauses(0.2, 5.0), 0
-        responses: AsyncIterator[StreamResponse] | None = None
-        context_id, task_id = await self._place()
-        if self._asked.request.run.attempt > 1 and await self._found(context_id, task_id):
-            await self._note()
-        else:
-            responses = self._sent(context_id, task_id)
-        is_first = responses is not None
-        while not story.is_over():  # ends: with the task, after TRIES, or with the deadline of `ask`
-            try:
-                async with aclosing(self._in_time(responses or await self._again())) as following:
-                    async for response in following:
-                        story.take(response)
-                        await self._note()
-                        await story.tell()
-                        failures = 0
-                        if story.is_over():
-                            break
-            except CallFailed as error:
-                failures += 1
-                if not story.task_id or failures >= TRIES or (is_first and isinstance(error, BadAnswer)):
-                    raise
-            responses, is_first = None, False
-            if not story.task_id and not story.is_over():
-                raise BadAnswer("its answer stopped before its end")
-            if not story.is_over():
-                await pauses.wait()
-        await story.tell()
-
-    async def said(self) -> Said:
-        """What is left to say once the task is over, or waits. BadAnswer where it failed, or said nothing."""
-        story, state = self.story, self.story.state
-        if story.reply is not None or state == TaskState.TASK_STATE_COMPLETED:
-            words = story.words() or ([] if story.has_said else story.earlier_words())
-            if not words and not story.has_said:
-                raise BadAnswer("it said nothing")
-            return Said(words)
-        if state == TaskState.TASK_STATE_INPUT_REQUIRED:
-            question = RequestClarification(question=story.text() or self._say("input"), choices=[])
-            others = [each for each in story.words() if not isinstance(each, AssistantMessage)]
-            return Said([*others, question], self._expects())
-        if state == TaskState.TASK_STATE_AUTH_REQUIRED:
-            plain: list[InteractionEvent] = [AssistantMessage(text=self._say("auth"))]
-            return Said([*plain, *story.words()], self._expects())
-        if state == TaskState.TASK_STATE_REJECTED:
-            return Said(story.words() or [AssistantMessage(text=self._say("rejected"))])
-        if state == TaskState.TASK_STATE_CANCELED:
-            return Said(story.words() or [AssistantMessage(text=self._say("canceled"))])
-        if story.text():
-            await story.hears.event(ErrorNotice(user_message=story.text()[:2000]))
-        raise BadAnswer("its task failed")
-
-    async def cancel(self) -> None:
-        await self._agent.client.cancel_task(CancelTaskRequest(id=self.story.task_id), context=self._context)
-
-    async def _place(self) -> tuple[str, str | None]:
-        """The context that the message goes to, and the task, where it answers what one asked."""
-        request = self._asked.request
-        if self._hint is not None:
-            return self._hint.context_id, self._hint.task_id
-        if not isinstance(request, InvokeRequest) and (own := await self._remotes.of_run(self.run_id)) is not None:
-            return own.context_id, None
-        session = request.context.session
-        session_id = session.session_id if session is not None else self.run_id
-        before = await self._remotes.of_session(session_id, self.provider_id)
-        if before is not None:
-            return before.context_id, None
-        # Ours, so that a message is found again whose answer nobody got; an agent may make another of it.
-        return hashlib.sha256(f"{self.provider_id}\n{session_id}".encode()).hexdigest()[:32], None
-
-    async def _found(self, context_id: str, task_id: str | None) -> bool:
-        """Whether an earlier attempt's message is there, with its task; the story has read it then."""
-        kept = await self._remotes.of_run(self.run_id)
-        is_kept = kept is not None and kept.message_id == self._message_id
-        task_id = kept.task_id if kept is not None and kept.task_id is not None else task_id
-        if task_id is not None:
-            task = await self._task(task_id)
-            if is_kept or self._is_in(task):
-                self.story.read(task)
-                return True
-            return False
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                listed = await self._agent.client.list_tasks(
-                    ListTasksRequest(context_id=context_id, history_length=HISTORY, include_artifacts=True),
-                    context=self._context,
-                )
-        except (A2AError, TimeoutError):  # not every agent lists; to send again is what is left then
-            return False
-        for task in listed.tasks:
-            if self._is_in(task):
-                self.story.read(task)
-                return True
-        return False
-
-    def _is_in(self, task: Task) -> bool:
-        """Whether it has the message."""
-        return any(each.message_id == self._message_id for each in task.history)
-
-    async def _sent(self, context_id: str, task_id: str | None) -> AsyncIterator[StreamResponse]:
-        message = Message(
-            message_id=self._message_id,
-            context_id=context_id,
-            task_id=task_id,
-            role=Role.ROLE_USER,
-            parts=_parts(self._asked),
-        )
-        configuration = SendMessageConfiguration(return_immediately=not self._agent.streams)
-        request = SendMessageRequest(message=message, configuration=configuration)
-        async for response in self._agent.client.send_message(request, context=self._context):
-            yield response
-
-    async def _again(self) -> AsyncIterator[StreamResponse]:
-        """The task as it is, and what comes of it where the agent streams."""
-        self.story.read(await self._task(self.story.task_id))
-        await self._note()
-        await self.story.tell()
-        if self.story.is_over() or not self._agent.streams:
-            return _nothing()
-        subscription = SubscribeToTaskRequest(id=self.story.task_id)
-        return self._agent.client.subscribe(subscription, context=self._context)
-
-    async def _task(self, task_id: str) -> Task:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                return await self._agent.client.get_task(
-                    GetTaskRequest(id=task_id, history_length=HISTORY), context=self._context
-                )
-        except TaskNotFoundError:
-            raise BadAnswer("its task is lost") from None
-        except A2AError as error:
-            raise called(error, "task") from None
-        except TimeoutError:
-            raise TimedOut(f"task: no answer within {LOOK_SECONDS:g} seconds") from None
-
-    async def _in_time(self, responses: AsyncIterator[StreamResponse]) -> AsyncGenerator[StreamResponse]:
-        """Within the deadline of a call until the first, and of silence from then on."""
-        seconds = self._asked.provider.timeout_seconds
-        while True:  # ends: with the answer, or by its silence; and the caller has a deadline for all of it
-            try:
-                async with asyncio.timeout(seconds) as silence:
-                    response = await anext(responses, None)
-            except TimeoutError:
-                if not silence.expired():
-                    raise
-                raise TimedOut(f"silent for {seconds:g} seconds") from None
-            except A2AError as error:
-                raise called(error, "message") from None
-            except (ValueError, KeyError, TypeError, json_format.ParseError) as error:
-                raise BadAnswer(f"message: {type(error).__name__}") from None
-            if response is None:
-                return
-            yield response
-            seconds = self._asked.provider.idle_timeout_seconds
-
-    async def _note(self) -> None:
-        """Keep where the run is, as soon as that is known."""
-        story = self.story
-        if not story.context_id:
-            return
-        remote = Remote(story.context_id[:256], story.task_id[:256] or None, self._message_id)
-        if remote != self._kept:
-            await self._remotes.keep(self.run_id, remote)
-            self._kept = remote
-
-    def _expects(self) -> ExpectsReply:
-        story = self.story
-        hint = _Hint(story.task_id, story.context_id, story.asked, tuple(story.artifacts[-MAX_NOTED:]))
-        raw = msgspec.json.encode(hint).decode()
-        if len(raw) > MAX_HINT_LENGTH:
-            raise BadAnswer("the ids of its task are too long to be noted")
-        return ExpectsReply(hint=raw)
-
-    def _say(self, key: str) -> str:
-        locale = self._asked.request.context.user.locale
-        return _PLAIN[key][language(locale)].format(name=self._asked.provider.name(locale))
-
-
-async def _nothing() -> AsyncIterator[StreamResponse]:
-    nothing: tuple[StreamResponse, ...] = ()
-    for response in nothing:
-        yield response
-
-
-def _hint(raw: str | None) -> _Hint | None:
-    with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(raw or "", type=_Hint)
-    return None
-
-
-def _parts(asked: Asked) -> list[Part]:
-    """The person's words and files; of an interaction, what they chose or filled in."""
-    request = asked.request
-    if isinstance(request, InvokeRequest):
-        parts = [Part(text=request.input.text)] if request.input.text else []
-        for each in request.input.attachments or []:
-            if each.url is not None:
-                parts.append(Part(url=each.url, media_type=each.mime or "", filename=each.name or ""))
-        return parts or [Part(text="(an attachment)")]
-    chosen: dict[str, Any] = {"actionId": request.interaction.action_id}
-    if request.interaction.payload is not None:
-        chosen["payload"] = request.interaction.payload
-    value = struct_pb2.Value()
-    json_format.ParseDict(chosen, value)
-    return [Part(data=value)]

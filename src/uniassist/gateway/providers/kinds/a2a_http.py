@@ -15,6 +15,10 @@ CONNECT_SECONDS = 5.0
 HttpClient: TypeAlias = httpx.AsyncClient
 
 
+class Broken(Unreachable):
+    """A connection that was there and broke: the other side may have acted."""
+
+
 class _Counted(httpx.AsyncByteStream):
     def __init__(self, stream: httpx.AsyncByteStream) -> None:
         self._stream = stream
@@ -57,6 +61,8 @@ def failure_of(cause: BaseException | None, what: str) -> CallFailed | None:
     if isinstance(cause, httpx.HTTPStatusError):
         status = cause.response.status_code
         return BadStatus(f"{what}: answered {status}", status, b"")
+    if isinstance(cause, httpx.RequestError) and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout):
+        return Broken(f"{what}: {type(cause).__name__}")
     if isinstance(cause, httpx.RequestError):
         return Unreachable(f"{what}: {type(cause).__name__}")
     return None

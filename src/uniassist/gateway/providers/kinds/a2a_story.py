@@ -16,6 +16,7 @@ from a2a.types.a2a_pb2 import Artifact, Message, Part, Role, StreamResponse, Tas
 from google.protobuf import json_format
 
 from uniassist.contracts.interaction import AssistantMessage, Card, InteractionEvent
+from uniassist.gateway.providers.kinds.a2a_forms import whole
 from uniassist.gateway.providers.kinds.kind import Hears
 from uniassist.web.calling.client import BadAnswer
 
@@ -28,7 +29,7 @@ _OVER = (
     TaskState.TASK_STATE_CANCELED,
     TaskState.TASK_STATE_REJECTED,
 )
-_WAITS = (TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED)
+WAITS = (TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED)
 
 
 @dataclass(eq=False)
@@ -86,7 +87,7 @@ class Story:
 
     def is_over(self) -> bool:
         """Nothing more comes before the person says something."""
-        return self.reply is not None or self.state in _OVER or self.state in _WAITS
+        return self.reply is not None or self.state in _OVER or self.state in WAITS
 
     @property
     def has_said(self) -> bool:
@@ -145,6 +146,10 @@ class Story:
     def earlier_words(self) -> list[InteractionEvent]:
         return events_of(self._before)
 
+    @property
+    def status_parts(self) -> list[Part]:
+        return list(self._words)
+
     def text(self) -> str:
         """The status's words without what isn't text."""
         return _text(self._words)
@@ -156,7 +161,7 @@ class Story:
         if self._words:
             self._before = self._words
         self.state, self.asked = status.state, status.message.message_id
-        if self.state in _WAITS and self._answered and self.asked == self._answered:
+        if self.state in WAITS and self._answered and self.asked == self._answered:
             self.state = TaskState.TASK_STATE_WORKING  # as it was before our answer to that
         self._words = list(status.message.parts) if status.HasField("message") else []
 
@@ -168,7 +173,7 @@ class Story:
         if found is None:
             if len(self._artifacts) >= MAX_ARTIFACTS:
                 raise BadAnswer(f"more than {MAX_ARTIFACTS} artifacts")
-            found = _Artifact(len(self._artifacts), artifact.name)
+            found = _Artifact(len(self._known) + len(self._artifacts), artifact.name)
             self._artifacts[artifact.artifact_id] = found
         return found
 
@@ -192,7 +197,8 @@ def events_of(parts: Sequence[Part]) -> list[InteractionEvent]:
 def card(part: Part, name: str) -> Card:
     """Data as lines, or as JSON where it isn't flat, by name: the protocol keeps no order. A file as a link."""
     if part.HasField("data"):
-        return Card(title=name or part.filename or "Data", body=_data(json_format.MessageToDict(part.data)))
+        data = whole(json_format.MessageToDict(part.data))
+        return Card(title=name or part.filename or "Data", body=_data(data))
     mime = part.media_type or "application/octet-stream"
     title = part.filename or name or "File"
     if part.HasField("url"):
@@ -207,15 +213,10 @@ def card(part: Part, name: str) -> Card:
 
 def _data(data: object) -> str:
     if isinstance(data, dict) and data and not any(isinstance(each, dict | list) for each in data.values()):
-        text = "\n".join(f"{name}: {_plain(value)}" for name, value in sorted(data.items()))
+        text = "\n".join(f"{name}: {value}" for name, value in sorted(data.items()))
     else:
         text = f"```json\n{json.dumps(data, ensure_ascii=False, indent=2, sort_keys=True)}\n```"
     return text if len(text) <= MAX_DATA_CHARACTERS else f"{text[:MAX_DATA_CHARACTERS]}…"
-
-
-def _plain(value: object) -> str:
-    """Struct knows no integers."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _text(parts: Sequence[Part]) -> str:
