@@ -32,7 +32,7 @@ from uniassist.contracts.base import SCHEMA_VERSION, Wire
 from uniassist.contracts.timeline import SseFrame, TimelineEvent
 from uniassist.errors import ServerFault
 from uniassist.gateway.live.board import DURABLE, Board, Shown
-from uniassist.gateway.waking import Waking
+from uniassist.gateway.live.waking import Waking
 from uniassist.lifecycle import Loop
 from uniassist.store import timeline
 from uniassist.store.server.pool import Pool

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from uniassist.gateway.waking import AT_ONCE, Waking
+from uniassist.gateway.live.waking import AT_ONCE, Waking
 
 
 @pytest.mark.parametrize("count", [1, AT_ONCE, AT_ONCE + 1, 10 * AT_ONCE + 3])

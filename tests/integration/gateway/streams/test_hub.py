@@ -314,7 +314,8 @@ async def test_without_followers_nothing_is_read_and_the_first_one_misses_nothin
         for seq in (1, 2):  # the second time after it had stopped reading
             _write_event(database_url, seq)
             async with _following(hub, ["s"]) as [reader]:
-                await eventually(lambda: any(b"id: %d\n" % seq in each for each in reader.got), f"{seq} came")
+                whole = b"id: %d\n" % seq
+                await eventually(lambda: any(whole in each for each in reader.got), f"{seq} came")
                 await eventually(lambda: clients_that(redis, "xread"), "it reads")
                 await eventually(lambda: clients_that(redis, "subscribe"), "it listens")
             # whatever comes ends what it waits for
