@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, cast
 
 from uniassist.contracts.scripts import simplified
 
@@ -63,19 +64,20 @@ _LEAVE = (
 )
 
 
-def _whole(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:{pattern})")
-
-
-_KINDS: tuple[tuple[Courtesy, re.Pattern[str]], ...] = (
-    ("leave", _whole(_LEAVE)),
-    ("thanks", _whole(f"{_THANKS_ZH}|{_THANKS_EN}")),
-    ("who", _whole(_WHO)),
-    ("assent", _whole(_ASSENT)),
-    ("goodbye", _whole(_GOODBYE)),
-    ("noted", _whole(_NOTED)),
-    ("greeting", _whole(f"{_GREETING_EN}|{_GREETING_ZH}")),
-)
+# What fits several is the first of them.
+_PATTERNS: dict[Courtesy, str] = {
+    "leave": _LEAVE,
+    "thanks": f"{_THANKS_ZH}|{_THANKS_EN}",
+    "who": _WHO,
+    "assent": _ASSENT,
+    "goodbye": _GOODBYE,
+    "noted": _NOTED,
+    "greeting": f"{_GREETING_EN}|{_GREETING_ZH}",
+}
+_KINDS = tuple(_PATTERNS)
+_ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
+# What no courtesy begins with is none, nor are its beginnings. Asked of the beginning of a text, "$" is anywhere.
+_BEGINS = re.compile(_ANY.pattern.replace("|$)", "|)"))
 _SAYS_MORE: tuple[Courtesy, ...] = ("leave", "who", "thanks", "goodbye", "assent", "greeting", "noted")
 _NEITHER = {"对了", "好了吗", "行吗", "可以吗", "是吗", "好吗", "对吗"}  # a change of subject, and questions
 _POLITE = re.compile(r"^(?:请|麻烦|那就?|please)|(?:谢谢你?|多谢|thanks|thankyou|please)$")
@@ -84,8 +86,11 @@ _THUMBS = {"👍", "👌", "🆗", "✅"}
 
 def courtesy(text: str) -> Courtesy | None:
     """What a whole message is, if it is nothing but a courtesy: "谢谢啊", "Thanks a lot!", "好的，再见"."""
-    if len(text) > LONGEST:
-        return None
+    return None if len(text) > LONGEST else _read(text)
+
+
+@lru_cache(maxsize=256)  # asked several times of each message
+def _read(text: str) -> Courtesy | None:
     spoken = words(text)
     if not spoken:
         thumb = "".join(each for each in text if each.isprintable() and not each.isspace())
@@ -101,8 +106,11 @@ def words(text: str) -> str:
 
 def _pair(spoken: str) -> Courtesy | None:
     """Two courtesies in a row: the one that says more. "好的，再见" is a goodbye, "算了，没事了" leaves."""
+    if _BEGINS.match(spoken) is None:
+        return None
     for at in range(1, len(spoken)):
-        first, second = _single(spoken[:at]), _single(spoken[at:])
+        first = _single(spoken[:at])
+        second = _single(spoken[at:]) if first is not None else None
         if first is not None and second is not None:
             return first if _SAYS_MORE.index(first) < _SAYS_MORE.index(second) else second
     return None
@@ -111,8 +119,10 @@ def _pair(spoken: str) -> Courtesy | None:
 def _single(spoken: str) -> Courtesy | None:
     if spoken in _NEITHER:
         return None
-    plain = spoken.rstrip(_ENDINGS)
-    return next(
-        (kind for kind, pattern in _KINDS if pattern.fullmatch(spoken) or (plain and pattern.fullmatch(plain))),
-        None,
-    )
+    found = [kind for kind in (_kind(spoken), _kind(spoken.rstrip(_ENDINGS))) if kind is not None]
+    return min(found, key=_KINDS.index, default=None)
+
+
+def _kind(spoken: str) -> Courtesy | None:
+    found = _ANY.fullmatch(spoken)
+    return cast(Courtesy, found.lastgroup) if found is not None else None
