@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import cost, delivery, fronts, hostile, ingest, report, routed, sse, streamed, wechat
+from bench import cost, delivery, fronts, hostile, ingest, many, report, routed, sse, streamed, wechat
 from bench.stage import stage
 
 NAMES = (
@@ -23,6 +23,7 @@ NAMES = (
     "ingest",
     "routed",
     "cost",
+    "many",
     "sse",
     "streamed",
     "fronts",
@@ -70,6 +71,8 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         return await delivery.recovery(built, events=100_000)
     if name == "idle":
         return await delivery.idle(built, seconds=10 if short else 60)
+    if name == "many":
+        return await many.measure(built, seconds=8 if short else 30)
     if name == "cost":
         return await cost.measure(built, seconds=5 if short else 15, rounds=3)
     if name == "routed":

@@ -125,16 +125,3 @@ def _cpu_ms(pid: int | None) -> float:
             continue
         total += child_times.user + child_times.system
     return float(total * 1000)
-
-
-def table(found: dict[str, Any]) -> list[str]:
-    """As Markdown."""
-    names = ("gateway", "worker", "plan", "postgres", "redis", "all")
-    lines = [
-        "| | " + " | ".join(names) + " | inputs/s |",
-        "|---|" + "---:|" * (len(names) + 1),
-    ]
-    for arm, figures in found["cpu_ms"].items():
-        cells = [f"{figures[name]:.3f}" if name in figures else "" for name in names]
-        lines.append(f"| {arm} | " + " | ".join(cells) + f" | {figures['per_second']:,.0f} |")
-    return lines

@@ -141,6 +141,32 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _many(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            f"{r['gateways']} gateways, {r['workers']} workers, {r['events_per_second']:,} events/s taken by the first: "
+            f"CPU of a gateway without followers; with {r['followers']} ({r['followed_per_second']} events/s of theirs)",
+            f"{r['idle_cpu_percent']} % of a core; {r['following_cpu_percent']} %; the first {r['taking_cpu_percent']} %",
+            "",
+            "without followers 1 %",
+        )
+    ]
+
+
+def _cost(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for kind in ("chat", "routed"):
+        now, before = r["cpu_ms"][f"{kind} now"], r["cpu_ms"].get(f"{kind} {r['before']}")
+        parts = ", ".join(f"{name} {now[name]:.2f}" for name in now if name not in ("all", "per_second"))
+        beside = f" = {r['ratio_to_before'][kind]} × {r['before']} ({before['all']:.2f} ms)" if before else ""
+        rows.append(
+            (f"CPU for an input, {kind}, 64 connections", f"{now['all']:.2f} ms{beside}: {parts}", "", "0.65 ×")
+        )
+    bare = r["cpu_ms"]["pgbench"]["all"]
+    rows.append(("CPU of Postgres for the same writes by pgbench", f"{bare:.2f} ms", "", ""))
+    return rows
+
+
 def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
@@ -229,6 +255,8 @@ _ROWS = {
     "idle": _idle,
     "ingest": _ingest,
     "routed": _routed,
+    "cost": _cost,
+    "many": _many,
     "sse": _sse,
     "streamed": _streamed,
     "fronts": _fronts,

@@ -42,6 +42,24 @@ async def measure(stage: Stage, *, connections: int, seconds: int, inputs_per_se
     }
 
 
+async def follow(gateway: str, sessions: list[str], seen: dict[str, int], stop: asyncio.Event) -> None:
+    """Reads each session's stream until `stop`; `seen`: how many events came."""
+    host, port = gateway.removeprefix("http://").split(":")
+
+    async def one(session: str) -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET /v0/stream?sessionId={session} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        while line := await reader.readline():
+            if line.startswith(b"data: "):
+                seen[session] = seen.get(session, 0) + 1
+
+    reading = [asyncio.create_task(one(session)) for session in sessions]
+    await stop.wait()
+    for each in reading:
+        each.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+
+
 def _memory(pid: int) -> int:
     return int(psutil.Process(pid).memory_full_info().uss)
 

@@ -54,6 +54,7 @@ def spoken(locale: str | None, text: str | None, last: str | None, *, default: L
     return last if last is not None and language(last) == found else found
 
 
+@lru_cache(maxsize=64)
 def _tag(locale: str | None) -> str:
     return re.split(r"[-_.@]", locale.strip().lower())[0] if locale is not None else ""
 
