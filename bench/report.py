@@ -144,9 +144,11 @@ def _routed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 def _many(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
-            f"{r['gateways']} gateways, {r['workers']} workers, {r['events_per_second']:,} events/s taken by the first: "
-            f"CPU of a gateway without followers; with {r['followers']} ({r['followed_per_second']} events/s of theirs)",
-            f"{r['idle_cpu_percent']} % of a core; {r['following_cpu_percent']} %; the first {r['taking_cpu_percent']} %",
+            f"{r['gateways']} gateways, {r['workers']} workers, {r['events_per_second']:,} events/s taken by the "
+            f"first: CPU of a gateway without followers; with {r['followers']} "
+            f"({r['followed_per_second']} events/s of theirs)",
+            f"{r['idle_cpu_percent']} % of a core; {r['following_cpu_percent']} %; "
+            f"the first {r['taking_cpu_percent']} %",
             "",
             "without followers 1 %",
         )
