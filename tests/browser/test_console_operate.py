@@ -185,6 +185,7 @@ async def test_a_message_s_whole_life_is_one_waterfall(browser: Browser, system:
 
 async def test_watch_leads_from_a_rising_figure_to_its_list(browser: Browser, system: ConsoleSystem) -> None:
     dead = await bury(system, "rising", "boom")
+    await bury(system, "rising", "another")
     async with console(browser, system, "#/watch") as page:
         tile = page.locator("a.tile", has_text="Dead letters")
         await expect(tile).to_have_class("tile bad", timeout=PATIENCE_MS)
@@ -192,6 +193,10 @@ async def test_watch_leads_from_a_rising_figure_to_its_list(browser: Browser, sy
         await expect(page.get_by_label("Worker shards")).to_contain_text("32 / 32")
         await tile.click()
         await expect(page.locator(f"tr[data-event='{dead}']")).to_be_visible(timeout=PATIENCE_MS)
+        await page.locator(".causes a", has_text="boom").click()
+        await page.wait_for_url(lambda url: "error=boom" in url)
+        await expect(page.get_by_label("Error contains")).to_have_value("boom")
+        await expect(page.locator("tbody tr td:last-child")).to_have_text(["boom"], timeout=PATIENCE_MS)
 
 
 async def test_a_release_is_watched_as_its_records_are_written(browser: Browser, system: ConsoleSystem) -> None:

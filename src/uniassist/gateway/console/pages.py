@@ -24,7 +24,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # asked anew each time, and answered with 304
+    "Cache-Control": "no-cache",  # asked anew each time, and answered with 304; but for files of this version
 }
 
 
@@ -35,12 +35,17 @@ def pages() -> dict[str, Handler]:
         for entry in files("uniassist.gateway.console").joinpath("static").iterdir()
         if entry.name.rpartition(".")[2] in _TYPES
     }
+    # The page names its files by what they all hold, so that a browser that has them asks for the page alone.
+    version = hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()[:16]
+    found["index.html"] = found["index.html"].replace(b"console/assets/", f"console/assets/{version}/".encode())
     tags = {name: f'"{hashlib.sha256(body).hexdigest()[:24]}"' for name, body in found.items()}
 
-    def answer(request: Request, name: str) -> Response:
+    def answer(request: Request, name: str, asked_version: str = "") -> Response:
         if name not in found:
             raise NotFound(f"no such file: {name[:64]}")
         headers = {**_HEADERS, "ETag": tags[name]}
+        if asked_version == version:
+            headers["Cache-Control"] = "private, max-age=31536000, immutable"
         if request.headers.get("if-none-match") == tags[name]:
             return Response(status_code=304, headers=headers)
         return Response(found[name], media_type=_TYPES[name.rpartition(".")[2]], headers=headers)
@@ -49,6 +54,8 @@ def pages() -> dict[str, Handler]:
         return answer(request, "index.html")
 
     async def asset(request: Request) -> Response:
-        return answer(request, request.path_params["name"])
+        asked_version, _, name = request.path_params["file"].partition("/")
+        return answer(request, name, asked_version)
 
-    return {PATH: page, f"{PATH}/assets/{{name}}": asset}
+    # A page of another version, whose gateway was replaced, still finds its modules.
+    return {PATH: page, f"{PATH}/assets/{{file}}": asset}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -78,8 +79,14 @@ async def test_the_page_is_served_with_a_policy_that_lets_nothing_else_in(gatewa
         assert "<script>" not in text
         async with anybody.get("/console", headers={"If-None-Match": tag}) as again:
             assert again.status == 304
-        async with anybody.get("/console/assets/../app.py") as outside:
-            assert outside.status == 404
+        named = re.findall(r"console/assets/([0-9a-f]{16})/[a-z]+[.]", text)
+        assert len(set(named)) == 1
+        for version, kept in ((named[0], "immutable"), ("another", "no-cache")):
+            async with anybody.get(f"/console/assets/{version}/app.js") as module:
+                assert kept in module.headers["Cache-Control"]
+        for path in ("/console/assets/../app.py", "/console/assets/app.js", f"/console/assets/{named[0]}/app.py"):
+            async with anybody.get(path) as outside:
+                assert outside.status == 404
 
 
 async def test_a_message_s_life_has_its_times_and_no_others(

@@ -13,6 +13,7 @@ const PAGES = {
   acts: { module: "./acts.js", tag: "ua-acts", key: "a", icon: "M5 3h10v14H5zM8 7h4M8 10h4M8 13h2" },
   release: { module: "./release.js", tag: "ua-release", key: "r", icon: "M10 17V4M5 9l5-5 5 5" },
 };
+const MARK = new URL("./mark.svg", import.meta.url).href;
 const app = document.getElementById("app");
 let main = null;
 let shown = null;
@@ -83,7 +84,7 @@ function build() {
       "div",
       { class: "shell" },
       h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); main.focus(); } }, t("skip")),
-      h("section", { class: "brand", "aria-label": "UniAssist" }, h("img", { src: "console/assets/mark.svg", alt: "" }), "UniAssist"),
+      h("section", { class: "brand", "aria-label": "UniAssist" }, h("img", { src: MARK, alt: "" }), "UniAssist"),
       h(
         "header",
         { class: "bar" },
@@ -172,7 +173,7 @@ function login(detail) {
     app,
     h("div", { class: "login" },
       h("form", { onsubmit: (event) => { event.preventDefault(); token.set(field.value.trim()); start(); } },
-        h("div", { class: "row" }, h("img", { src: "console/assets/mark.svg", alt: "", width: 24, height: 24 }), h("h1", {}, t("login_title"))),
+        h("div", { class: "row" }, h("img", { src: MARK, alt: "", width: 24, height: 24 }), h("h1", {}, t("login_title"))),
         h("p", { class: "muted small" }, t("login_hint")),
         h("label", {}, h("span", { class: "hidden-text" }, t("login_title")), field),
         detail && token.get() && h("p", { class: "notice bad", role: "alert" }, t("login_wrong")),
@@ -183,6 +184,7 @@ function login(detail) {
 
 async function start() {
   setLanguage(language());
+  import(PAGES[place().page].module).catch(() => {}); // on its way while we hear who looks
   try {
     await whoAmI();
   } catch (problem) {

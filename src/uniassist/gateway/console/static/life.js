@@ -164,7 +164,7 @@ class Life extends HTMLElement {
     const height = TOP + lanes.length * LANE + 8;
     const grid = ticks(span, Math.max(2, Math.floor(plot / 110))).map((tick) => svg("g", {},
       svg("line", { class: "grid", x1: x(start + tick), x2: x(start + tick), y1: TOP - 6, y2: height }),
-      svg("text", { class: "dim", x: x(start + tick), y: 10, "text-anchor": tick === 0 ? "start" : "middle" }, tick === 0 ? clock(start, { withMillis: true }) : `+${duration(tick)}`)));
+      svg("text", { class: "dim", x: tick === 0 ? x(start) - 8 : x(start + tick), y: 10, "text-anchor": tick === 0 ? "end" : "middle" }, tick === 0 ? clock(start, { withMillis: true }) : `+${duration(tick)}`)));
     const rows = lanes.map((lane, at) => this.lane(lane, at, { x, width, label }));
     set(this.chart, svg("svg", { class: "waterfall", viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": t("life_title") }, grid, rows));
   }

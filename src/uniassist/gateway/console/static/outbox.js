@@ -94,12 +94,22 @@ class Outbox extends HTMLElement {
     }
     const focused = document.activeElement?.dataset?.event;
     const place = this.table.scrollTop;
-    set(this.table, h("table", {},
+    set(this.table, this.causes(), h("table", { class: "events" },
       h("thead", {}, h("tr", {}, [t("event"), t("state"), t("kind"), t("session"), t("attempts"), t("age"), t("last_error")].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, this.events.map((event) => this.row(event)))),
       this.next && h("p", { class: "empty" }, h("button", { type: "button", onclick: () => { this.older = true; this.load(this.next); } }, t("more"))));
     this.table.scrollTop = place;
     if (focused) this.table.querySelector(`[data-event="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  /** Which errors these rows have, the most frequent first; each leads to its own. */
+  causes() {
+    const found = new Map();
+    for (const { lastError } of this.events) if (lastError) found.set(lastError, (found.get(lastError) ?? 0) + 1);
+    if (!found.size || (this.fields.error && found.size === 1)) return null;
+    const most = [...found].sort(([, one], [, other]) => other - one).slice(0, 5);
+    const href = (error) => `#/outbox?${new URLSearchParams({ ...this.fields, error: error.slice(0, 200) })}`;
+    return h("p", { class: "causes small" }, h("b", {}, t("causes")), most.map(([error, times]) => h("a", { class: "button", href: href(error), title: error }, h("span", { class: "clip mono" }, error), h("b", {}, ` × ${count(times)}`))));
   }
 
   row(event) {

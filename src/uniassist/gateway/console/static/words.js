@@ -222,6 +222,7 @@ const WORDS = {
   status_dead_letter: ["dead letter", "死信"],
   every_dead_letter: ["Every dead letter", "所有死信"],
   all_states: ["All states", "全部状态"],
+  causes: ["Causes in sight", "所见原因"],
   error_has: ["Error contains", "错误包含"],
   older_than: ["Older than", "早于"],
   any_age: ["Any age", "不限"],
