@@ -83,7 +83,7 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         )
     if name == "fronts":
         return await fronts.measure(
-            built, seconds=5 if short else 10, rounds=2 if short else 4, readers=5_000, events=10 if short else 30
+            built, seconds=5 if short else 10, rounds=2 if short else 4, readers=5_000, events=3 if short else 10
         )
     if name == "wechat":
         return await wechat.measure(built, seconds=5 if short else 30)

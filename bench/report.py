@@ -181,9 +181,9 @@ def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             "",
         ),
         (
-            "said → AG-UI reader, an event a second for each, p50 / p99",
-            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['missing']} missing, "
-            f"{r['finished']:,} saw the run's end",
+            f"said → AG-UI reader, {r['events_per_second']:,} events/s in all, p50 / p99",
+            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['missing']} missing, {r['finished']:,} saw the end; "
+            f"{r['cpu_ms_each_event']} ms of CPU for each",
             "0 missing",
             "",
         ),
