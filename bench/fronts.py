@@ -31,8 +31,8 @@ concurrency = 1000
 Ask = Callable[[aiohttp.ClientSession, str, int], Awaitable[None]]
 
 
-async def measure(stage: Stage, *, seconds: int, rounds: int, readers: int, events: int) -> dict[str, Any]:
-    """Slices of `seconds` of each way of asking in turn, `rounds` times; then `readers` that wait for `events`."""
+async def measure(stage: Stage, *, seconds: int, rounds: int) -> dict[str, Any]:
+    """Slices of `seconds` of each way of asking in turn, `rounds` times."""
     process, gateway = stage.start("gateway", stage.fresh_database("fronts"), GATEWAY_RATE_LIMIT_PER_USER="0")
     await asyncio.to_thread(_asked, _slice, gateway, PLAIN, 3)  # warm
     spent: dict[str, tuple[float, list[float]]] = {}
@@ -52,12 +52,11 @@ async def measure(stage: Stage, *, seconds: int, rounds: int, readers: int, even
         }
         for way, (cpu, latencies) in spent.items()
     }
-    return {"rate": RATE, "slice_seconds": seconds, "rounds": rounds, "cost": cost} | await _held(
-        stage, readers, events
-    )
+    return {"rate": RATE, "slice_seconds": seconds, "rounds": rounds, "cost": cost}
 
 
-async def _held(stage: Stage, readers: int, events: int) -> dict[str, Any]:
+async def hold(stage: Stage, *, readers: int, events: int) -> dict[str, Any]:
+    """AG-UI readers that wait for so many events each."""
     context = multiprocessing.get_context("spawn")
     told, go = context.Queue(), context.Event()
     provider = context.Process(target=_provider, args=(events, told, go), daemon=True)
@@ -71,7 +70,7 @@ async def _held(stage: Stage, readers: int, events: int) -> dict[str, Any]:
     reading = context.Process(target=_load, args=(gateway, readers, events, out, go))
     reading.start()
     try:
-        await asyncio.to_thread(out.get, True, 90)  # the runs are under way
+        await asyncio.to_thread(out.get, True, 300)  # the runs are under way
         before = _memory(process.pid)
         out_opened = await asyncio.to_thread(out.get, True, 300)
         held, cpu, began = _memory(process.pid), cpu_seconds(process), time.monotonic()
@@ -270,16 +269,18 @@ class _Seen:
 
 async def _follow(gateway: str, readers: int, events: int, out: Any, go: Any) -> None:
     host, port = gateway.removeprefix("http://").split(":")
-    seen, places = _Seen(), asyncio.Semaphore(100)
+    seen, places = _Seen(), asyncio.Semaphore(50)
     async with aiohttp.ClientSession() as http:
         runs = [_run_body(f"told{number}", "story") for number in range(RUNS)]
-        begun = []
-        for body in runs:  # whoever began it leaves; the run goes on
-            answer = await http.post(f"{gateway}/ag-ui", json=body)
-            await answer.content.readuntil(b"STEP_STARTED")
-            begun.append(answer)
-        for answer in begun:
-            answer.close()
+
+        async def begin(body: dict[str, Any]) -> None:
+            """Whoever began it leaves; the run goes on."""
+            async with places:
+                answer = await http.post(f"{gateway}/ag-ui", json=body)
+                await answer.content.readuntil(b"STEP_STARTED")
+                answer.close()
+
+        await asyncio.gather(*(begin(body) for body in runs))
         await asyncio.sleep(2)
         out.put(len(runs))
 

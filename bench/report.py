@@ -162,7 +162,7 @@ def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    rows = [
+    return [
         (
             f"asked in words by {way}, {r['rate']}/s: gateway's CPU each, whole answer p50 / p99",
             f"{cost['cpu_ms']} ms, {cost['p50_ms']} / {cost['p99_ms']} ms",
@@ -171,8 +171,10 @@ def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         )
         for way, cost in r["cost"].items()
     ]
+
+
+def _agui(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
-        *rows,
         (
             f"{r['readers']:,} AG-UI readers held, memory each (after {r['events']:,} events)",
             f"{r['kib_each']} KiB ({r['kib_each_after']} KiB); {r['idle_cpu_percent']} % of a core while nothing "
@@ -232,6 +234,7 @@ _ROWS = {
     "sse": _sse,
     "streamed": _streamed,
     "fronts": _fronts,
+    "agui": _agui,
     "wechat": _wechat,
     "hostile": _hostile,
 }
