@@ -88,9 +88,9 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
             built, readers=2_000 if short else 10_000, messages=50 if short else 200, seconds=8 if short else 20
         )
     if name == "fronts":
-        return await fronts.measure(
-            built, seconds=5 if short else 10, rounds=2 if short else 4, readers=5_000, events=10 if short else 30
-        )
+        return await fronts.measure(built, seconds=5 if short else 10, rounds=2 if short else 4)
+    if name == "agui":
+        return await fronts.hold(built, readers=5_000, events=3 if short else 10)
     if name == "wechat":
         return await wechat.measure(built, seconds=5 if short else 30)
     return await ingest.measure(built, seconds=5 if short else 20)

@@ -18,7 +18,8 @@ from bench.sse import _memory
 from bench.stage import Stage, cpu_seconds, percentile
 
 SESSIONS = 2000
-RUNS = 50  # under way at once, which the readers share
+RUNS = 250  # under way at once, which the readers share
+PAUSE_SECONDS = 10.0  # between two events of a run
 RATE = 40
 PLAIN = "plain"
 PROVIDERS = """[[provider]]
@@ -30,8 +31,8 @@ concurrency = 1000
 Ask = Callable[[aiohttp.ClientSession, str, int], Awaitable[None]]
 
 
-async def measure(stage: Stage, *, seconds: int, rounds: int, readers: int, events: int) -> dict[str, Any]:
-    """Slices of `seconds` of each way of asking in turn, `rounds` times; then `readers` that wait for `events`."""
+async def measure(stage: Stage, *, seconds: int, rounds: int) -> dict[str, Any]:
+    """Slices of `seconds` of each way of asking in turn, `rounds` times."""
     process, gateway = stage.start("gateway", stage.fresh_database("fronts"), GATEWAY_RATE_LIMIT_PER_USER="0")
     await asyncio.to_thread(_asked, _slice, gateway, PLAIN, 3)  # warm
     spent: dict[str, tuple[float, list[float]]] = {}
@@ -51,12 +52,11 @@ async def measure(stage: Stage, *, seconds: int, rounds: int, readers: int, even
         }
         for way, (cpu, latencies) in spent.items()
     }
-    return {"rate": RATE, "slice_seconds": seconds, "rounds": rounds, "cost": cost} | await _held(
-        stage, readers, events
-    )
+    return {"rate": RATE, "slice_seconds": seconds, "rounds": rounds, "cost": cost}
 
 
-async def _held(stage: Stage, readers: int, events: int) -> dict[str, Any]:
+async def hold(stage: Stage, *, readers: int, events: int) -> dict[str, Any]:
+    """AG-UI readers that wait for so many events each."""
     context = multiprocessing.get_context("spawn")
     told, go = context.Queue(), context.Event()
     provider = context.Process(target=_provider, args=(events, told, go), daemon=True)
@@ -70,15 +70,17 @@ async def _held(stage: Stage, readers: int, events: int) -> dict[str, Any]:
     reading = context.Process(target=_load, args=(gateway, readers, events, out, go))
     reading.start()
     try:
-        await asyncio.to_thread(out.get, True, 90)  # the runs are under way
+        await asyncio.to_thread(out.get, True, 300)  # the runs are under way
         before = _memory(process.pid)
         out_opened = await asyncio.to_thread(out.get, True, 300)
         held, cpu, began = _memory(process.pid), cpu_seconds(process), time.monotonic()
         await asyncio.sleep(3)
         idle = (cpu_seconds(process) - cpu) / (time.monotonic() - began)
+        cpu, began = cpu_seconds(process), time.monotonic()
         go.set()
-        ages, finished = await asyncio.to_thread(out.get, True, events * 2 + 240)
-        most = _memory(process.pid)
+        ages, finished = await asyncio.to_thread(out.get, True, events * PAUSE_SECONDS + 240)
+        busy = cpu_seconds(process) - cpu
+        took, most = time.monotonic() - began, _memory(process.pid)
     finally:
         reading.join(10)
         stage.stop_services()
@@ -89,6 +91,9 @@ async def _held(stage: Stage, readers: int, events: int) -> dict[str, Any]:
         "kib_each": round((held - before) / out_opened / 1024, 1),
         "kib_each_after": round((most - before) / out_opened / 1024, 1),
         "idle_cpu_percent": round(100 * idle, 1),
+        "busy_cpu_percent": round(100 * busy / took, 1),
+        "cpu_ms_each_event": round(1000 * busy / max(1, len(ages)), 2),
+        "events_per_second": round(len(ages) / took),
         "events": len(ages),
         "missing": out_opened * events - len(ages),
         "finished": finished,
@@ -203,7 +208,7 @@ WAYS: dict[str, Ask] = {
 
 
 def _provider(events: int, told: Any, go: Any) -> None:
-    """Waits to be let go, and then says the time once a second."""
+    """Waits to be let go, and then says the time now and then."""
     from aiohttp import web
 
     async def manifest(_request: web.Request) -> web.Response:
@@ -226,11 +231,11 @@ def _provider(events: int, told: Any, go: Any) -> None:
         while not go.is_set():
             await response.write(b": still here\n\n")
             await asyncio.sleep(1)
-        await asyncio.sleep(random.random())  # they don't all speak at once
+        await asyncio.sleep(random.random() * PAUSE_SECONDS)  # they don't all speak at once
         for _ in range(events):
             event = {"type": "assistant_message", "text": f"{time.time() * 1000:.0f}"}
             await response.write(b"data: %b\n\n" % json.dumps({"type": "event", "event": event}).encode())
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE_SECONDS)
         await response.write(b'data: {"type":"end"}\n\n')
         return response
 
@@ -264,16 +269,18 @@ class _Seen:
 
 async def _follow(gateway: str, readers: int, events: int, out: Any, go: Any) -> None:
     host, port = gateway.removeprefix("http://").split(":")
-    seen, places = _Seen(), asyncio.Semaphore(100)
+    seen, places = _Seen(), asyncio.Semaphore(50)
     async with aiohttp.ClientSession() as http:
         runs = [_run_body(f"told{number}", "story") for number in range(RUNS)]
-        begun = []
-        for body in runs:  # whoever began it leaves; the run goes on
-            answer = await http.post(f"{gateway}/ag-ui", json=body)
-            await answer.content.readuntil(b"STEP_STARTED")
-            begun.append(answer)
-        for answer in begun:
-            answer.close()
+
+        async def begin(body: dict[str, Any]) -> None:
+            """Whoever began it leaves; the run goes on."""
+            async with places:
+                answer = await http.post(f"{gateway}/ag-ui", json=body)
+                await answer.content.readuntil(b"STEP_STARTED")
+                answer.close()
+
+        await asyncio.gather(*(begin(body) for body in runs))
         await asyncio.sleep(2)
         out.put(len(runs))
 
@@ -301,7 +308,7 @@ async def _follow(gateway: str, readers: int, events: int, out: Any, go: Any) ->
         while seen.opened < readers and time.monotonic() < end:
             await asyncio.sleep(0.1)
         out.put(seen.opened)
-        end = time.monotonic() + events * 2 + 200
+        end = time.monotonic() + events * PAUSE_SECONDS + 200
         while seen.finished < seen.opened and time.monotonic() < end:
             await asyncio.sleep(0.1)
         out.put((seen.ages, seen.finished))

@@ -190,7 +190,7 @@ def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    rows = [
+    return [
         (
             f"asked in words by {way}, {r['rate']}/s: gateway's CPU each, whole answer p50 / p99",
             f"{cost['cpu_ms']} ms, {cost['p50_ms']} / {cost['p99_ms']} ms",
@@ -199,8 +199,10 @@ def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         )
         for way, cost in r["cost"].items()
     ]
+
+
+def _agui(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
-        *rows,
         (
             f"{r['readers']:,} AG-UI readers held, memory each (after {r['events']:,} events)",
             f"{r['kib_each']} KiB ({r['kib_each_after']} KiB); {r['idle_cpu_percent']} % of a core while nothing "
@@ -209,9 +211,9 @@ def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             "",
         ),
         (
-            "said → AG-UI reader, an event a second for each, p50 / p99",
-            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['missing']} missing, "
-            f"{r['finished']:,} saw the run's end",
+            f"said → AG-UI reader, {r['events_per_second']:,} events/s in all, p50 / p99",
+            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['missing']} missing, {r['finished']:,} saw the end; "
+            f"{r['cpu_ms_each_event']} ms of CPU for each",
             "0 missing",
             "",
         ),
@@ -262,6 +264,7 @@ _ROWS = {
     "sse": _sse,
     "streamed": _streamed,
     "fronts": _fronts,
+    "agui": _agui,
     "wechat": _wechat,
     "hostile": _hostile,
 }

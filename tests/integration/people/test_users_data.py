@@ -19,8 +19,9 @@ from uniassist.cli import main
 
 TOKEN = "operator-token-0123456789"
 SECRET = "我的秘密"
+KINDS = ("inbound", "interaction", "user_interaction", "routing_decision")
 _SESSION = (
-    'INSERT INTO sessions (session_id, user_id, seq, state, subject) VALUES (%s, %s, 3, \'{"lead": "x"}\', %s)'
+    'INSERT INTO sessions (session_id, user_id, seq, state, subject) VALUES (%s, %s, 4, \'{"lead": "x"}\', %s)'
 )
 _EVENT = (
     "INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload)"
@@ -45,9 +46,8 @@ def live_with(connection: psycopg.Connection, user_id: str) -> None:
     said = {"input": {"userId": user_id, "text": SECRET, "source": "app"}}
     told = {"event": {"type": "assistant_message", "text": SECRET}, "source": "provider"}
     chosen = {"userId": user_id, "actionId": "submit", "payload": {"blank": SECRET}}
-    for seq, (kind, payload) in enumerate(
-        [("inbound", said), ("interaction", told), ("user_interaction", chosen)], 1
-    ):
+    passed = {"candidates": [], "handedOver": {"byRunId": "r-0", "runId": "r-1", "text": SECRET}}
+    for seq, (kind, payload) in enumerate(zip(KINDS, (said, told, chosen, passed), strict=True), 1):
         connection.execute(_EVENT, [f"{session}-{seq}", session, user_id, seq, kind, json.dumps(payload)])
     for statement in (_RUN, _CALL):
         connection.execute(statement, {"id": f"r-{user_id}", "session": session, "user": user_id})
@@ -126,7 +126,8 @@ def check_erased(connection: psycopg.Connection, user_id: str) -> None:
     events = connection.execute(
         "SELECT seq, kind, payload FROM timeline_events WHERE user_id = %s ORDER BY seq", [user_id]
     ).fetchall()
-    assert [row[:2] for row in events] == [(1, "inbound"), (2, "interaction"), (3, "user_interaction")]
+    assert [row[:2] for row in events] == list(enumerate(KINDS, 1))
+    assert events[3][2]["handedOver"] == {"byRunId": "r-0", "runId": "r-1"}
     assert all(row[2]["erased"] is True for row in events)
     assert connection.execute("SELECT status FROM provider_runs WHERE user_id = %s", [user_id]).fetchall() == [
         ("cancelled",)
@@ -147,7 +148,7 @@ def test_the_commands_export_and_erase_one_person_and_nobody_else(
         assert kinds == {"session", "event", "run", "context"} | (
             {"wechatPerson", "wechatReply", "wechatMedium"} if user_id.startswith("wx:") else set()
         )
-        assert sum(record["record"] == "event" for record in records) == 3
+        assert sum(record["record"] == "event" for record in records) == 4
         assert "other" not in json.dumps(records)
         assert "1 sessions emptied" in run("erase", user_id, "--yes")
         check_erased(connection, user_id)
@@ -156,7 +157,7 @@ def test_the_commands_export_and_erase_one_person_and_nobody_else(
     assert {other: rows_of(connection, other) for other in others} == others
     if user_id.startswith("wx:"):
         assert connection.execute("SELECT name FROM wechat_left_media").fetchall() == [("kim/m",)]
-        assert connection.execute("SELECT seq FROM wechat_cursors").fetchall() == [(3,)]
+        assert connection.execute("SELECT seq FROM wechat_cursors").fetchall() == [(4,)]
     assert SECRET not in json.dumps(
         [json.loads(line) for line in run("export", user_id).splitlines()], ensure_ascii=False
     )

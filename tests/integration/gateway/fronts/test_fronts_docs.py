@@ -62,4 +62,4 @@ async def test_the_ag_ui_client_in_javascript(fronted: GatewayClient) -> None:
         out = await output("node", str(script))
     finally:
         script.unlink()
-    assert "Plan for" in out, out
+    assert "The plan is kept" in out, out
