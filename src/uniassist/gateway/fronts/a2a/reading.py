@@ -1,4 +1,4 @@
-"""JSON-RPC's requests and answers as bytes, and what a message says. Pure."""
+"""JSON-RPC's requests, both bindings' events as bytes, and what a message says. Pure."""
 
 from __future__ import annotations
 
@@ -59,5 +59,14 @@ def _attachment(url: str, mime: str | None, name: str | None, attachment_id: str
 
 def frame(asked: RpcRequest, said: StreamResponse, seq: int | None = None) -> bytes:
     """`seq`: of the event that it tells; None: of a piece, which isn't kept."""
-    data = codec.encode(RpcAnswer("2.0", asked.id, said))
+    return _event(RpcAnswer("2.0", asked.id, said), seq)
+
+
+def plain_frame(said: StreamResponse, seq: int | None = None) -> bytes:
+    """As HTTP+JSON has it; `seq` as there."""
+    return _event(said, seq)
+
+
+def _event(told: RpcAnswer | StreamResponse, seq: int | None) -> bytes:
+    data = codec.encode(told)
     return b"data: %b\n\n" % data if seq is None else b"id: %d\ndata: %b\n\n" % (seq, data)
