@@ -26,6 +26,7 @@ from a2a.types.a2a_pb2 import (
     TaskState,
 )
 from a2a.utils.errors import A2AError, TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError
+from google.protobuf import json_format, struct_pb2
 from tests.integration.gateway.client import GatewayClient, unique
 from tests.integration.gateway.fronts.conftest import FRONTED, when_fronted
 from tests.integration.gateway.tokens import bearer
@@ -132,6 +133,19 @@ async def test_a_form_is_input_required_and_the_answer_goes_into_the_task(agent:
     assert await sent(agent, answer) == task, "it is answered once"
     listed = await agent.list_tasks(ListTasksRequest(context_id=context_id))
     assert [each.id for each in listed.tasks] == [asks.id]
+
+
+async def test_a_form_is_filled_in_with_data(agent: Client) -> None:
+    """Values by name, as a client has them that shows the schema which is in the status; once."""
+    asks = await sent(agent, said("plan a trip to Porto"))
+    values = struct_pb2.Value()
+    json_format.ParseDict({"dueDate": "2099-03-13"}, values)
+    message = Message(message_id=unique("m"), role=Role.ROLE_USER, parts=[Part(data=values)], task_id=asks.id)
+    answer = SendMessageRequest(message=message)
+    task = await sent(agent, answer)
+    assert task.status.state == TaskState.TASK_STATE_COMPLETED
+    assert any("Plan for “a trip to Porto”" in text for text in texts(task))
+    assert await sent(agent, answer) == task, "it is answered once"
 
 
 async def test_tasks_are_listed_by_page_and_by_state(agent: Client) -> None:

@@ -32,7 +32,7 @@ from uniassist.gateway.fronts.a2a.shapes import (
     TaskParams,
 )
 from uniassist.gateway.fronts.a2a.tasks import Progress
-from uniassist.gateway.fronts.entrance import Entrance
+from uniassist.gateway.fronts.entrance import Entrance, Reply
 from uniassist.gateway.fronts.following import Following, Stopped
 from uniassist.gateway.fronts.sealing import digest
 from uniassist.gateway.fronts.traced import UNDER_WAY
@@ -244,10 +244,14 @@ class A2aTasks:
         self, request: Request, asker: Asker, message: Message, session_id: str, size: int
     ) -> Progress:
         """The message's task, once it is written; the same for a message that is sent again."""
-        text, attachments = content(message)
+        text, attachments, data = content(message)
         of_task = await self._known(asker, message.task_id) if message.task_id else None
         if of_task is not None and message.context_id not in (None, "", of_task.session_id):
             raise InvalidRequest("message.contextId: expected that of the task")
+        reply = None
+        if of_task is not None and data is not None:
+            asked = (await self._progress(of_task.session_id, of_task.trace_id)).asked
+            reply = Reply(asked[-1][0].event_id, data) if asked else None
         parts = [asker.subject or asker.user_id, message.context_id or "", message.message_id]
         written = UnifiedUserInput(
             schema_version=SCHEMA_VERSION,
@@ -267,6 +271,7 @@ class A2aTasks:
             idempotency=Idempotency(f"a2a:{asker.subject or asker.user_id}", f"message:{':'.join(parts[1:])}"),
             size_bytes=size,
             answers=of_task is not None,
+            reply=reply,
             goes_on=of_task is not None,
         )
         return await self._progress(requested.session_id, written.trace_id)

@@ -63,7 +63,7 @@ class Progress(Traced):
         return self._said(event, said) if said is not None else None
 
     def piece(self, delta: DeltaFrame) -> StreamResponse | None:
-        """Of a message that is being written; not kept. None: it is whole already, and this a gateway's that died."""
+        """Of a message that is being written; not kept. None: that is whole, and this of a gateway that died."""
         artifact_id = f"{delta.run_id}:{delta.message_id}"
         if artifact_id in self.artifacts:
             return None
