@@ -19,6 +19,8 @@ from uniassist.gateway.client_routes import ClientRoutes
 from uniassist.gateway.console.wiring import Console, Parts
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
+from uniassist.gateway.fronts.a2a.handling import A2aTasks
+from uniassist.gateway.fronts.a2a.rest import A2aRestRoutes
 from uniassist.gateway.fronts.a2a.routes import A2aRoutes
 from uniassist.gateway.fronts.agui.routes import AgUiRoutes
 from uniassist.gateway.fronts.entrance import Entrance
@@ -376,18 +378,18 @@ def _app(
     )
     entrance = Entrance(pool=pool, callers=callers, intake=intake, metrics=metrics)
     following = Following(pool, hub)
-    a2a_routes = A2aRoutes(
+    a2a_tasks = A2aTasks(
         pool=pool,
         entrance=entrance,
         intake=intake,
         following=following,
-        registry=registry,
         callers=callers,
         bounds=bounds,
         metrics=metrics,
         secret=secrets[0],
-        version=VERSION,
-        asks_for_token=app_tokens is not None,
+    )
+    a2a_routes = A2aRoutes(
+        tasks=a2a_tasks, registry=registry, version=VERSION, asks_for_token=app_tokens is not None
     )
     agui_routes = AgUiRoutes(
         pool=pool,
@@ -420,6 +422,7 @@ def _app(
             provider_routes,
             openai_routes,
             a2a_routes,
+            A2aRestRoutes(a2a_tasks),
             agui_routes,
             overview,
             *others,

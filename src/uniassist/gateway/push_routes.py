@@ -44,7 +44,7 @@ class PushRoutes:
         )
     )
     async def a2a_pushed(self, request: Request) -> Response:
-        run_id: str = request.path_params["runId"]
+        run_id = requests.path_field(request, "runId")
         shown = requests.header(request, TOKEN, max_length=MAX_ID_LENGTH) or ""
         if not self._pushes.takes(run_id, shown):
             raise InvalidProviderToken(f"{TOKEN}: expected the one that was sent with the message")

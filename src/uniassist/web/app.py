@@ -97,12 +97,15 @@ class Service:
 class _Paths:
     """Picks a path's endpoint: a fixed path by one look-up, since the hot ones are fixed; others by their prefix.
 
-    A parameter that ends its path takes the rest of it: ids may hold slashes, and servers decode %2F.
+    A parameter that ends its path takes the rest of it: ids may hold slashes, and servers decode %2F. So does one
+    that only a verb follows, `tasks/{id}:cancel`.
     """
 
     def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
         self._fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
-        self._open = [(*_open_end(path), endpoint) for path, endpoint in endpoints.items() if path.endswith("}")]
+        verbs = [path for path in endpoints if "}:" in path]
+        ends = [path for path in endpoints if path.endswith("}")]
+        self._open = [(*_open_end(path), endpoints[path]) for path in (*verbs, *ends)]
         self._router = Router(
             [Route(path, endpoint) for path, endpoint in endpoints.items() if "}/" in path],
             redirect_slashes=False,
@@ -114,18 +117,20 @@ class _Paths:
         endpoint: ASGIApp | None = self._fixed.get(path)
         if endpoint is None:
             endpoint = self._router
-            for prefix, name, candidate in self._open:
-                if path.startswith(prefix) and path != prefix:
-                    scope["path_params"] = {name: path[len(prefix) :]}
+            for prefix, name, verb, candidate in self._open:
+                if path.startswith(prefix) and path.endswith(verb) and len(path) > len(prefix) + len(verb):
+                    scope["path_params"] = {name: path[len(prefix) : len(path) - len(verb)]}
                     endpoint = candidate
                     break
         await endpoint(scope, receive, send)
 
 
-def _open_end(path: str) -> tuple[str, str]:
-    prefix, _, name = path.removesuffix("}").partition("{")
-    assert "}" not in prefix + name, f"{path}: only the last part of such a path may be a parameter"
-    return prefix, name
+def _open_end(path: str) -> tuple[str, str, str]:
+    """What is before the parameter, its name, and the verb behind it."""
+    prefix, _, rest = path.partition("{")
+    name, _, verb = rest.partition("}")
+    assert not set("{/") & set(verb), f"{path}: only the last part of such a path may be a parameter"
+    return prefix, name, verb
 
 
 class _Endpoint:

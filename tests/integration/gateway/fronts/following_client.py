@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -78,21 +78,25 @@ class FollowingClient:
                 role=Role.ROLE_USER,
                 parts=[Part(text=self.text)],
             )
-            async for each in client.send_message(SendMessageRequest(message=message)):
-                self._take(each)
+            await self._take_all(client.send_message(SendMessageRequest(message=message)))
         elif self.resumes:
             context = ClientCallContext(service_parameters={"Last-Event-ID": str(self.last)})
-            async for each in client.subscribe(SubscribeToTaskRequest(id=self.task_id), context=context):
-                self._take(each)
+            await self._take_all(client.subscribe(SubscribeToTaskRequest(id=self.task_id), context=context))
         else:
             self._know(await client.get_task(GetTaskRequest(id=self.task_id)))
             if self.state is None:
                 try:
-                    async for each in client.subscribe(SubscribeToTaskRequest(id=self.task_id)):
-                        self._take(each)
+                    await self._take_all(client.subscribe(SubscribeToTaskRequest(id=self.task_id)))
                 except (UnsupportedOperationError, InvalidParamsError):  # it is over meanwhile
                     self._know(await client.get_task(GetTaskRequest(id=self.task_id)))
         return self.state is not None
+
+    async def _take_all(self, answers: AsyncIterator[StreamResponse]) -> None:
+        """To the end of the task, or of the stream."""
+        async for each in answers:
+            self._take(each)
+            if self.state is not None:
+                return
 
     def _take(self, each: StreamResponse) -> None:
         if each.HasField("task"):

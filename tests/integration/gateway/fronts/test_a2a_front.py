@@ -26,6 +26,7 @@ from a2a.types.a2a_pb2 import (
     TaskState,
 )
 from a2a.utils.errors import A2AError, TaskNotCancelableError, TaskNotFoundError, UnsupportedOperationError
+from google.protobuf import json_format, struct_pb2
 from tests.integration.gateway.client import GatewayClient, unique
 from tests.integration.gateway.fronts.conftest import FRONTED, when_fronted
 from tests.integration.gateway.tokens import bearer
@@ -40,16 +41,18 @@ SEQ = "uniassist/seq"
 
 @asynccontextmanager
 async def agent_at(
-    url: str, token: str = "none", *, streaming: bool = True, immediately: bool = False
+    url: str, token: str = "none", *, streaming: bool = True, immediately: bool = False, binding: str = "JSONRPC"
 ) -> AsyncIterator[Client]:
     async with httpx.AsyncClient(timeout=60, headers={"Authorization": f"Bearer {token}"}) as http:
-        config = ClientConfig(httpx_client=http, streaming=streaming, polling=immediately)
+        config = ClientConfig(
+            httpx_client=http, streaming=streaming, polling=immediately, supported_protocol_bindings=[binding]
+        )
         yield await ClientFactory(config).create_from_url(url)
 
 
-@pytest.fixture
-async def agent(fronted: GatewayClient) -> AsyncIterator[Client]:
-    async with agent_at(fronted.url) as client:
+@pytest.fixture(params=["JSONRPC", "HTTP+JSON"])
+async def agent(fronted: GatewayClient, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    async with agent_at(fronted.url, binding=request.param) as client:
         yield client
 
 
@@ -132,6 +135,19 @@ async def test_a_form_is_input_required_and_the_answer_goes_into_the_task(agent:
     assert [each.id for each in listed.tasks] == [asks.id]
 
 
+async def test_a_form_is_filled_in_with_data(agent: Client) -> None:
+    """Values by name, as a client has them that shows the schema which is in the status; once."""
+    asks = await sent(agent, said("plan a trip to Porto"))
+    values = struct_pb2.Value()
+    json_format.ParseDict({"dueDate": "2099-03-13"}, values)
+    message = Message(message_id=unique("m"), role=Role.ROLE_USER, parts=[Part(data=values)], task_id=asks.id)
+    answer = SendMessageRequest(message=message)
+    task = await sent(agent, answer)
+    assert task.status.state == TaskState.TASK_STATE_COMPLETED
+    assert any("Plan for “a trip to Porto”" in text for text in texts(task))
+    assert await sent(agent, answer) == task, "it is answered once"
+
+
 async def test_tasks_are_listed_by_page_and_by_state(agent: Client) -> None:
     context_id = unique("context")
     made = [await sent(agent, said(f"calm m:{n} end", context_id=context_id)) for n in range(3)]
@@ -212,16 +228,17 @@ def seq_of(response: StreamResponse) -> float | None:
     return float(metadata[SEQ]) if SEQ in metadata else None
 
 
-async def test_a_task_is_its_persons_only(guarded: GatewayClient) -> None:
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+async def test_a_task_is_its_persons_only(guarded: GatewayClient, binding: str) -> None:
     mine, other = (bearer(unique("o"))["authorization"].removeprefix("Bearer ") for _ in range(2))
-    async with agent_at(guarded.url, mine) as client:
+    async with agent_at(guarded.url, mine, binding=binding) as client:
         task = await sent(client, said("hello"))
         assert task.status.state == TaskState.TASK_STATE_COMPLETED
-    async with agent_at(guarded.url, other) as client:
+    async with agent_at(guarded.url, other, binding=binding) as client:
         with pytest.raises(TaskNotFoundError):
             await client.get_task(GetTaskRequest(id=task.id))
         assert not (await client.list_tasks(ListTasksRequest())).tasks
-    async with agent_at(guarded.url, "no-token") as client:
+    async with agent_at(guarded.url, "no-token", binding=binding) as client:
         with pytest.raises(A2AError, match="401"):
             await client.get_task(GetTaskRequest(id=task.id))
 
@@ -248,3 +265,38 @@ async def test_what_is_wrong_has_its_code(fronted: GatewayClient, body: bytes, c
         assert answer.json()["error"]["code"] == code
         old = await http.post(f"{fronted.url}/a2a", content=body, headers={"A2A-Version": "0.3"})
         assert old.json()["error"]["code"] in (-32009, -32700, -32600)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "code", "reason"),
+    [
+        ("GET", "tasks/run-none", None, {}, 404, "TASK_NOT_FOUND"),
+        ("GET", "tasks?pageSize=many", None, {}, 400, "INVALID_PARAMS"),
+        ("GET", "tasks/run-none", None, {"A2A-Version": "0.3"}, 400, "VERSION_NOT_SUPPORTED"),
+        ("POST", "message:send", b"{oops", {}, 400, "INVALID_PARAMS"),
+        (
+            "POST",
+            "message:stream",
+            b'{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"raw":"AAAA"}]}}',
+            {},
+            400,
+            "CONTENT_TYPE_NOT_SUPPORTED",
+        ),
+    ],
+)
+async def test_what_is_wrong_by_http_has_its_reason(
+    fronted: GatewayClient,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    code: int,
+    reason: str,
+) -> None:
+    async with httpx.AsyncClient(timeout=60) as http:
+        sent = {"Content-Type": "application/json", **headers}
+        answer = await http.request(method, f"{fronted.url}/a2a/{path}", content=body, headers=sent)
+    assert answer.status_code == code
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert error["details"][0]["reason"] == reason

@@ -15,13 +15,16 @@ MAX_TAGS = 20
 
 
 def card(catalogue: Catalogue, url: str, version: str, *, asks_for_token: bool) -> AgentCard:
-    """`url`: where JSON-RPC is served, as the asker reaches it. `version`: ours."""
+    """`url`: where it is served, by either binding, as the asker reaches it. `version`: ours."""
     connected = [each for each in catalogue.providers if each.base_url is not None]
     return AgentCard(
         name="UniAssist",
         description="One entrance to many specialist assistants.",
         version=version,
-        supported_interfaces=[Interface(url=url, protocol_binding="JSONRPC", protocol_version=VERSION)],
+        supported_interfaces=[
+            Interface(url=url, protocol_binding=binding, protocol_version=VERSION)
+            for binding in ("JSONRPC", "HTTP+JSON")
+        ],
         capabilities=Capabilities(streaming=True, push_notifications=False),
         default_input_modes=["text/plain"],
         default_output_modes=["text/markdown", "application/json"],

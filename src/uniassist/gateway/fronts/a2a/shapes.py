@@ -153,6 +153,25 @@ class RpcAnswer(msgspec.Struct, frozen=True):
     result: Any
 
 
+class ErrorInfo(msgspec.Struct, frozen=True):
+    reason: str
+    type: str = msgspec.field(name="@type", default="type.googleapis.com/google.rpc.ErrorInfo")
+    domain: str = "a2a-protocol.org"
+
+
+class RestFault(msgspec.Struct, frozen=True):
+    """`status`: gRPC's name of what `code`, HTTP's, says."""
+
+    code: int
+    status: str
+    message: str
+    details: list[ErrorInfo]
+
+
+class RestRefused(msgspec.Struct, frozen=True):
+    error: RestFault
+
+
 class Interface(Wire, frozen=True):
     url: str
     protocol_binding: str

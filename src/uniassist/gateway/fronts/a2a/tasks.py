@@ -62,9 +62,12 @@ class Progress(Traced):
             self.history.append(_interaction(payload_of(event, UserInteraction), event.event_id))
         return self._said(event, said) if said is not None else None
 
-    def piece(self, delta: DeltaFrame) -> StreamResponse:
-        """Of a message that is being written; not kept."""
-        artifact = Artifact(artifact_id=f"{delta.run_id}:{delta.message_id}", parts=[Part(text=delta.text)])
+    def piece(self, delta: DeltaFrame) -> StreamResponse | None:
+        """Of a message that is being written; not kept. None: that is whole, and this of a gateway that died."""
+        artifact_id = f"{delta.run_id}:{delta.message_id}"
+        if artifact_id in self.artifacts:
+            return None
+        artifact = Artifact(artifact_id=artifact_id, parts=[Part(text=delta.text)])
         return self._artifact_update(artifact, append=delta.offset > 0)
 
     def state(self, *, is_owed: bool) -> State:
