@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,12 +18,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
 
+from tests import scratch
 from tests.processes import ServiceProcess
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis, Flavour
 from uniassist.store import migrate
 
 _numbers = itertools.count()
+# Where no bytecode is written, each worker and each process that a test starts compiles the whole tree again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+_in_memory = scratch.in_memory()  # before anybody asks for a temporary directory; workers have it from us
 
 # `make test-oldest` gives the oldest servers that we support.
 _POSTGRES = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGRES_BIN") else None
@@ -55,6 +62,23 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_configure() -> None:
     # A run in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()  # thousands of tests are collected, and nothing of them is garbage
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # nor is it ever: a third of what collecting garbage costs would be to look at it
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    if _in_memory is None:
+        return
+    if exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(_in_memory, ignore_errors=True)
+    else:
+        print(f"\nthe tests' files are kept until the next run: {_in_memory}")
 
 
 @pytest.fixture(scope="session")

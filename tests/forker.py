@@ -33,6 +33,8 @@ _LOADED = (
     "uniassist.provider_plan.app",
     "uniassist.provider_reminder.app",
     "uniassist.adapter_wechat.app",
+    "uniassist.cli.services",
+    "typer._adapters",  # loads pydantic when the first command with arguments is run
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 

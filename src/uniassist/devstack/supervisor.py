@@ -19,7 +19,6 @@ from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port, port_is_taken
 from uniassist.devstack.state import RunState, ServiceState, StateDirectory
-from uniassist.store import migrate
 from uniassist.streams.client import connect
 
 LOOK_SECONDS = 0.2
@@ -64,6 +63,8 @@ class Supervisor:
             plans.check_ports(self._plan)
             self._start_servers()
             self._check_asked()
+            from uniassist.store import migrate  # loads Alembic, which `status` and `down` have no use for
+
             status = migrate.upgrade(self._database_url)
             self._say(f"database  schema {status.current}")
             self._start_services()

@@ -12,9 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
+from tests import forking
 from tests.ports import free_port
 from tests.waiting import eventually
 
@@ -44,25 +45,20 @@ class System:
 
     def run(self, *arguments: str, deadline_seconds: float = READY_SECONDS) -> subprocess.CompletedProcess[str]:
         """A command of ours on this state directory, to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "uniassist.cli.main", *arguments, "--state-dir", str(self.directory)],
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=deadline_seconds,
-            check=False,
-        )
+        started = forking.uniassist([*arguments, "--state-dir", str(self.directory)], env=self.env)
+        try:
+            out, err = started.communicate(timeout=deadline_seconds)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            raise
+        return subprocess.CompletedProcess(arguments, started.returncode, out, err)
 
     def begin(self) -> None:
-        """`up` in the foreground; it is not waited for."""
+        """`up` in the foreground; it is not waited for. Itself is forked, what it starts it starts for real."""
+        arguments = ["up", "--state-dir", str(self.directory)]
         with self.output.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "uniassist.cli.main", "up", "--state-dir", str(self.directory)],
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
+            self.process = cast(
+                "subprocess.Popen[bytes]", forking.fork("uniassist.cli.main", arguments, env=self.env, out=out)
             )
 
     async def up(self) -> None:

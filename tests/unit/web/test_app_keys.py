@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from uniassist.errors import SettingsError
@@ -57,6 +57,20 @@ def test_a_good_key_says_what_it_is_good_for(value: str, algorithm: str) -> None
 
 
 JWK = RSAAlgorithm.to_jwk(RSA.public_key())
+# Made once for all: to find its primes takes seconds.
+DSA = """-----BEGIN PUBLIC KEY-----
+MIIBtjCCASsGByqGSM44BAEwggEeAoGBAKmKDrw7iTN/utHNgfxIhS7VAqohoX4Z
+DEQd76WZEE88AFvhjA8CDWs5NChjgj5XRWOHjCHfnncjLGCh/0cxgWOlWBg1S+xF
+13ZtwSQGcToUadPJ5WencWsiEF0R7rLiZ3TIvL2qqPzWVj6FxJto1Q5BD6S1p7hE
+P+VRlPFrl6otAhUAx3ztyFt9LcCxigpQSxBH4envysECgYBPWWy8V5VsdEKlcCEy
+Rgxw/XavCQjwDcsWiBUtfWyvXtOSRDf600DArQ4mQBf8NmNL3u9PSV/WhyTwY/7J
+M50zQ/VvxPnfBOSguTjEZGSfh99TqPWNc0nXvYe8wV5sLx2RCrL2xfRXWANxzB9h
+xLMzJrFxmEHAW9hTRpgJsXR7nwOBhAACgYBHTUA0AGoC3zr9GiyakI9Jw/35MIUY
+291YOr/mt2uLWPlswkOuZ+4apSJ/VIa060wJe56vnQl3dwM8D+xN7KHQRSl9RDPl
+0H3BT57OxRaXZx2B8VRPwQgB7HILEpzVIY6Y/zWt4tNXOW+HvQ4/EvrjlVMxP728
+8Kx/now8L8Gu/Q==
+-----END PUBLIC KEY-----
+"""
 BAD = {
     "short": ("hunter2", "too short"),
     "half of a PEM": (pem(RSA)[:120], "no whole"),
@@ -81,7 +95,7 @@ BAD = {
     "JWKS": (json.dumps({"keys": [json.loads(JWK)]}), "JSON Web Key"),
     "SSH": ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqt you@host", "SSH"),
     "small RSA": (pem(rsa.generate_private_key(public_exponent=65537, key_size=1024)), "2048"),
-    "DSA": (pem(dsa.generate_private_key(key_size=2048)), "kind"),
+    "DSA": (DSA, "kind"),
     "Ed448": (pem(ed448.Ed448PrivateKey.generate()), "kind"),
     "another curve": (pem(ec.generate_private_key(ec.SECP256K1())), "kind"),
 }
