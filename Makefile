@@ -63,7 +63,7 @@ test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that n
 
 test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS (Debian: pgbouncer, postgresql, redis-server)
 	@command -v pgbouncer >/dev/null || { echo "pgbouncer isn't installed"; exit 1; }
-	@$(BIN)/python -m pytest tests/ha
+	@$(BIN)/python -m pytest -n 2 tests/ha
 
 console-axe: $(TEST_STAMP) ## axe-core (from npm) on every page of the console, in both themes and at 360 px
 	@mkdir -p build/axe && cd build/axe && { test -d package || npm pack --silent axe-core@4.14.1 | xargs tar xzf; }

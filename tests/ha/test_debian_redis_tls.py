@@ -21,7 +21,6 @@ from tests.waiting import eventually
 
 from uniassist.devstack import doctor
 from uniassist.devstack.server import ServerProcess
-from uniassist.errors import ServerFault
 from uniassist.streams.client import connect
 from uniassist.streams.proof import prove_writing
 
@@ -99,17 +98,24 @@ def server(server_directory: Path) -> Iterator[TlsRedis]:
 
 @pytest.fixture(autouse=True)
 async def _all_is_well(server: TlsRedis) -> None:
+    failures: list[str] = []
+
     async def works() -> bool:
         try:
             server.show(server.good)
             server.set(tls_auth_clients="optional")
             async with connect(server.sentinels_url()) as redis:
                 await prove_writing(redis)
-        except (OSError, ServerFault, Exception):  # it is starting
+        except Exception as error:  # it is starting
+            failures.append(repr(error))
             return False
         return True
 
-    await eventually(works, "both are up", 10)
+    try:
+        await eventually(works, "both are up", 60)
+    except AssertionError as error:
+        logs = [f"{each.name}: {each.read_text()[-1000:]}" for each in server.folder.glob("*.log")]
+        raise AssertionError("\n".join([str(error), *failures[-1:], *logs])) from None
 
 
 def other_authority(server: TlsRedis) -> str:

@@ -82,7 +82,7 @@ async def test_inputs_reach_the_streams(
         await asyncio.gather(*(asked.ingest(message("你好")) for _ in range(60)))
         await outbox.all_consumed()
         for each in (gateway, worker):
-            await eventually(partial(is_well, client, each), f"{each.name} is well", 10)
+            await eventually(partial(is_well, client, each), f"{each.name} is well", 60)
 
 
 async def is_well(client: JsonClient, each: ServiceProcess) -> bool:
