@@ -248,7 +248,7 @@ const CALL_TONES = { answered: "good", failed: "bad", cancelled: "warn", owed: "
 function calls(one) {
   const end = one.answeredAt;
   const facts = [
-    [t("call"), h("span", { class: "mono" }, `POST /v0/${one.kind}`)],
+    [t("call"), h("span", { class: "mono" }, one.kind)],
     [t("state"), [h("span", { class: `tag ${CALL_TONES[one.status]}` }, t(`call_${one.status}`)), one.attempt && ` ${t("still_owed", { attempt: one.attempt })}`]],
     [t("run"), id(one.runId, { keep: 24 })],
     [t("asked_at"), time(one.askedAt, { withMillis: true })],

@@ -44,7 +44,7 @@ class Watch extends HTMLElement {
   draw(now) {
     const place = this.parentElement?.scrollTop ?? 0;
     set(this, h("div", { class: "page" }, this.attention(now), this.tiles(now), this.services(now),
-      h("div", { class: "split" }, this.providers(now), h("div", {}, this.workers(now))), this.groups(now),
+      h("div", { class: "split wide-left" }, this.providers(now), h("div", {}, this.workers(now))), this.groups(now),
       h("div", { class: "split" }, this.database(now.database), this.redis(now))));
     if (this.parentElement) this.parentElement.scrollTop = place;
   }
@@ -91,7 +91,7 @@ class Watch extends HTMLElement {
       tile({ label: t("ingest"), hint: last.inputErrors ? `${count(last.inputErrors)} ${t("refused")}` : "", value: figure(inputs) === undefined || figure(inputs) === null ? count(last.inputs) : count(Math.round(figure(inputs))), unit: figure(inputs) === undefined || figure(inputs) === null ? "" : t("per_minute"), href: "#/talk", series: [inputs, refused], top: 1 }),
       tile({ label: t("latency"), value: duration(last.inputP95Ms), href: "#/talk", series: [points((s) => s.inputP95Ms)], top: 5 }),
       tile({ label: t("calls"), hint: last.failed ? `${count(last.failed)} ${t("failed_calls")}` : "", value: figure(answered) === undefined || figure(answered) === null ? count(last.answered) : count(Math.round(figure(answered))), unit: figure(answered) === undefined || figure(answered) === null ? "" : t("per_minute"), series: [answered, failed], top: 1 }),
-      tile({ label: t("throughput"), hint: `${count(last.followers)} ${t("followers").toLowerCase()}`, value: last.consumedPerSecond ?? "–", unit: t("per_second"), href: "#/outbox?status=consumed", series: [points((s) => s.consumedPerSecond)], top: 1 }));
+      tile({ label: t("throughput"), hint: `${t("followers")}: ${count(last.followers)}`, value: last.consumedPerSecond ?? "–", unit: t("per_second"), href: "#/outbox?status=consumed", series: [points((s) => s.consumedPerSecond)], top: 1 }));
   }
 
   services(now) {
