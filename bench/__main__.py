@@ -27,6 +27,7 @@ NAMES = (
     "sse",
     "streamed",
     "fronts",
+    "agui",
     "wechat",
     "hostile",
 )
@@ -90,7 +91,7 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "fronts":
         return await fronts.measure(built, seconds=5 if short else 10, rounds=2 if short else 4)
     if name == "agui":
-        return await fronts.hold(built, readers=5_000, events=3 if short else 10)
+        return await fronts.hold(built, readers=5_000, events=2 if short else 6)
     if name == "wechat":
         return await wechat.measure(built, seconds=5 if short else 30)
     return await ingest.measure(built, seconds=5 if short else 20)

@@ -19,9 +19,10 @@ from bench.stage import Stage, cpu_seconds, percentile
 
 SESSIONS = 2000
 RUNS = 250  # under way at once, which the readers share
-PAUSE_SECONDS = 10.0  # between two events of a run
+PAUSE_SECONDS = 30.0  # between two events of a run
 RATE = 40
 PLAIN = "plain"
+FOREVER = 1e6
 PROVIDERS = """[[provider]]
 id = "plan"
 keywords = ["story"]
@@ -228,14 +229,20 @@ def _provider(events: int, told: Any, go: Any) -> None:
         await request.read()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        while not go.is_set():
-            await response.write(b": still here\n\n")
-            await asyncio.sleep(1)
-        await asyncio.sleep(random.random() * PAUSE_SECONDS)  # they don't all speak at once
+
+        async def wait(seconds: float) -> None:
+            """With a sign of life now and then."""
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0 and not (seconds == FOREVER and go.is_set()):
+                await response.write(b": still here\n\n")
+                await asyncio.sleep(min(2.0, left))
+
+        await wait(FOREVER)
+        await wait(random.random() * PAUSE_SECONDS)  # they don't all speak at once
         for _ in range(events):
             event = {"type": "assistant_message", "text": f"{time.time() * 1000:.0f}"}
             await response.write(b"data: %b\n\n" % json.dumps({"type": "event", "event": event}).encode())
-            await asyncio.sleep(PAUSE_SECONDS)
+            await wait(PAUSE_SECONDS)
         await response.write(b'data: {"type":"end"}\n\n')
         return response
 

@@ -63,6 +63,11 @@ class Requested:
     is_whole: bool = False
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes, of an input all of whose events were seen: the last commit has them all."""
+        return self.is_input and bool(self.runs) and all(self.runs.values())
+
+    @property
     def interacts_with(self) -> frozenset[str]:
         return self.others if self.run_id is None else self.others | {self.run_id}
 

@@ -141,7 +141,8 @@ class AgUiRoutes:
             first = cursor.frames([telling.started(), *telling.standing()])
             for event in events:
                 first += cursor.frames(telling.event(event), event.seq)
-            told, kept, places = self._told(telling, cursor, first, asker.token), places, []
+            told = self._told(telling, cursor, first, asker.token, is_all=len(events) < store.MAX_EVENTS)
+            kept, places = places, []
             return PlacedStream(told, places=kept)
         finally:
             give_back(places)
@@ -170,17 +171,17 @@ class AgUiRoutes:
             if not trace_id:
                 telling = Telling(thread_id, "none", Traced(thread_id, ""))
                 messages = await self._history(session_id, cursor.seq, asker.subject)
-                events = [telling.started(), messages, *telling.standing(), *telling.ended("completed")]
-                return Response(
-                    cursor.frames(events), media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache"}
-                )
+                told = [telling.started(), messages, *telling.standing(), *telling.ended("completed")]
+                whole = cursor.frames(told)
+                return Response(whole, media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache"})
         else:
             trace_id = self._trace(asker, thread_id, run_id)
             written = await self._run(thread_id, asker, trace_id, run_id)
             session_id, cursor = written.session_id, cursor or Cursor(written.seq)
         telling = Telling(thread_id, run_id or trace_id, Traced(session_id, trace_id))
         after, has = list[TimelineEvent](), cursor.seq
-        for event in await store.traced_events(self._pool, session_id, trace_id):
+        events = await store.traced_events(self._pool, session_id, trace_id)
+        for event in events:
             if event.seq <= has:
                 telling.passed_over(event)
             else:
@@ -190,7 +191,8 @@ class AgUiRoutes:
         for event in after:
             first += cursor.frames(telling.event(event), event.seq)
         places = await self._bounds.stream_place(request, session_id, subject=asker.subject)
-        return PlacedStream(self._told(telling, cursor, first, asker.token), places=places)
+        frames = self._told(telling, cursor, first, asker.token, is_all=len(events) < store.MAX_EVENTS)
+        return PlacedStream(frames, places=places)
 
     @serves(
         Operation(
@@ -277,15 +279,19 @@ class AgUiRoutes:
         return session_id
 
     async def _told(
-        self, telling: Telling, cursor: Cursor, first: bytes, token: AppToken | None
+        self, telling: Telling, cursor: Cursor, first: bytes, token: AppToken | None, *, is_all: bool
     ) -> AsyncIterator[bytes]:
+        """`first`: what is told already; `is_all`: of all that the timeline had."""
         self._metrics.streams.inc()
         traced = telling.traced
         until = None if token is None else asyncio.get_running_loop().time() + token.expires_at - time.time()
         try:
-            yield first
             subject = token.subject if token is not None else None
             requested = traced.following(is_whole=False)
+            if is_all and requested.is_over:
+                yield first + cursor.frames(telling.ended(traced.standing(is_owed=False)))
+                return
+            yield first
             async with aclosing(self._following.answer(requested, subject=subject, until=until)) as items:
                 async for item in items:
                     if item is None:
