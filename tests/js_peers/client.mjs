@@ -17,7 +17,7 @@ const options = ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
 });
 const client = await new ClientFactory(options).createFromUrl(url);
 const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-tell({ card: (await client.getAgentCard()).name });
+tell({ card: (await client.getAgentCard()).name, transport: client.transport.protocolName });
 
 const CALLS = {
   stream: async (params, given) => {

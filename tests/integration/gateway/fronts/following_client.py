@@ -55,11 +55,11 @@ class FollowingClient:
         """Until the task is over, or nobody knows it any more."""
         while True:  # ends: with the task, or the test's deadline
             try:
-                async with asyncio.timeout(random.uniform(0.3, 2.0)):
-                    async with httpx.AsyncClient(timeout=60) as http:
-                        client = await ClientFactory(ClientConfig(httpx_client=http)).create_from_url(
-                            random.choice(urls())
-                        )
+                async with httpx.AsyncClient(timeout=60) as http:  # it drops what is connected
+                    client = await ClientFactory(ClientConfig(httpx_client=http)).create_from_url(
+                        random.choice(urls())
+                    )
+                    async with asyncio.timeout(random.uniform(0.3, 2.0)):
                         if await self._read(client):
                             return
             except TaskNotFoundError:

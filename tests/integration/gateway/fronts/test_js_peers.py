@@ -186,7 +186,7 @@ async def js_client(url: str, transport: str) -> AsyncIterator[JsClient]:
     )
     try:
         client = JsClient(process)
-        assert await client.line() == {"card": "UniAssist"}
+        assert await client.line() == {"card": "UniAssist", "transport": transport}
         yield client
     finally:
         process.kill()

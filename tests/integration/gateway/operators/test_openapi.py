@@ -23,6 +23,7 @@ from uniassist.web.operations import Operation
 ENDLESS = "/v0/stream"
 # What a valid body is isn't all in its schema (the last message is the user's); the fronts' own tests tell.
 FRONTS = ["/v1/chat/completions", "/a2a", "/ag-ui"]
+FRONTS += ["/a2a/message:send", "/a2a/message:stream", "/a2a/tasks/{id}:subscribe"]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))

@@ -48,7 +48,9 @@ from uniassist.web.auth.app_tokens import AppToken
 from uniassist.web.operations import Parameter
 
 LONGEST_WAIT_SECONDS = 600.0  # for a task whose message didn't ask to return at once
-A2A_VERSION = Parameter("A2A-Version", "header", "1.0, which is also what none means.")
+A2A_VERSION = Parameter(
+    "A2A-Version", "header", "1.0, which is also what none means.", schema={"type": "string", "enum": [VERSION, ""]}
+)
 LAST_EVENT_ID = Parameter(
     "Last-Event-ID",
     "header",

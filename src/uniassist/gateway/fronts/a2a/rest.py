@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from uniassist.contracts import codec
+from uniassist.contracts.base import MAX_ID_LENGTH
 from uniassist.errors import InvalidRequest, RateLimited, Unavailable, UniAssistError
 from uniassist.gateway.callers import APPS
 from uniassist.gateway.fronts.a2a.faults import rest_refused
@@ -16,6 +17,7 @@ from uniassist.gateway.fronts.a2a.handling import A2A_VERSION, LAST_EVENT_ID, A2
 from uniassist.gateway.fronts.a2a.reading import plain_frame
 from uniassist.gateway.fronts.a2a.shapes import (
     EXAMPLE,
+    MAX_HISTORY,
     ListParams,
     RestRefused,
     SendParams,
@@ -31,13 +33,14 @@ from uniassist.web.responses import json_response
 from uniassist.web.traced import TRACEPARENT
 
 _TASK = Parameter("id", "path", required=True)
-_NUMBER = {"type": "integer", "minimum": 0}
+_WORD = {"type": "string", "maxLength": MAX_ID_LENGTH}  # empty: as none
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": MAX_HISTORY}
 _HISTORY = Parameter("historyLength", "query", "So many of the newest messages; none: all.", schema=_NUMBER)
 _PAGE = (
-    Parameter("contextId", "query"),
-    Parameter("status", "query"),
+    Parameter("contextId", "query", schema=_WORD),
+    Parameter("status", "query", schema=_WORD),
     Parameter("pageSize", "query", schema={"type": "integer", "minimum": 1, "maximum": 100}),
-    Parameter("pageToken", "query"),
+    Parameter("pageToken", "query", schema=_WORD),
     Parameter("includeArtifacts", "query", schema={"type": "boolean"}),
 )
 _STREAM = Content("text/event-stream")

@@ -6,11 +6,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from uniassist.contracts.base import Id, JsonObject, Wire
+from uniassist.contracts.base import MAX_ID_LENGTH, Id, JsonObject, Wire
 
 VERSION = "1.0"
 SEQ = "uniassist/seq"
 """In the metadata of a task and of its updates: the seq of the last event that they tell, to subscribe from."""
+
+MAX_HISTORY = 2**31 - 1
+"""The protocol's int32."""
+Word = Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)]
 
 State = Literal[
     "TASK_STATE_SUBMITTED",
@@ -106,17 +110,17 @@ class TaskParams(Wire, frozen=True):
     """Of GetTask, CancelTask and SubscribeToTask."""
 
     id: Id
-    history_length: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    history_length: Annotated[int, msgspec.Meta(ge=0, le=MAX_HISTORY)] | None = None
 
 
 class ListParams(Wire, frozen=True):
     """`page_token`: of the page before. `status`: of those that a page looks at."""
 
-    context_id: str | None = None
-    status: str | None = None
+    context_id: Word | None = None
+    status: Word | None = None
     page_size: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
-    page_token: str | None = None
-    history_length: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    page_token: Word | None = None
+    history_length: Annotated[int, msgspec.Meta(ge=0, le=MAX_HISTORY)] | None = None
     include_artifacts: bool = False
 
 
