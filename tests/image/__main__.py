@@ -1,6 +1,6 @@
 """`python -m tests.image FOLDER`: what `ops/deploy/image/build-here.sh FOLDER` made, as a system of containers.
 
-The four services as an orchestrator would run them: without rights, unable to write, every secret from a file. A
+All services as an orchestrator would run them: without rights, unable to write, every secret from a file. A
 message goes all the way through and every recovery is tried (`uniassist smoke`, from the image as well); then each
 is told to end while a stream is open, and has to do so in time and with 0.
 """
@@ -20,15 +20,15 @@ import aiohttp
 
 from tests.image.container import SECRETS, Container, Image, run
 from tests.ports import free_port
+from tests.unit.ops.manifests import ROLLOUT
 from tests.waiting import eventually
 from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
-from uniassist.release.env.services import ROLLOUT_ORDER
 from uniassist.settings import secret_files
 
 # The order of `uniassist release stop`, less what would make its predecessor's last words fail.
-_STOP_ORDER = ("worker", "gateway", "adapter-wechat", "provider-plan")
+_STOP_ORDER = ("worker", "gateway", "adapter-wechat", "provider-reminder", "provider-plan")
 _NOT_IN_IT = ("gcc", "cc", "make", "postgres", "valkey-server", "redis-server", "pip", "pip3")
 
 
@@ -71,13 +71,14 @@ def _environment(folder: Path, stack: AsyncExitStack) -> tuple[dict[str, str], P
     for server in (postgres, redis):
         stack.callback(server.stop)
         server.start()
-    ports = {service: free_port() for service in ROLLOUT_ORDER}
+    ports = {service: free_port() for service in ROLLOUT}
     values = {
         "DATABASE_URL": postgres.url,
         "REDIS_URL": redis.url,
         "UNIASSIST_ADAPTER_SECRET": secrets.token_hex(16),
         "UNIASSIST_PROVIDER_CONTEXT_TOKEN": secrets.token_hex(16),
         "UNIASSIST_PROVIDER_TOKEN_PLAN": secrets.token_hex(16),
+        "UNIASSIST_PROVIDER_TOKEN_REMINDER": secrets.token_hex(16),
         "WECHAT_TOKEN": secrets.token_hex(16),
     }
     held = folder / "secrets"
@@ -88,6 +89,7 @@ def _environment(folder: Path, stack: AsyncExitStack) -> tuple[dict[str, str], P
         "UNIASSIST_ENV": "staging",
         "UNIASSIST_APP_AUTH": "off",
         "UNIASSIST_PLAN_PROVIDER_BASE_URL": f"http://127.0.0.1:{ports['provider-plan']}",
+        "UNIASSIST_REMINDER_PROVIDER_BASE_URL": f"http://127.0.0.1:{ports['provider-reminder']}",
         "GATEWAY_URL": f"http://127.0.0.1:{ports['gateway']}",
         **{PORT_VARIABLES[service]: str(port) for service, port in ports.items()},
         **{secret_files.file_variable(name): f"{SECRETS}/{name.lower()}" for name in values},
@@ -102,7 +104,7 @@ async def _services(
     """In rollout order, each healthy before the next. The gateway by the image's own command."""
     started: dict[str, Container] = {}
     try:
-        for service in ROLLOUT_ORDER:
+        for service in ROLLOUT:
             arguments = None if service == "gateway" else [service]
             started[service] = Container(image, arguments, env, held, folder / f"{service}.log")
             # It looks at the gateway, which comes later.
@@ -171,7 +173,7 @@ async def _check_ends(services: dict[str, Container], gateway_url: str) -> None:
             code = await asyncio.to_thread(services[service].terminate)
             assert code == 0, f"{service} ended with {code}:\n{services[service].log.read_text('utf-8')}"
         await stream.content.read()
-    print("ended: all four drained, with 0")
+    print("ended: all drained, with 0")
 
 
 if __name__ == "__main__":

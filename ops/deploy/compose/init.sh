@@ -23,7 +23,9 @@ made | keep postgres-password
 }
 printf 'postgresql://uniassist:%s@postgres:5432/uniassist\n' "$(cat "$folder/postgres-password")" | keep database-url
 cat <<SAID
-the passwords are in $folder. The env file, with this host's addresses, once both servers run:
+the passwords are in $folder. The env file, with this host's addresses, once both servers run (the runbook's four
+services alone: without STAGING_PROVIDERS):
   DATABASE_URL=\$(sed s/@postgres:/@127.0.0.1:/ $folder/database-url) \\
-  REDIS_URL=\$(sed s/@redis:/@127.0.0.1:/ $folder/redis-url) uniassist release init
+  REDIS_URL=\$(sed s/@redis:/@127.0.0.1:/ $folder/redis-url) \\
+  STAGING_PROVIDERS=reminder uniassist release init
 SAID

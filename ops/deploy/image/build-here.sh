@@ -34,19 +34,20 @@ if ! build inspect --type image base > /dev/null 2>&1; then
   echo "making the base: Debian $suite with Python"
   debootstrap --variant=minbase --include=python3,ca-certificates "$suite" "$folder/base" ${MIRROR-} > "$folder/debootstrap.log" \
     || { tail -3 "$folder/debootstrap.log" >&2; exit 1; }
-  # As slim images are: without manuals, and without what apt fetches anew. One with venv and pip is needed to build.
+  # Without what apt fetches anew; lean.sh takes more. One with venv and pip is needed to build.
   container=$(build from scratch)
   rootfs=$(build mount "$container")
-  cp -a "$folder/base/." "$rootfs"
-  rm -rf "$rootfs"/var/cache/apt/* "$rootfs"/var/lib/apt/lists/* "$rootfs"/usr/share/doc/* "$rootfs"/usr/share/man/* \
-    "$rootfs"/usr/share/locale/* "$rootfs"/usr/share/info/* "$rootfs"/var/log/*
+  # Of this file system alone: debootstrap may leave its /proc mounted there, whose files have no end.
+  cp -ax "$folder/base/." "$rootfs"
+  rm -rf "$rootfs"/var/cache/apt/* "$rootfs"/var/lib/apt/lists/* "$rootfs"/dev/* "$rootfs"/var/log/*
   build umount "$container" > /dev/null
   build commit --quiet --rm "$container" base > /dev/null
   container=$(build from base)
   build run --isolation chroot "$container" -- sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends \
     binutils python3-venv > /dev/null 2>&1'
   build commit --quiet --rm "$container" build-base > /dev/null
-  rm -rf "$folder/base"
+  umount "$folder/base/proc" 2> /dev/null || true
+  rm -rf --one-file-system "$folder/base"
 fi
 
 echo "fetching wheels, by hash"
@@ -61,7 +62,7 @@ build rm "$container" > /dev/null
 
 echo "building"
 build bud --quiet --isolation chroot --pull-never --layers=false -f ops/deploy/image/Dockerfile \
-  --ignorefile ops/deploy/image/dockerignore -v "$folder/wheels:/wheels:ro" \
+  --ignorefile ops/deploy/image/Dockerfile.dockerignore -v "$folder/wheels:/wheels:ro" \
   --build-arg BASE=localhost/base --build-arg BUILD_BASE=localhost/build-base \
   --build-arg PIP_FIND_LINKS=/wheels --build-arg PIP_NO_INDEX=1 -t uniassist:here . > /dev/null
 for container in $(build containers --quiet); do build rm "$container" > /dev/null; done

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.unit.ops.manifests import OPTIONAL, ROLLOUT
 
 from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.release.drivers.exec_file import ExecFile, read_exec_file
-from uniassist.release.env.services import ROLLOUT_ORDER
+from uniassist.release.env.services import ROLLOUT_ORDER, known
 from uniassist.settings import secret_files
 from uniassist.settings.variables import VARIABLES
 
@@ -37,18 +38,37 @@ def condition(service: str, on: str) -> str:
 
 
 def test_there_is_the_system_and_nothing_else() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", *ROLLOUT_ORDER}
+    assert set(SERVICES) == {"postgres", "redis", "migrate", *ROLLOUT}
 
 
 def test_each_waits_for_its_predecessor_of_the_rollout_to_be_healthy() -> None:
     assert condition("migrate", "postgres") == "service_healthy"
-    assert condition(ROLLOUT_ORDER[0], "migrate") == "service_completed_successfully"
-    for before, after in itertools.pairwise(ROLLOUT_ORDER):
+    assert condition(ROLLOUT[0], "migrate") == "service_completed_successfully"
+    for before, after in itertools.pairwise(ROLLOUT):
         assert condition(after, before) == "service_healthy", after
     assert condition("adapter-wechat", "redis") == "service_healthy"
 
 
-@pytest.mark.parametrize("service", ROLLOUT_ORDER)
+def test_an_optional_service_wants_its_profile_and_the_four_are_whole_without_it() -> None:
+    profiles = {service: found["profiles"] for service, found in SERVICES.items() if "profiles" in found}
+    assert profiles == {service: [service.removeprefix("provider-")] for service in OPTIONAL}
+    for before, after in itertools.pairwise(ROLLOUT_ORDER):
+        assert condition(after, before) == "service_healthy", "the runbook's four wait for each other as well"
+    for service, found in SERVICES.items():
+        for on, said in found.get("depends_on", {}).items():
+            assert said.get("required", True) is (on not in OPTIONAL), (service, on)
+
+
+def test_a_provider_is_called_in_the_network_of_the_containers_an_optional_one_where_the_env_file_has_it() -> None:
+    for service in (each for each in ROLLOUT if each.startswith("provider-")):
+        found = known(service)
+        inside = f"http://{service}:{VARIABLES[found.port_variable].default}"
+        variable = found.base_url_variable or ""
+        value = f"${{{variable}:+{inside}}}" if service in OPTIONAL else inside
+        assert COMPOSE["x-environment"][variable] == value
+
+
+@pytest.mark.parametrize("service", ROLLOUT)
 class TestEachService:
     def test_is_confined(self, service: str) -> None:
         found = SERVICES[service]
@@ -119,7 +139,7 @@ def driver() -> ExecFile:
     return read_exec_file(ROOT / "ops/deploy/drivers/docker-compose.toml")
 
 
-@pytest.mark.parametrize("service", ROLLOUT_ORDER)
+@pytest.mark.parametrize("service", ROLLOUT)
 @pytest.mark.parametrize("verb", ["deploy", "revert"])
 def test_the_example_of_a_driver_starts_a_service_of_this_file(
     driver: ExecFile, verb: str, service: str, tmp_path: Path

@@ -34,7 +34,8 @@ class Missing:
         return None
 
 sys.meta_path.insert(0, Missing())
-import uniassist.adapter_wechat.app, uniassist.gateway.app, uniassist.provider_plan.app, uniassist.worker.app
+import uniassist.adapter_wechat.app, uniassist.gateway.app, uniassist.worker.app
+import uniassist.provider_plan.app, uniassist.provider_reminder.app
 import uniassist.cli.db, uniassist.cli.main, uniassist.cli.services, uniassist.provider.app
 """
 

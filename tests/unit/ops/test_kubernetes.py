@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.ops import manifests
-from tests.unit.ops.manifests import COMPONENT, Document, of_kind
+from tests.unit.ops.manifests import COMPONENT, OPTIONAL, ROLLOUT, Document, of_kind
 
 from uniassist.devstack.plan import PORT_VARIABLES
 from uniassist.release.drivers.exec_file import ExecFile, read_exec_file
 from uniassist.release.env.file import written
-from uniassist.release.env.services import ROLLOUT_ORDER
 from uniassist.settings import secret_files
 from uniassist.settings.variables import VARIABLES
 
@@ -36,7 +36,7 @@ def rendered(name: str) -> tuple[Document, ...]:
     return manifests.base() if name == "base" else manifests.overlay(name)
 
 
-@pytest.fixture(params=[(name, service) for name in RENDERED for service in ROLLOUT_ORDER], ids="-".join)
+@pytest.fixture(params=[(name, service) for name in RENDERED for service in ROLLOUT], ids="-".join)
 def place(request: pytest.FixtureRequest) -> tuple[str, str]:
     found: tuple[str, str] = request.param
     return found
@@ -66,9 +66,9 @@ def app(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_service_has_its_deployment(documents: tuple[Document, ...]) -> None:
-    assert set(of_kind(documents, "Deployment")) == set(ROLLOUT_ORDER)
-    assert set(of_kind(documents, "PodDisruptionBudget")) == set(ROLLOUT_ORDER)
-    assert set(of_kind(documents, "Service")) == set(ROLLOUT_ORDER)
+    assert set(of_kind(documents, "Deployment")) == set(ROLLOUT)
+    assert set(of_kind(documents, "PodDisruptionBudget")) == set(ROLLOUT)
+    assert set(of_kind(documents, "Service")) == set(ROLLOUT)
     assert set(of_kind(documents, "HorizontalPodAutoscaler")) == {"gateway", "worker"}
 
 
@@ -141,7 +141,6 @@ def test_its_variables_are_ours_and_no_secret_stands_in_the_open(app: dict[str, 
 
 
 def test_who_may_speak_with_whom(documents: tuple[Document, ...], service: str) -> None:
-    policies = of_kind(documents, "NetworkPolicy")
     shared = [
         document["spec"]
         for document in documents
@@ -149,22 +148,38 @@ def test_who_may_speak_with_whom(documents: tuple[Document, ...], service: str) 
     ]
     assert [spec["policyTypes"] for spec in shared] == [["Ingress", "Egress"]]
     assert not {"ingress", "egress"} & set(shared[0])
-    callers = {
-        peer["podSelector"]["matchLabels"][COMPONENT]
-        for rule in policies.get(service, {"spec": {}})["spec"].get("ingress", [])
-        for peer in rule["from"]
+    callers = peers(documents, service, "ingress", "from")
+    providers = {each for each in ROLLOUT if each.startswith("provider-")}
+    expected = {**{each: {"gateway"} for each in providers}, "gateway": {"adapter-wechat", *providers}}
+    assert set(callers) == expected.get(service, set())
+    assert set(callers.values()) <= {"http"}
+    for caller in callers:  # and is let out
+        port = int(VARIABLES[PORT_VARIABLES[service]].default or 0)
+        assert peers(documents, caller, "egress", "to")[service] == port
+
+
+def peers(documents: tuple[Document, ...], service: str, way: str, end: str) -> dict[str, str | int]:
+    """The services that all of its policies together let in, or it out to, and the port there."""
+    return {
+        peer["podSelector"]["matchLabels"][COMPONENT]: rule["ports"][0]["port"]
+        for document in documents
+        if document["kind"] == "NetworkPolicy"
+        and document["spec"]["podSelector"].get("matchLabels", {}).get(COMPONENT) == service
+        for rule in document["spec"].get(way, [])
+        for peer in rule.get(end, [])
         if "podSelector" in peer
     }
-    expected = {"provider-plan": {"gateway"}, "gateway": {"adapter-wechat", "provider-plan"}}
-    assert callers == expected.get(service, set())
-    for caller in callers:  # and is let out
-        targets = {
-            (peer["podSelector"]["matchLabels"][COMPONENT], rule["ports"][0]["port"])
-            for rule in policies[caller]["spec"]["egress"]
-            for peer in rule["to"]
-            if "podSelector" in peer
-        }
-        assert (service, int(VARIABLES[PORT_VARIABLES[service]].default or 0)) in targets
+
+
+@pytest.mark.parametrize("service", OPTIONAL)
+def test_an_optional_service_is_a_component_that_every_overlay_lists_and_the_base_lacks(
+    service: str,
+) -> None:
+    for name in manifests.OVERLAYS:
+        text = (manifests.FOLDER / f"overlays/{name}/kustomization.yaml").read_text("utf-8")
+        assert f"../../components/{service}" in yaml.safe_load(text)["components"], name
+    for path in (manifests.FOLDER / "base").iterdir():
+        assert service not in path.read_text("utf-8"), f"{path.name}: who leaves it out would have it still"
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -203,9 +218,7 @@ def run(script: str, folder: Path, service: str = "gateway", replicas: int = 0, 
     """What the example of a driver says to kubectl."""
     (folder / "kubectl").write_text(_KUBECTL)
     (folder / "kubectl").chmod(0o755)
-    files = sorted((manifests.FOLDER / "base").glob("*.yaml"))
-    parts = [path.read_text("utf-8") for path in files if path.name != "kustomization.yaml"]
-    everything = "\n---\n".join(parts)
+    everything = "\n---\n".join(path.read_text("utf-8") for path in manifests.files())
     (folder / "manifests").write_text(everything)
     named = {"SERVICE": service, "TAG": "1.0", "ENV_DIGEST": "0123", **release}
     subprocess.run(
@@ -224,7 +237,7 @@ def run(script: str, folder: Path, service: str = "gateway", replicas: int = 0, 
     return (folder / "said").read_text("utf-8").splitlines()
 
 
-@pytest.mark.parametrize("service", ROLLOUT_ORDER)
+@pytest.mark.parametrize("service", ROLLOUT)
 @pytest.mark.parametrize("verb", ["deploy", "revert"])
 def test_the_driver_applies_a_services_own_part_with_the_release_filled_in(
     driver: ExecFile, verb: str, service: str, tmp_path: Path

@@ -15,7 +15,6 @@ import yaml
 from tests.unit.ops import dashboards, manifests
 
 from uniassist.devstack.plan import PORT_VARIABLES
-from uniassist.release.env.services import ROLLOUT_ORDER
 from uniassist.settings.variables import VARIABLES
 
 _METRIC = re.compile(r"\b(?:uniassist|process)_\w+|\bup\b(?=\{)")
@@ -73,11 +72,25 @@ def test_whatever_can_alert_can_be_seen() -> None:
     assert {rule["alert"] for rule in rules} <= set(re.findall(r"\w+", said)), "each is named where it is seen"
 
 
+@pytest.mark.parametrize("service", manifests.ROLLOUT)
+def test_each_service_has_its_alerts_and_its_place_on_the_dashboards(service: str) -> None:
+    rules = [rule["expr"] for group in read("alerts.yml")["groups"] for rule in group["rules"]]
+    for expression in (*rules, *dashboards.expressions().values()):
+        for jobs in re.findall(r'job=~"([^"]+)"', expression):
+            assert re.fullmatch(jobs, service), expression
+    absent = [rule for rule in rules if "absent(" in rule]
+    assert all(f'absent(up{{job="{service}"}})' in rule for rule in absent)
+    assert absent
+    if service.startswith("provider-"):
+        name = service.replace("-", "_")
+        assert any(f"uniassist_{name}_calls_total" in each for each in dashboards.expressions().values())
+
+
 def test_each_service_is_scraped_as_a_job_of_its_name() -> None:
     found = read("prometheus.yml")
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in found["scrape_configs"]}
-    expected = {service: [f"127.0.0.1:{VARIABLES[PORT_VARIABLES[service]].default}"] for service in ROLLOUT_ORDER}
-    assert targets == expected
+    ports = {service: VARIABLES[PORT_VARIABLES[service]].default for service in manifests.ROLLOUT}
+    assert targets == {service: [f"127.0.0.1:{port}"] for service, port in ports.items()}
     for name in ("prometheus.yml", "prometheus-kubernetes.yml"):
         assert all((dashboards.FOLDER / file).exists() for file in read(name)["rule_files"])
 

@@ -54,3 +54,21 @@ def test_servers_that_are_not_given_are_named(command: Command, database_url: st
     ended = command("release", "init", DATABASE_URL=database_url)
     assert (ended.code, "REDIS_URL: required" in ended.err) == (2, True), ended.said
     assert not (command.folder / "staging.env").exists()
+
+
+def test_a_provider_that_is_named_is_in_it_with_all_that_it_needs(
+    command: Command, database_url: str, redis_url: str
+) -> None:
+    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    ended = command("release", "init", STAGING_PROVIDERS="weather", **servers)
+    assert (ended.code, "provider-weather answers can't be guessed" in ended.err) == (2, True), ended.said
+    ended = command("release", "init", STAGING_PROVIDERS="reminder", **servers)
+    assert ended.code == 0, ended.said
+    values = read_env_file(command.folder / "staging.env")
+    assert values["STAGING_PROVIDERS"] == "reminder"
+    assert len({values[name] for name in values if name.endswith("_PORT")}) == 5
+    own = f"http://127.0.0.1:{values['PROVIDER_REMINDER_PORT']}"
+    assert own == values["UNIASSIST_REMINDER_PROVIDER_BASE_URL"] == values["STAGING_PROVIDER_REMINDER_BASE_URL"]
+    tokens = [values[f"UNIASSIST_PROVIDER_TOKEN_{each}"] for each in ("PLAN", "REMINDER")]
+    assert len(set(tokens)) == 2
+    assert not any(token in ended.said for token in tokens)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import promql_parser
@@ -16,6 +18,7 @@ from tests.integration.release.commands import Command
 from tests.processes import CONTEXT_TOKEN, ServiceProcess
 from tests.unit.ops import dashboards
 
+from uniassist.devstack.supervisor import answers
 from uniassist.release.checks.injected import DRILL_PREFIX
 from uniassist.release.records.home import Home
 from uniassist.release.records.kept_releases import Parts
@@ -106,7 +109,21 @@ async def test_rows_of_a_drill_are_not_counted_where_the_database_is_at_hand(
     assert by_gateway is not None
 
 
-def test_alerts_name_what_the_services_export(running: dict[str, ServiceProcess]) -> None:
+@pytest.fixture
+def reminder(running: dict[str, ServiceProcess], tmp_path: Path) -> Iterator[ServiceProcess]:
+    env = {**running["provider-plan"].env, "GATEWAY_URL": running["gateway"].url}
+    process = ServiceProcess("provider-reminder", tmp_path / "reminder.log", env)
+    process.env["PORT"] = str(process.port)
+    try:
+        process.start()
+        process.process.wait_ready(partial(answers, f"{process.url}/health"))
+        yield process
+    finally:
+        process.stop()
+
+
+def test_alerts_name_what_the_services_export(running: dict[str, ServiceProcess], reminder: ServiceProcess) -> None:
+    running = {**running, "provider-reminder": reminder}
     exported: dict[str, set[str]] = {}
     for service, process in running.items():
         with urllib.request.urlopen(f"{process.url}/metrics", timeout=10) as answer:

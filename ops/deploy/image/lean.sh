@@ -1,0 +1,31 @@
+#!/bin/sh
+# lean.sh ROOT: takes out of a Debian root file system what no service runs: packages by dpkg, so that scanners of its
+# database find what is there and nothing else, and then files of packages that stay. Another Linux keeps its packages.
+# What stays for people: sh, and Python. Any base may lack any of these.
+set -eu
+root=$1
+packages='adduser apt bash bsdutils coreutils debconf debian-archive-keyring debianutils diffutils dpkg e2fsprogs
+  findutils gpgv grep gzip hostname init-system-helpers libapt-pkg6.0 libapt-pkg7.0 libc-bin libgcrypt20 libgnutls30
+  libgnutls30t64 libp11-kit0 libpam-modules libpam-modules-bin libpam-runtime libunistring2 libunistring5 login
+  login.defs logsave mawk mount ncurses-bin openssl passwd perl-base sed sqv sysvinit-utils tar usr-is-merged util-linux
+  util-linux-extra'
+
+if [ -f "$root/var/lib/dpkg/status" ]; then
+  # Their scripts would change what goes away with them, and ask for programs that are gone by then.
+  rm -f "$root"/var/lib/dpkg/info/*.prerm "$root"/var/lib/dpkg/info/*.postrm
+  installed=$(dpkg-query --admindir="$root/var/lib/dpkg" --show --showformat '${Package}\n')
+  for package in $packages; do
+    printf '%s\n' "$installed" | grep -qx "$package" && printf '%s\n' "$package"
+  done | xargs dpkg --root="$root" --force-depends --force-remove-essential --force-remove-protected --purge > /dev/null 2>&1
+fi
+cd "$root"
+rm -rf usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bash-completion usr/share/perl5 \
+  usr/lib/*-linux-gnu/gconv usr/lib/*-linux-gnu/perl-base var/cache/* var/log/* var/lib/apt tmp/* root/.cache \
+  var/lib/dpkg/*-old var/lib/dpkg/info/*.md5sums
+# Licences stay.
+find usr/share/doc ! -type d ! -name copyright -delete 2> /dev/null || true
+for python in usr/lib/python3* usr/local/lib/python3*; do
+  rm -rf "$python/ensurepip" "$python/idlelib" "$python/lib2to3" "$python/pydoc_data" "$python/test" "$python/tkinter" \
+    "$python/turtledemo" "$python/site-packages/pip" "$python"/site-packages/pip-*
+done
+rm -f usr/local/bin/pip* usr/local/bin/idle* usr/local/bin/2to3* usr/local/bin/pydoc*
