@@ -1,4 +1,4 @@
-"""`@ag-ui/client`, whose own pipeline checks each event, against a gateway: `make peers-agui` brings it."""
+"""`@ag-ui/client`, whose own pipeline checks each event, against a gateway: `make peers-js` brings it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from uniassist.web.calling.client import JsonClient
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif(AGUI is None, reason="make peers-agui runs it, with @ag-ui/client from npm"),
+    pytest.mark.skipif(AGUI is None, reason="make peers-js runs it, with @ag-ui/client from npm"),
 ]
 FOLDER = Path(AGUI or ".")
 

@@ -52,7 +52,7 @@ async def test_the_openai_client(fronted: GatewayClient) -> None:
     assert out.index("first") < out.index("second") < out.index("EOFError")
 
 
-@pytest.mark.skipif(AGUI is None, reason="make peers-agui runs it, with @ag-ui/client from npm")
+@pytest.mark.skipif(AGUI is None, reason="make peers-js runs it, with @ag-ui/client from npm")
 async def test_the_ag_ui_client_in_javascript(fronted: GatewayClient) -> None:
     folder = Path(AGUI or ".")
     shutil.copy(EXAMPLES / "ag_ui" / "resumable.mjs", folder)
