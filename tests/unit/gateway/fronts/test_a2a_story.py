@@ -52,6 +52,29 @@ def update(artifact_id: str, text: str, *, append: bool, last: bool) -> StreamRe
     )
 
 
+async def test_a_piece_that_a_subscription_tells_again_is_said_once() -> None:
+    """The task that it begins with may hold the piece already; so the whole is read before it is told."""
+    written = list[InteractionEvent]()
+    ear = Ear(written)
+    story = Story(ear)
+    working = TaskStatus(state=TaskState.TASK_STATE_WORKING)
+
+    def task(text: str) -> Task:
+        artifact = Artifact(artifact_id="x", parts=[Part(text=text)])
+        return Task(id="t", context_id="c", status=working, artifacts=[artifact])
+
+    story.read(task("one two "))
+    story.take(update("x", "two ", append=True, last=False))
+    assert not story.is_doubtful(), "it is only shown yet"
+    story.take(update("x", "three", append=True, last=True))
+    assert story.is_doubtful()
+    story.read(task("one two three"))
+    assert not story.is_doubtful()
+    ear.shown.clear()  # what was shown meanwhile has it twice, until the message replaces that
+    await story.tell()
+    assert [each.text for each in written if isinstance(each, AssistantMessage)] == ["one two three"]
+
+
 def status(state: TaskState, text: str = "", message_id: str = "s") -> StreamResponse:
     message = Message(message_id=message_id, role=Role.ROLE_AGENT, parts=[Part(text=text)]) if text else None
     return StreamResponse(

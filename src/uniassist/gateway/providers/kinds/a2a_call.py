@@ -117,6 +117,8 @@ class Call:
                 async with aclosing(self._in_time(responses)) as following:
                     async for response in following:
                         story.take(response)
+                        if story.is_doubtful():
+                            story.read(await self._task(story.task_id))
                         await self._note()
                         await story.tell()
                         failures = 0

@@ -34,7 +34,11 @@ WAITS = (TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED
 
 @dataclass(eq=False)
 class _Artifact:
-    """`text`: of its text parts; `shown`: as far as it was shown while it came."""
+    """`text`: of its text parts; `shown`: as far as it was shown while it came.
+
+    `is_read`: as the task had it. `is_doubtful`: a piece came behind that, which it may have had already: a
+    subscription that begins with the task may tell its last piece again.
+    """
 
     number: int
     name: str
@@ -43,6 +47,8 @@ class _Artifact:
     others: list[Part] = field(default_factory=list)
     is_complete: bool = False
     shown: str = ""
+    is_read: bool = False
+    is_doubtful: bool = False
 
     @property
     def message_id(self) -> str:
@@ -114,6 +120,8 @@ class Story:
             artifact = self._artifact(update.artifact)
             if artifact is not None:
                 artifact.set(update.artifact.parts, append=update.append, between="\n")
+                artifact.is_read = artifact.is_read and update.append
+                artifact.is_doubtful = artifact.is_read
                 artifact.is_complete = artifact.is_complete or update.last_chunk
         self._show()
 
@@ -127,7 +135,13 @@ class Story:
         for each in task.artifacts:
             if (artifact := self._artifact(each)) is not None:
                 artifact.set(each.parts, append=False, between="")
+                artifact.is_read, artifact.is_doubtful = True, False
         self._show()
+
+    def is_doubtful(self) -> bool:
+        """Whether the task has to be read before what is to be told is known."""
+        untold = list(self._artifacts.values())[self._told :]
+        return any(each.is_doubtful and (each.is_complete or self.is_over()) for each in untold)
 
     async def tell(self) -> None:
         """What is complete; all of it where the task is over."""
