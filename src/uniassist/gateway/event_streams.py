@@ -22,7 +22,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import msgspec
 import structlog
@@ -83,6 +83,20 @@ class _Follower:
     shown: Shown = field(default_factory=Shown)
 
 
+class _Asked(NamedTuple):
+    session_id: str
+    cursor: int
+    subject: str | None
+
+
+class _Page(NamedTuple):
+    """`end`: the cursor behind it. `more`: there was more than fits."""
+
+    frames: bytes
+    end: int
+    more: bool
+
+
 class Hub:
     """The followers of a process, and the loops that wake those whose sessions moved.
 
@@ -106,6 +120,8 @@ class Hub:
         self._last_id: str | None = None
         self._read_at = float("-inf")  # when Redis last answered the reader; the loop's time
         self._reads = asyncio.Semaphore(READS)
+        self._waiting: dict[_Asked, asyncio.Task[_Page]] = {}  # reads that haven't begun
+        self._reading: set[asyncio.Task[_Page]] = set()
         self._unsure = False  # a wake-up may have been missed
         self._blind = False  # the last read failed
         self._look_at = float("-inf")  # when to look next even so; the loop's time
@@ -123,6 +139,9 @@ class Hub:
         self.close_streams()
         # What is read for streams that are closed concerns nobody: no wait for Redis' answer to a blocking read.
         await asyncio.gather(*(loop.stop(0) for loop in self._loops))
+        for reading in self._reading:
+            reading.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
         await self._listener.close()
 
     def close_streams(self) -> None:
@@ -186,26 +205,47 @@ class Hub:
 
     async def _news_for(self, follower: _Follower, session_id: str, beat_at: float) -> bytes:
         """The next page as frames. Empty also when it can't be read before the heartbeat; a look follows then."""
+        asked = _Asked(session_id, follower.cursor, follower.subject)
         try:
-            async with asyncio.timeout_at(beat_at):
-                await self._reads.acquire()
-            try:
-                page = await timeline.read(
-                    self._pool, session_id, follower.cursor, PAGE, max_bytes=PAGE_BYTES, subject=follower.subject
-                )
-            finally:
-                self._reads.release()
+            is_shared = len(self._followers[session_id]) > 1
+            page = await (self._shared(asked, beat_at) if is_shared else self._read(asked, beat_at))
         except (ServerFault, TimeoutError) as error:
             self._missed(error)
             return b""
-        if page.events:
-            follower.cursor = page.events[-1].seq
-            for event in page.events:
-                self._note_finished(event)
+        follower.cursor = page.end
         if page.more:
             follower.has_news = True
             follower.woken.set()
-        return _frames(page.events)
+        return page.frames
+
+    async def _shared(self, asked: _Asked, begin_until: float) -> _Page:
+        """One read for all who ask the same before it begins; one under way may be older than what woke them."""
+        reading = self._waiting.get(asked)
+        if reading is None:
+            reading = self._waiting[asked] = asyncio.create_task(self._read(asked, begin_until))
+            self._reading.add(reading)
+            reading.add_done_callback(self._reading.discard)
+            reading.add_done_callback(lambda task: task.cancelled() or task.exception())  # its readers may be gone
+        return await asyncio.shield(reading)
+
+    async def _read(self, asked: _Asked, begin_until: float) -> _Page:
+        """TimeoutError when its turn doesn't come."""
+        try:
+            async with asyncio.timeout_at(begin_until):
+                await self._reads.acquire()
+        finally:
+            if self._waiting.get(asked) is asyncio.current_task():
+                del self._waiting[asked]
+        try:
+            page = await timeline.read(
+                self._pool, asked.session_id, asked.cursor, PAGE, max_bytes=PAGE_BYTES, subject=asked.subject
+            )
+        finally:
+            self._reads.release()
+        for event in page.events:
+            self._note_finished(event)
+        end = page.events[-1].seq if page.events else asked.cursor
+        return _Page(_frames(page.events), end, page.more)
 
     def _note_finished(self, event: TimelineEvent) -> None:
         """A durable message ends what was shown of it: another gateway may still have some on its way to us."""

@@ -327,3 +327,26 @@ async def test_without_followers_nothing_is_read_and_the_first_one_misses_nothin
                 return not await clients_that(redis, "subscribe")
 
             await eventually(listens_no_more, "it listens no more")
+
+
+async def test_readers_of_a_session_share_reads_and_none_is_given_an_old_one(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake-up while a read is under way is for what that one may not have seen."""
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3600.0)
+    reads, count = _Reads(monkeypatch), 40
+    async with (
+        await create_pool(database_url, application_name="test") as pool,
+        _hub(pool, redis_url) as hub,
+        _following(hub, ["s"] * count) as readers,
+    ):
+        await eventually(lambda: all(reader.got for reader in readers), "connected")
+        before = reads.pages
+        for seq in range(1, 6):
+            _write_event(database_url, seq)
+            hub.wake({"s": seq})
+            await asyncio.sleep(0)  # reads of the one before are under way
+        for reader in readers:
+            await reader.until(5)
+            assert b"".join(reader.got).count(b"id: ") == 5
+        assert reads.pages - before < 5 * count / 4
