@@ -39,6 +39,31 @@ async def say(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
+async def test_a_link_goes_with_a_message(browser: Browser, system: ConsoleSystem, session: str) -> None:
+    async with console(browser, system, f"#/talk/{session}") as page:
+        await page.get_by_role("button", name="Attach a link").click()
+        field = page.get_by_role("textbox", name="Attach a link")
+        await field.fill("javascript:alert(1)")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".attaching .wrong")).to_contain_text("begins with http")
+        for url in ("https://example.org/a/cat.png", "https://example.org/b/notes.pdf"):
+            await field.fill(url)
+            await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Remove: notes.pdf").click()
+        await say(page, "look at this")
+        link = page.locator(".event.person a[target]")
+        await expect(link).to_have_text("Attachment: cat.png", timeout=PATIENCE_MS)
+        await expect(page.locator(".attaching")).to_be_hidden()
+    [stored] = system.execute(
+        "SELECT e.payload #>> '{input,attachments,0,type}' AS kind, "
+        "e.payload #>> '{input,attachments,0,url}' AS url, "
+        "jsonb_array_length(e.payload #> '{input,attachments}') AS count "
+        "FROM timeline_events e WHERE session_id = %s AND seq = 1",
+        session,
+    )
+    assert stored == {"kind": "image", "url": "https://example.org/a/cat.png", "count": 1}
+
+
 async def shown_seqs(page: Page) -> list[int]:
     """Of the rows in sight, in their order."""
     return [int(seq) for seq in await page.eval_on_selector_all(".event", "all => all.map(one => one.dataset.seq)")]

@@ -1,5 +1,6 @@
 // Talk: the sessions there are, one of them as it happens, and what an app's user may do in it.
 
+import { attaching } from "./attaching.js";
 import { appToken, asUser, get, me } from "./api.js";
 import { eachFrame, h, set } from "./dom.js";
 import { draft, render } from "./events.js";
@@ -256,16 +257,18 @@ class Talk extends HTMLElement {
     const user = h("input", { class: "as mono", "aria-label": t("as_user"), title: t("as_user"), value: this.session?.userId ?? localStorage.getItem("console.user") ?? "console", disabled: Boolean(this.session) });
     const wrong = h("p", { class: "wrong small", role: "alert" });
     const button = h("button", { class: "primary" }, t("send"));
+    const attached = attaching();
     const formOf = h("form", {
       onsubmit: async (event) => {
         event.preventDefault();
         const said = text.value.trim();
-        if (!said) return;
+        if (!attached.ready() || !(said || attached.taken().length)) return;
         button.disabled = true;
         wrong.textContent = "";
         try {
-          await this.say(said, user.value.trim() || "console");
+          await this.say(said, user.value.trim() || "console", attached.taken());
           text.value = "";
+          attached.clear();
           grow(text);
         } catch (problem) {
           wrong.textContent = problem.status ? problem.message : t("away");
@@ -274,7 +277,7 @@ class Talk extends HTMLElement {
           text.focus();
         }
       },
-    }, h("div", { class: "line" }, user, text, button), h("p", { class: "muted tiny hint" }, t("send_hint")), wrong);
+    }, attached.place, h("div", { class: "line" }, user, attached.button, text, button), h("p", { class: "muted tiny hint" }, t("send_hint")), wrong);
     this.fillIn = (words) => {
       text.value = words;
       formOf.requestSubmit();
@@ -283,9 +286,9 @@ class Talk extends HTMLElement {
     if (matchMedia("(min-width: 47rem)").matches) text.focus();
   }
 
-  async say(text, userId) {
+  async say(text, userId, attachments = []) {
     localStorage.setItem("console.user", userId);
-    const ack = await asUser("ingest", { userId, sessionId: this.sessionId, source: "app", text,
+    const ack = await asUser("ingest", { userId, sessionId: this.sessionId, source: "app", text: text || undefined, attachments: attachments.length ? attachments : undefined,
       locale: language() === "zh" ? "zh-CN" : undefined, timezone: Intl.DateTimeFormat().resolvedOptions().timeZone });
     this.timeline.toEnd();
     if (ack.sessionId !== this.sessionId) location.hash = `#/talk/${encodeURIComponent(ack.sessionId)}`;
@@ -303,7 +306,7 @@ class Talk extends HTMLElement {
       cancel: (event) => asUser(`runs/${encodeURIComponent(event.runId)}/cancel`, { sessionId: this.sessionId, userId: event.userId }),
       retry: (event) => {
         const said = this.events.find((one) => one.kind === "inbound" && one.traceId === event.traceId)?.payload.input;
-        return this.say(said?.text ?? "", event.userId);
+        return this.say(said?.text ?? "", event.userId, said?.attachments);
       },
     };
   }
