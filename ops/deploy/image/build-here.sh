@@ -70,5 +70,5 @@ container=$(build from --pull-never localhost/uniassist:here)
 ln -sfn "$(build mount "$container")" "$folder/root"
 build inspect --type image localhost/uniassist:here > "$folder/image.json"
 du -sb "$folder/root/" | cut -f 1 > "$folder/size"
-echo "the image: $(du -sm "$folder/root/" | cut -f 1) MB, of which UniAssist and its Python packages \
-$(du -sm "$folder/root/opt/uniassist" | cut -f 1) MB; packed $(tar -C "$folder/root" -c . | gzip -1 | wc -c | awk '{printf "%d", $1 / 1e6}') MB"
+echo "the image: $(awk '{printf "%d", $1 / 1e6}' "$folder/size") MB of files, of which UniAssist and its Python packages \
+$(du -sb "$folder/root/opt/uniassist" | awk '{printf "%d", $1 / 1e6}') MB; $(du -sm "$folder/root/" | cut -f 1) MB on a disk of 4 KB blocks; packed $(tar -C "$folder/root" -c . | gzip -1 | wc -c | awk '{printf "%d", $1 / 1e6}') MB"

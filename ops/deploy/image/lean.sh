@@ -14,9 +14,10 @@ if [ -f "$root/var/lib/dpkg/status" ]; then
   # Their scripts would change what goes away with them, and ask for programs that are gone by then.
   rm -f "$root"/var/lib/dpkg/info/*.prerm "$root"/var/lib/dpkg/info/*.postrm
   installed=$(dpkg-query --admindir="$root/var/lib/dpkg" --show --showformat '${Package}\n')
-  for package in $packages; do
-    printf '%s\n' "$installed" | grep -qx "$package" && printf '%s\n' "$package"
-  done | xargs dpkg --root="$root" --force-depends --force-remove-essential --force-remove-protected --purge > /dev/null 2>&1
+  found=$(for package in $packages; do printf '%s\n' "$installed" | grep -x "$package" || true; done)
+  # shellcheck disable=SC2086 # names without spaces
+  said=$(test -z "$found" || dpkg --root="$root" --force-depends --force-remove-essential --force-remove-protected \
+    --purge $found 2>&1) || { printf '%s\n' "$said" | tail -5 >&2; exit 1; }
 fi
 cd "$root"
 rm -rf usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bash-completion usr/share/perl5 \

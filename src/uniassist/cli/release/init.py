@@ -21,8 +21,9 @@ from uniassist.release.revision import git
 def run(env: Env = "staging", env_file: EnvFile = None, as_json: Json = False) -> None:
     """Write an env file for services on this host: secrets made, ports free, URLs derived. Then say what is next.
 
-    Needs DATABASE_URL and REDIS_URL. Changes nothing but that file, ENV.env unless --env-file names another. Exit
-    codes: 0 written, 2 the file is there, or a server's URL is missing or can't be used.
+    Needs DATABASE_URL and REDIS_URL; STAGING_PROVIDERS adds providers to the four. Changes nothing but that file,
+    ENV.env unless --env-file names another. Exit codes: 0 written, 2 the file is there, or a server's URL is
+    missing or can't be used.
     """
     path = env_file or Path(f"{env}.env")
     with ending():
