@@ -42,17 +42,19 @@ PROBE_SECONDS = 1.0
 SILENT_SECONDS = 3.0
 FAILURES_NOTED = 3
 SESSION_STREAM_LENGTH = 1000
-SESSION_STREAM_EXPIRY_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
 class EngineSettings:
+    """`session_hours`: of a session's stream after its last event."""
+
     prefix: str
     global_key: str
     group: str
     consumer: str
     block_ms: int
     read_count: int
+    session_hours: int
     poll_ms: int
     batch_size: int
     backoff: Backoff
@@ -91,7 +93,7 @@ class Engine:
             redis,
             global_key=settings.global_key,
             session_length=SESSION_STREAM_LENGTH,
-            session_expiry_seconds=SESSION_STREAM_EXPIRY_SECONDS,
+            session_expiry_seconds=settings.session_hours * 3600,
         )
         failures = Failures(pool, metrics, worker=worker, backoff=settings.backoff)
         giving_back = GivingBack(pool, failures, worker=worker)

@@ -75,6 +75,7 @@ class StreamSettings:
     consumer: str
     block_ms: int
     batch_size: int
+    session_hours: int
     others_max_age_seconds: int
     others_max_entries: int
 
@@ -88,6 +89,7 @@ class StreamSettings:
             consumer=reader.optional("UNIASSIST_STREAM_CONSUMER") or f"{socket.gethostname()}-{port}",
             block_ms=reader.integer("STREAM_CONSUMER_BLOCK_MS"),
             batch_size=reader.integer("STREAM_CONSUMER_BATCH_SIZE"),
+            session_hours=reader.integer("STREAM_SESSION_HOURS"),
             others_max_age_seconds=reader.integer("STREAM_OTHERS_MAX_AGE_SECONDS"),
             others_max_entries=reader.integer("STREAM_OTHERS_MAX_ENTRIES"),
         )

@@ -205,6 +205,13 @@ GROUPS: tuple[VariableGroup, ...] = (
             count("STREAM_CONSUMER_BLOCK_MS", "2000", "Longest wait of one group read.", 10, 60_000),
             count("STREAM_CONSUMER_BATCH_SIZE", "500", "Entries in one group read.", 1, 10_000),
             count(
+                "STREAM_SESSION_HOURS",
+                "168",
+                "A session's stream stays in Redis this long after its last event; its timeline stays in Postgres.",
+                1,
+                8760,
+            ),
+            count(
                 "STREAM_OTHERS_MAX_AGE_SECONDS",
                 "86400",
                 "An entry is kept this long for consumer groups that aren't ours; 0: until they acknowledge it.",

@@ -82,6 +82,7 @@ def _engine_settings(settings: WorkerSettings) -> EngineSettings:
         consumer=streams.consumer,
         block_ms=streams.block_ms,
         read_count=streams.batch_size,
+        session_hours=streams.session_hours,
         poll_ms=outbox.poll_ms,
         batch_size=outbox.batch_size,
         backoff=Backoff(outbox.backoff_base_ms, outbox.backoff_max_ms),

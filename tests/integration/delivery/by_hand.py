@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from tests.integration.delivery.outbox_rows import GLOBAL, GROUP, PREFIX, Outbox
 
 from uniassist.delivery import envelope
-from uniassist.delivery.engine import SESSION_STREAM_EXPIRY_SECONDS, SESSION_STREAM_LENGTH
+from uniassist.delivery.engine import SESSION_STREAM_LENGTH
 from uniassist.delivery.envelope import Keys
 from uniassist.delivery.failures import Backoff, Failures
 from uniassist.delivery.giving_back import GivingBack, Sweep
@@ -39,7 +39,7 @@ class Hand:
             redis,
             global_key=GLOBAL,
             session_length=SESSION_STREAM_LENGTH,
-            session_expiry_seconds=SESSION_STREAM_EXPIRY_SECONDS,
+            session_expiry_seconds=7 * 24 * 3600,
         )
         self.group = Group(redis, key=GLOBAL, name=GROUP, consumer=worker)
 

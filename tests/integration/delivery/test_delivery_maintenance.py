@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.integration.delivery.asking import get
 from tests.integration.delivery.conftest import StartWorker
 from tests.integration.delivery.outbox_rows import GLOBAL, PREFIX, Outbox, metric
@@ -105,14 +106,14 @@ async def as_if_delivered(outbox: Outbox, event_id: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("asked", "hours"), [(None, 7 * 24), ("2", 2)])
 async def test_session_streams_expire_and_are_renewed_by_each_event(
-    outbox: Outbox, start_worker: StartWorker
+    outbox: Outbox, start_worker: StartWorker, asked: str | None, hours: int
 ) -> None:
-    start_worker()
+    start_worker(**({} if asked is None else {"STREAM_SESSION_HOURS": asked}))
     await outbox.write_turn("s", 1)
     await outbox.all_consumed()
-    week_seconds = 7 * 24 * 3600
-    assert week_seconds - 120 < await outbox.redis.ttl(f"{PREFIX}s") <= week_seconds
+    assert hours * 3600 - 120 < await outbox.redis.ttl(f"{PREFIX}s") <= hours * 3600
     await outbox.redis.expire(f"{PREFIX}s", 100)
     await outbox.write_turn("s", 1)
     await outbox.all_consumed()
