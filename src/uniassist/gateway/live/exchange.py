@@ -48,7 +48,7 @@ class _Over(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Batch(msgspec.Struct, omit_defaults=True, frozen=True):
-    """`asks`: for all that is being written, from its beginning. `stopped`: runs that their persons cancelled.
+    """`asks`: for all that is being written, from its beginning. `stopped`: runs, or calls, that are cancelled.
     `pushed`: runs whose agents say that they have moved.
     """
 
@@ -62,7 +62,7 @@ class _Batch(msgspec.Struct, omit_defaults=True, frozen=True):
 class Exchange:
     """Tells others what is on the board of ours, and puts on it what others tell.
 
-    `owner`: names this gateway. `on_stopped`: called with runs that were cancelled at another gateway.
+    `owner`: names this gateway. `on_stopped`: called with what was cancelled at another gateway.
     `on_pushed`: with runs whose agents told another gateway that they have moved.
     """
 
@@ -102,9 +102,9 @@ class Exchange:
         await asyncio.gather(self._telling.stop(DEADLINE_SECONDS), self._listening.stop(0.5))
         await self._listener.close()
 
-    def stopped(self, run_ids: Iterable[str]) -> None:
-        """These runs were cancelled here; their calls may be another gateway's."""
-        self._stopped += list(run_ids)[: MAX_KEPT - len(self._stopped)]
+    def stopped(self, ids: Iterable[str]) -> None:
+        """These runs, or calls, were cancelled here; another gateway may be making the calls."""
+        self._stopped += list(ids)[: MAX_KEPT - len(self._stopped)]
         self._telling.wake()
 
     def pushed(self, run_ids: Iterable[str]) -> None:
