@@ -208,7 +208,7 @@ def call_of(book: Book) -> tuple[CallRow, RunFacts]:
     rows = batch.rows
     book.sessions["s"], book.events = rows.sessions[0], list(rows.events)
     book.runs = {run.run_id: run for run in rows.runs}
-    book.owed = {call.call_id for call in rows.calls}
+    book.calls, book.owed = list(rows.calls), {call.call_id for call in rows.calls}
     [call], [run] = rows.calls, rows.runs
     return call, facts_of(run)
 
