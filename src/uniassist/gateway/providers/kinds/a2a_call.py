@@ -28,13 +28,12 @@ from a2a.types.a2a_pb2 import (
     TaskState,
 )
 from a2a.utils.errors import A2AError, TaskNotFoundError
-from google.protobuf import json_format
 
 from uniassist.contracts.base import Wire
 from uniassist.contracts.interaction import AssistantMessage, ErrorNotice, InteractionEvent, RequestClarification
 from uniassist.contracts.language import Language, language
 from uniassist.contracts.provider import MAX_HINT_LENGTH, ExpectsReply, InvokeRequest
-from uniassist.gateway.providers.kinds.a2a_cards import Agent, called
+from uniassist.gateway.providers.kinds.a2a_cards import UNREADABLE, Agent, called
 from uniassist.gateway.providers.kinds.a2a_forms import form_in, parts_of
 from uniassist.gateway.providers.kinds.a2a_http import Broken
 from uniassist.gateway.providers.kinds.a2a_pushes import Pushes
@@ -239,7 +238,7 @@ class Call:
                 return (await self._agent.client.list_tasks(request, context=self._context)).tasks
         except TimeoutError:
             raise TimedOut(f"tasks: no answer within {LOOK_SECONDS:g} seconds") from None
-        except NotImplementedError:  # 0.3 has no such call
+        except (NotImplementedError, *UNREADABLE):  # 0.3 has no such call
             return []
         except A2AError as error:
             failure = called(error, "tasks")
@@ -292,6 +291,8 @@ class Call:
             raise Lost("its task is lost") from None
         except A2AError as error:
             raise called(error, "task") from None
+        except UNREADABLE as error:
+            raise BadAnswer(f"task: {type(error).__name__}") from None
         except TimeoutError:
             raise TimedOut(f"task: no answer within {LOOK_SECONDS:g} seconds") from None
 
@@ -308,7 +309,7 @@ class Call:
                 raise TimedOut(f"silent for {seconds:g} seconds") from None
             except A2AError as error:
                 raise called(error, "message") from None
-            except (ValueError, KeyError, TypeError, json_format.ParseError) as error:
+            except UNREADABLE as error:
                 raise BadAnswer(f"message: {type(error).__name__}") from None
             if response is None:
                 return
