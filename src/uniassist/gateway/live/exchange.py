@@ -134,18 +134,20 @@ class Exchange:
         await asyncio.sleep(PACE_SECONDS)  # what is written meanwhile goes with it
         pieces, told = self._pieces()
         over, stopped, asks = self._over[:MAX_KEPT], self._stopped[:MAX_KEPT], self._asks
-        pushed = list(self._pushed)
-        batch = _Batch(pieces, over, stopped, pushed, asks)
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await self._redis.publish(self._channel, self._mark + codec.encode(batch))
+        pushed, self._pushed = self._pushed, {}  # one that comes meanwhile is another
+        batch = _Batch(pieces, over, stopped, list(pushed), asks)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await self._redis.publish(self._channel, self._mark + codec.encode(batch))
+        except BaseException:
+            self._pushed = pushed | self._pushed
+            raise
         for writing, (offset, length) in told.items():
             if self._told.get(writing) == offset:  # else it ended meanwhile, or was asked for
                 self._told[writing] = length
                 if writing.length == length:
                     self._written.pop(writing, None)
         del self._over[: len(over)], self._stopped[: len(stopped)]
-        for run_id in pushed:
-            self._pushed.pop(run_id, None)
         self._asks = self._asks and not asks
         return 0.0
 
