@@ -75,7 +75,7 @@ class Book:
                     opening.session_id, opening.user_id, 0, opening.at_ms, opening.signed, None, "{}", True
                 )
         runs = {run_id: facts_of(run) for run_id, run in self.runs.items()}
-        for run_id in {turn.run_id for turn in turns if turn.cancels} & runs.keys():
+        for run_id in runs.keys() & {turn.run_id for turn in turns if turn.cancels}:
             owed = tuple(call.call_id for call in self.calls if call.run_id == run_id and call.call_id in self.owed)
             runs[run_id] = replace(runs[run_id], calls=owed)
         return BatchFacts(locked, set(self.nonces), dict(self.keys), runs, set(self.owed))
