@@ -177,6 +177,23 @@ async def test_a_task_is_cancelled(fronted: GatewayClient, agent: Client, stream
         _ = [each async for each in agent.subscribe(SubscribeToTaskRequest(id=answer.task.id))]
 
 
+async def test_the_answer_to_an_interaction_is_cancelled(
+    fronted: GatewayClient, agent: Client, streams: StreamingProvider
+) -> None:
+    """The task says that it works, so it can be cancelled, though its run has ended before."""
+    streams.let_go.clear()
+    task = await sent(agent, said("calm card:wait_end end"))
+    answer = said("Go", task_id=task.id)
+    answer.configuration.CopyFrom(SendMessageConfiguration(return_immediately=True))
+    async with agent_at(fronted.url, streaming=False) as patient:
+        [response] = await all_of(patient, answer)
+    assert response.task.status.state == TaskState.TASK_STATE_WORKING
+    cancelled = await agent.cancel_task(CancelTaskRequest(id=task.id))
+    assert cancelled.status.state == TaskState.TASK_STATE_COMPLETED, "as its run has"
+    with pytest.raises(TaskNotCancelableError):
+        await agent.cancel_task(CancelTaskRequest(id=task.id))
+
+
 async def test_a_stream_goes_on_at_another_gateway_when_its_own_dies(
     service: Callable[..., ServiceProcess],
     fronts_env: Mapping[str, str],

@@ -107,6 +107,26 @@ async def test_a_run_is_cancelled_by_name_and_not_by_leaving(
     assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query | {"runId": "r9"})).status_code == 404
 
 
+async def test_the_answer_to_an_interaction_is_cancelled(
+    fronted: GatewayClient, http_client: httpx.AsyncClient, streams: StreamingProvider
+) -> None:
+    """Its run has ended before; what is under way is the answer to the tap."""
+    streams.let_go.clear()
+    thread_id, screen = unique("thread"), Screen()
+    await run(
+        http_client, fronted.url, run_of(thread_id, "r1", "calm card:d:a:half_wait_e:a:half_and_whole_end end")
+    )
+    call, calls = streams.calls[-1]["run"]["runId"], len(streams.calls)
+    tapped = asyncio.create_task(run(http_client, fronted.url, run_of(thread_id, "r2", "Go"), screen))
+    await eventually(lambda: "half" in screen.texts.values(), "it is being answered", 60)
+    assert streams.calls[calls]["interaction"]["runId"] == call
+    query = {"threadId": thread_id, "runId": "r2"}
+    assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query)).json() == {"runs": [call]}
+    await tapped
+    await eventually(lambda: call in streams.hung_up, "its provider isn't asked any more", 60)
+    assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query)).json() == {"runs": []}
+
+
 async def test_a_run_that_is_cancelled_elsewhere_ends_its_stream(
     fronted: GatewayClient, http_client: httpx.AsyncClient, streams: StreamingProvider
 ) -> None:

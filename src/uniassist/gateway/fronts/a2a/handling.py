@@ -32,10 +32,10 @@ from uniassist.gateway.fronts.a2a.shapes import (
     TaskParams,
 )
 from uniassist.gateway.fronts.a2a.tasks import Progress
+from uniassist.gateway.fronts.cancelling import cancel_under_way
 from uniassist.gateway.fronts.entrance import Entrance, Reply
 from uniassist.gateway.fronts.following import Following, Stopped
 from uniassist.gateway.fronts.sealing import digest
-from uniassist.gateway.fronts.traced import UNDER_WAY
 from uniassist.gateway.intake import Intake
 from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.placed_stream import PlacedStream
@@ -180,9 +180,6 @@ class A2aTasks:
 
     async def cancel(self, request: Request, asker: Asker, params: TaskParams) -> Task:
         progress = await self._task(asker, params.id)
-        under_way = [run_id for run_id, status in progress.runs.items() if status in UNDER_WAY]
-        if not under_way:
-            raise Fault(faults.NOT_CANCELABLE, "id: the task is over, or waits for its person")
         writer = self._callers.writer(Shown(token=asker.token), None, asker.user_id)
         cancellation = RunCancellation(
             schema_version=SCHEMA_VERSION,
@@ -191,8 +188,8 @@ class A2aTasks:
             user_id=asker.user_id,
             timestamp_ms=now_ms(),
         )
-        for run_id in under_way:
-            await self._intake.cancel(request, writer, cancellation, run_id)
+        if not await cancel_under_way(self._pool, self._intake, request, writer, cancellation, progress):
+            raise Fault(faults.NOT_CANCELABLE, "id: the task is over, or waits for its person")
         ended = await self._progress(progress.session_id, progress.trace_id)
         return ended.task(await self._state(ended), history=params.history_length)
 
