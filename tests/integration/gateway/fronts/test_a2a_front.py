@@ -117,6 +117,15 @@ async def test_a_message_that_is_sent_again_is_the_same_task(agent: Client, stre
     assert [call["input"]["text"] for call in streams.calls].count(text) == 1
 
 
+async def test_names_with_colons_are_told_apart(agent: Client) -> None:
+    name = unique("context")
+    for context_id, message_id, text in ((f"{name}:a", "b", "first"), (name, "a:b", "second")):
+        request = said(f"calm m:{text} end", context_id=context_id)
+        request.message.message_id = message_id
+        task = await sent(agent, request)
+        assert (task.context_id, texts(task)) == (context_id, [text])
+
+
 async def test_a_form_is_input_required_and_the_answer_goes_into_the_task(agent: Client) -> None:
     context_id = unique("context")
     asks = await sent(agent, said("plan a trip to Lisbon", context_id=context_id))

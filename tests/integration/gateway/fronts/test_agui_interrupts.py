@@ -127,6 +127,13 @@ async def test_the_answer_to_an_interaction_is_cancelled(
     assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query)).json() == {"runs": []}
 
 
+async def test_names_with_colons_are_told_apart(fronted: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    name = unique("thread")
+    first = await run(http_client, fronted.url, run_of(f"{name}:a", "b", "calm m:first end"))
+    second = await run(http_client, fronted.url, run_of(name, "a:b", "calm m:second end"))
+    assert (list(first.texts.values()), list(second.texts.values())) == (["first"], ["second"])
+
+
 async def test_a_run_that_is_cancelled_elsewhere_ends_its_stream(
     fronted: GatewayClient, http_client: httpx.AsyncClient, streams: StreamingProvider
 ) -> None:

@@ -252,9 +252,12 @@ class A2aTasks:
             asked = (await self._progress(of_task.session_id, of_task.trace_id)).asked
             reply = Reply(asked[-1][0].event_id, data) if asked else None
         parts = [asker.subject or asker.user_id, message.context_id or "", message.message_id]
+        sealed = digest(parts, self._secret)
+        # Sealed where two names could be read in two ways; else as earlier releases wrote it.
+        key = sealed if ":" in parts[1] else ":".join(parts[1:])
         written = UnifiedUserInput(
             schema_version=SCHEMA_VERSION,
-            trace_id=of_task.trace_id if of_task is not None else digest(parts, self._secret),
+            trace_id=of_task.trace_id if of_task is not None else sealed,
             user_id=asker.user_id,
             session_id=of_task.session_id if of_task is not None else session_id,
             source="api",
@@ -267,7 +270,7 @@ class A2aTasks:
             request,
             asker.token,
             written,
-            idempotency=Idempotency(f"a2a:{asker.subject or asker.user_id}", f"message:{':'.join(parts[1:])}"),
+            idempotency=Idempotency(f"a2a:{asker.subject or asker.user_id}", f"message:{key}"),
             size_bytes=size,
             answers=of_task is not None,
             reply=reply,

@@ -232,7 +232,8 @@ class AgUiRoutes:
         self, request: Request, asker: _Asker, asked: RunAgentInput, trace_id: str, size_bytes: int
     ) -> str:
         """The session where the run is written: as a message, or as answers to what was asked."""
-        key = f"{asked.thread_id}:{asked.run_id}"
+        # The trace's name where two names could be read in two ways; else as earlier releases wrote it.
+        key = trace_id if ":" in asked.thread_id else f"{asked.thread_id}:{asked.run_id}"
         scope = f"ag-ui:{asker.subject or asker.user_id}"
         named = shapes.message_id(asked) if not asked.resume else None
         message = UnifiedUserInput(
