@@ -6,6 +6,7 @@ A text is words; each word is one act, in order:
     story:N     a message of its own, and one of N words a while apart, other ones in each attempt
     open[:MS]   the end, and the run stays open               json-open   the same, unstreamed
     end         the end          wait        until `let_go`              cut      the connection is closed
+    card:ACTS   a card with a button, "Go": what is done when it is tapped, with _ for blanks
     raw:NAME    one of RAW       x:          nothing, for ever           json     the whole answer as JSON, at once
     kw…         nothing: a keyword for the router
 """
@@ -113,6 +114,11 @@ class StreamingProvider:
             elif name == "open":
                 until = {"untilMs": int(said)} if said else {}
                 await _send(response, {"type": "end", "staysOpen": until})
+            elif name == "card":
+                go = {"actionId": "go", "label": "Go", "payload": {"text": said.replace("_", " ")}}
+                await _send(
+                    response, {"type": "event", "event": {"type": "card", "title": "Well?", "actions": [go]}}
+                )
             elif name == "raw":
                 await response.write(RAW[said])
             elif name == "wait":

@@ -15,6 +15,7 @@ _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|[\w.+-]{1,64}@[\w.-]+", re.IGNORE
 _HAN = re.compile(r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _CODE = re.compile(r"(?<!\w)\w*[\d_]\w*", re.ASCII)  # V1001_TODAY, A4: names of things, in any language
+_LONGEST_LOCALE = 64  # characters; of a longer one no more is read, nor kept
 _READ_CHARACTERS = 2000  # so much of a text tells its language
 _NO_LOCALE = {"", "und", "mul", "c", "posix"}
 # What people write whose language is another one.
@@ -54,9 +55,13 @@ def spoken(locale: str | None, text: str | None, last: str | None, *, default: L
     return last if last is not None and language(last) == found else found
 
 
-@lru_cache(maxsize=64)
 def _tag(locale: str | None) -> str:
-    return re.split(r"[-_.@]", locale.strip().lower())[0] if locale is not None else ""
+    return _first(locale[:_LONGEST_LOCALE]) if locale is not None else ""
+
+
+@lru_cache(maxsize=64)
+def _first(locale: str) -> str:
+    return re.split(r"[-_.@]", locale.strip().lower())[0]
 
 
 @lru_cache(maxsize=64)  # asked twice of each message

@@ -191,10 +191,11 @@ def _after_commit(hub: Hub, calls: Calls, hints: Hints, exchange: Exchange, rows
     moved = {event.session_id: event.seq for event in rows.events}  # in seq order: the newest stays
     hub.wake(moved)
     calls.dispatch(rows.calls)
-    cancelled = [run_id for run_id, status in rows.run_status if status == "cancelled"] + rows.stopped_runs
-    if cancelled:
-        calls.stop_asking(cancelled)
-        exchange.stopped(cancelled)
+    # Of a run that may be asked anew the calls themselves: who hears of it late hangs up on no later one.
+    in_vain = [run_id for run_id, status in rows.run_status if status == "cancelled"] + rows.stopped_calls
+    if in_vain:
+        calls.stop_asking(in_vain)
+        exchange.stopped(in_vain)
     if moved:
         hints.give(moved)
 

@@ -131,10 +131,12 @@ class Calls:
             self._by_provider[call.provider_id] += 1
             task.add_done_callback(partial(self._ended, call.provider_id))
 
-    def stop_asking(self, run_ids: Iterable[str]) -> None:
-        """Hang up on the providers of these runs: their persons cancelled them."""
-        stopped = set(run_ids)
-        self._hang_up(asking for run_id, asking in self._asking.values() if run_id in stopped)
+    def stop_asking(self, ids: Iterable[str]) -> None:
+        """Hang up on the providers of these runs, or calls: their persons cancelled them."""
+        stopped = set(ids)
+        self._hang_up(
+            asking for call_id, (run_id, asking) in self._asking.items() if run_id in stopped or call_id in stopped
+        )
 
     @staticmethod
     def _hang_up(asked: Iterable[asyncio.Timeout]) -> None:

@@ -114,7 +114,7 @@ class Rows:
     """What a batch writes. Events are in order: a session's seq rises along the list.
 
     `run_deadlines`: of each run that is `running` from now on, in Unix milliseconds.
-    `stopped_runs`: ended before, and their providers are hung up on; their calls are among the answered.
+    `stopped_calls`: of runs that ended before; their providers are hung up on. They are among the answered.
     """
 
     sessions: list[Session] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Rows:
     run_deadlines: dict[str, int] = field(default_factory=dict)
     calls: list[CallRow] = field(default_factory=list)
     answered_calls: list[str] = field(default_factory=list)
-    stopped_runs: list[str] = field(default_factory=list)
+    stopped_calls: list[str] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     keys: list[KeyRow] = field(default_factory=list)
 

@@ -87,9 +87,11 @@ def read(home: Path, reports: Path | None = None) -> Found:
 def evidence_file(home: Path, folder: str, name: str) -> str | None:
     """A file of a bundle as text, its beginning where it is long; None: there is none of that name."""
     path = home / "evidence" / folder / name
-    if "/" in folder or "/" in name or folder.startswith(".") or name.startswith(".") or path.is_symlink():
+    if "/" in folder or "/" in name or folder.startswith(".") or name.startswith("."):
         return None
     try:
+        if path.is_symlink() or not path.is_file():
+            return None
         with path.open("rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")
     except OSError:

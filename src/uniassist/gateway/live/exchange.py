@@ -48,7 +48,7 @@ class _Over(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Batch(msgspec.Struct, omit_defaults=True, frozen=True):
-    """`asks`: for all that is being written, from its beginning. `stopped`: runs that their persons cancelled.
+    """`asks`: for all that is being written, from its beginning. `stopped`: runs, or calls, that are cancelled.
     `pushed`: runs whose agents say that they have moved.
     """
 
@@ -62,7 +62,7 @@ class _Batch(msgspec.Struct, omit_defaults=True, frozen=True):
 class Exchange:
     """Tells others what is on the board of ours, and puts on it what others tell.
 
-    `owner`: names this gateway. `on_stopped`: called with runs that were cancelled at another gateway.
+    `owner`: names this gateway. `on_stopped`: called with what was cancelled at another gateway.
     `on_pushed`: with runs whose agents told another gateway that they have moved.
     """
 
@@ -102,9 +102,9 @@ class Exchange:
         await asyncio.gather(self._telling.stop(DEADLINE_SECONDS), self._listening.stop(0.5))
         await self._listener.close()
 
-    def stopped(self, run_ids: Iterable[str]) -> None:
-        """These runs were cancelled here; their calls may be another gateway's."""
-        self._stopped += list(run_ids)[: MAX_KEPT - len(self._stopped)]
+    def stopped(self, ids: Iterable[str]) -> None:
+        """These runs, or calls, were cancelled here; another gateway may be making the calls."""
+        self._stopped += list(ids)[: MAX_KEPT - len(self._stopped)]
         self._telling.wake()
 
     def pushed(self, run_ids: Iterable[str]) -> None:
@@ -134,18 +134,20 @@ class Exchange:
         await asyncio.sleep(PACE_SECONDS)  # what is written meanwhile goes with it
         pieces, told = self._pieces()
         over, stopped, asks = self._over[:MAX_KEPT], self._stopped[:MAX_KEPT], self._asks
-        pushed = list(self._pushed)
-        batch = _Batch(pieces, over, stopped, pushed, asks)
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await self._redis.publish(self._channel, self._mark + codec.encode(batch))
+        pushed, self._pushed = self._pushed, {}  # one that comes meanwhile is another
+        batch = _Batch(pieces, over, stopped, list(pushed), asks)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await self._redis.publish(self._channel, self._mark + codec.encode(batch))
+        except BaseException:
+            self._pushed = pushed | self._pushed
+            raise
         for writing, (offset, length) in told.items():
             if self._told.get(writing) == offset:  # else it ended meanwhile, or was asked for
                 self._told[writing] = length
                 if writing.length == length:
                     self._written.pop(writing, None)
         del self._over[: len(over)], self._stopped[: len(stopped)]
-        for run_id in pushed:
-            self._pushed.pop(run_id, None)
         self._asks = self._asks and not asks
         return 0.0
 

@@ -74,7 +74,7 @@ class Batch:
         if turn.call_id is not None and turn.call_id not in facts.calls:
             raise CallLost("another gateway answers for this call")
         draft = Draft(session, self._now_ms, turn.traceparent)
-        answer = turn.decide(draft, facts.runs.get(turn.run_id) if turn.run_id is not None else None)
+        answer = turn.decide(draft, self._run(turn))
         if turn.allowance is not None:
             turn.allowance.note(sum(session.is_new for session in draft.rows.sessions))
         self._keep(draft)
@@ -87,6 +87,13 @@ class Batch:
             self._rows.keys.append(KeyRow(key.scope, key.key, key.body_hash, answer))
             facts.keys[key.scope, key.key] = (key.body_hash, answer)
         return answer
+
+    def _run(self, turn: Turn) -> RunFacts | None:
+        """The turn's run; its calls without those that the batch has answered."""
+        run = self._facts.runs.get(turn.run_id) if turn.run_id is not None else None
+        if run is None or not run.calls:
+            return run
+        return replace(run, calls=tuple(each for each in run.calls if each not in self._rows.answered_calls))
 
     def _session(self, turn: Turn) -> Session:
         """The session that the turn goes to: the newest of its line, unless it asks for the very one it names."""
@@ -122,7 +129,7 @@ class Batch:
         self._rows.calls += draft.rows.calls
         self._rows.answered_calls += draft.rows.answered_calls
         self._facts.calls.difference_update(draft.rows.answered_calls)
-        self._rows.stopped_runs += draft.rows.stopped_runs
+        self._rows.stopped_calls += draft.rows.stopped_calls
 
     def _shorten(self, named: Session, newest: Session) -> None:
         """The session that clients still name points at the newest at once: its line stays short to walk."""

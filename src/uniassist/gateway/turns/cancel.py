@@ -35,7 +35,7 @@ class Cancel:
         if run.status != "cancelled":
             if has_ended:
                 draft.rows.answered_calls += run.calls
-                draft.rows.stopped_runs.append(run.run_id)
+                draft.rows.stopped_calls += run.calls
             else:
                 draft.rows.run_status.append((run.run_id, "cancelled"))
             if draft.memory.floor is not None and draft.memory.floor.run_id == run.run_id:

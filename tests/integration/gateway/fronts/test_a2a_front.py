@@ -117,6 +117,15 @@ async def test_a_message_that_is_sent_again_is_the_same_task(agent: Client, stre
     assert [call["input"]["text"] for call in streams.calls].count(text) == 1
 
 
+async def test_names_with_colons_are_told_apart(agent: Client) -> None:
+    name = unique("context")
+    for context_id, message_id, text in ((f"{name}:a", "b", "first"), (name, "a:b", "second")):
+        request = said(f"calm m:{text} end", context_id=context_id)
+        request.message.message_id = message_id
+        task = await sent(agent, request)
+        assert (task.context_id, texts(task)) == (context_id, [text])
+
+
 async def test_a_form_is_input_required_and_the_answer_goes_into_the_task(agent: Client) -> None:
     context_id = unique("context")
     asks = await sent(agent, said("plan a trip to Lisbon", context_id=context_id))
@@ -175,6 +184,23 @@ async def test_a_task_is_cancelled(fronted: GatewayClient, agent: Client, stream
         await agent.cancel_task(CancelTaskRequest(id=answer.task.id))
     with pytest.raises(UnsupportedOperationError):
         _ = [each async for each in agent.subscribe(SubscribeToTaskRequest(id=answer.task.id))]
+
+
+async def test_the_answer_to_an_interaction_is_cancelled(
+    fronted: GatewayClient, agent: Client, streams: StreamingProvider
+) -> None:
+    """The task says that it works, so it can be cancelled, though its run has ended before."""
+    streams.let_go.clear()
+    task = await sent(agent, said("calm card:wait_end end"))
+    answer = said("Go", task_id=task.id)
+    answer.configuration.CopyFrom(SendMessageConfiguration(return_immediately=True))
+    async with agent_at(fronted.url, streaming=False) as patient:
+        [response] = await all_of(patient, answer)
+    assert response.task.status.state == TaskState.TASK_STATE_WORKING
+    cancelled = await agent.cancel_task(CancelTaskRequest(id=task.id))
+    assert cancelled.status.state == TaskState.TASK_STATE_COMPLETED, "as its run has"
+    with pytest.raises(TaskNotCancelableError):
+        await agent.cancel_task(CancelTaskRequest(id=task.id))
 
 
 async def test_a_stream_goes_on_at_another_gateway_when_its_own_dies(

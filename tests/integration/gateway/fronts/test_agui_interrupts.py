@@ -32,8 +32,9 @@ async def test_what_several_ask_at_once_is_answered_at_once(
     """As a client must that has several interrupts: it may go on only with an entry for each."""
     thread_id = unique("thread")
     outcome = asked(await run(http_client, fronted.url, run_of(thread_id, "r1", "plan rpc ask:Which_day?")))
-    which, form, question = outcome.interrupts
-    assert form.response_schema is not None
+    which, *of_both = outcome.interrupts
+    [form] = [each for each in of_both if each.response_schema is not None]  # whoever is asked first
+    [question] = [each for each in of_both if each is not form]
     assert question.message == "Which day?"
     resume = [
         ResumeEntry(interrupt_id=which.id, status="cancelled"),
@@ -105,6 +106,33 @@ async def test_a_run_is_cancelled_by_name_and_not_by_leaving(
     await eventually(lambda: call in streams.hung_up, "its provider isn't asked any more", 60)
     assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query)).json() == {"runs": []}
     assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query | {"runId": "r9"})).status_code == 404
+
+
+async def test_the_answer_to_an_interaction_is_cancelled(
+    fronted: GatewayClient, http_client: httpx.AsyncClient, streams: StreamingProvider
+) -> None:
+    """Its run has ended before; what is under way is the answer to the tap."""
+    streams.let_go.clear()
+    thread_id, screen = unique("thread"), Screen()
+    await run(
+        http_client, fronted.url, run_of(thread_id, "r1", "calm card:d:a:half_wait_e:a:half_and_whole_end end")
+    )
+    call, calls = streams.calls[-1]["run"]["runId"], len(streams.calls)
+    tapped = asyncio.create_task(run(http_client, fronted.url, run_of(thread_id, "r2", "Go"), screen))
+    await eventually(lambda: "half" in screen.texts.values(), "it is being answered", 60)
+    assert streams.calls[calls]["interaction"]["runId"] == call
+    query = {"threadId": thread_id, "runId": "r2"}
+    assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query)).json() == {"runs": [call]}
+    await tapped
+    await eventually(lambda: call in streams.hung_up, "its provider isn't asked any more", 60)
+    assert (await http_client.delete(f"{fronted.url}/ag-ui", params=query)).json() == {"runs": []}
+
+
+async def test_names_with_colons_are_told_apart(fronted: GatewayClient, http_client: httpx.AsyncClient) -> None:
+    name = unique("thread")
+    first = await run(http_client, fronted.url, run_of(f"{name}:a", "b", "calm m:first end"))
+    second = await run(http_client, fronted.url, run_of(name, "a:b", "calm m:second end"))
+    assert (list(first.texts.values()), list(second.texts.values())) == (["first"], ["second"])
 
 
 async def test_a_run_that_is_cancelled_elsewhere_ends_its_stream(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ KEY = ("run-1", "m1")
 class Gateway:
     board: Board
     stopped: list[str] = field(default_factory=list)
+    pushed: list[str] = field(default_factory=list)
     exchange: Exchange | None = None
 
     def text(self, key: tuple[str, str] = KEY) -> str | None:
@@ -44,7 +46,14 @@ class Gateway:
 async def gateway(redis_url: str, owner: str) -> AsyncIterator[Gateway]:
     redis = connect(redis_url)
     built = Gateway(Board())
-    built.exchange = Exchange(redis, prefix="x:", owner=owner, board=built.board, on_stopped=built.stopped.extend)
+    built.exchange = Exchange(
+        redis,
+        prefix="x:",
+        owner=owner,
+        board=built.board,
+        on_stopped=built.stopped.extend,
+        on_pushed=built.pushed.extend,
+    )
     built.exchange.start()
     try:
         yield built
@@ -112,6 +121,25 @@ async def test_a_later_attempt_elsewhere_takes_over(redis_url: str) -> None:
         a.board.end("s", KEY, 1)  # the first one ends when it notices: that ends nothing of the second
         b.write(" try", attempt=2)
         await eventually(lambda: a.text() == "second try", "and goes on")
+
+
+async def test_a_push_that_comes_while_one_is_told_is_told_too(
+    own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who heard of the first may have looked before the second was true."""
+    monkeypatch.setattr(exchange, "DEADLINE_SECONDS", 60.0)
+    async with gateway(own_redis.url, "a") as a, gateway(own_redis.url, "b") as b:
+        await eventually(listening(own_redis.url, 2), "both listen")
+        telling = a.exchange
+        assert telling is not None
+        own_redis.process.pause()
+        try:
+            telling.pushed(["run-1"])
+            await asyncio.sleep(20 * exchange.PACE_SECONDS)  # it is on its way
+            telling.pushed(["run-1"])
+        finally:
+            own_redis.process.resume()
+        await eventually(lambda: b.pushed == ["run-1", "run-1"], "both crossed", 30)
 
 
 async def test_while_redis_is_away_nothing_is_lost_or_queued(own_redis: EmbeddedRedis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hypothesis import given
@@ -108,6 +109,17 @@ def test_drills_and_bundles_are_read_too_and_a_bundle_s_files_are_its_own_only(t
     assert [(each["command"], each["file"]) for each in found.reports] == [("drill worker", "drill-1.json")]
     assert [(each["folder"], each["seal"][:8]) for each in found.evidence] == [("run-1", "e3b0c442")]
     assert release_files.evidence_file(home, "run-1", "evidence.md") == "# it"
-    for folder, name in (("run-1", "../../../secret"), ("..", "secret"), ("run-1", "link"), ("run-1", "none")):
+    (bundle / "inner").mkdir()
+    os.mkfifo(bundle / "pipe")  # reading it would hold a thread until somebody writes
+    for folder, name in (
+        ("run-1", "../../../secret"),
+        ("..", "secret"),
+        ("run-1", "link"),
+        ("run-1", "none"),
+        ("run-1", "inner"),
+        ("run-1", "pipe"),
+        ("run-1", "长" * 256),
+        ("长" * 256, "evidence.md"),
+    ):
         assert release_files.evidence_file(home, folder, name) is None
     assert release_files.read(home, tmp_path / "nowhere").problems == []

@@ -42,6 +42,7 @@ class Book:
     owed: set[str] = field(default_factory=set)
     unused: list[str] = field(default_factory=list)
     calls: list[CallRow] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
 
     def commit(self, *turns: Turn, now_ms: int = NOW_MS) -> list[bytes | UniAssistError]:
         batch = Batch(self._facts(turns), now_ms)
@@ -62,6 +63,7 @@ class Book:
         self.calls += rows.calls
         self.owed = (self.owed | {call.call_id for call in rows.calls}) - set(rows.answered_calls)
         self.unused = batch.unused_sessions
+        self.stopped += rows.stopped_calls
         return answers
 
     def _facts(self, turns: Sequence[Turn]) -> BatchFacts:
@@ -73,6 +75,9 @@ class Book:
                     opening.session_id, opening.user_id, 0, opening.at_ms, opening.signed, None, "{}", True
                 )
         runs = {run_id: facts_of(run) for run_id, run in self.runs.items()}
+        for run_id in runs.keys() & {turn.run_id for turn in turns if turn.cancels}:
+            owed = tuple(call.call_id for call in self.calls if call.run_id == run_id and call.call_id in self.owed)
+            runs[run_id] = replace(runs[run_id], calls=owed)
         return BatchFacts(locked, set(self.nonces), dict(self.keys), runs, set(self.owed))
 
     def timeline(self, session_id: str) -> list[EventRow]:

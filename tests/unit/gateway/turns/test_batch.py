@@ -208,7 +208,7 @@ def call_of(book: Book) -> tuple[CallRow, RunFacts]:
     rows = batch.rows
     book.sessions["s"], book.events = rows.sessions[0], list(rows.events)
     book.runs = {run.run_id: run for run in rows.runs}
-    book.owed = {call.call_id for call in rows.calls}
+    book.calls, book.owed = list(rows.calls), {call.call_id for call in rows.calls}
     [call], [run] = rows.calls, rows.runs
     return call, facts_of(run)
 
@@ -331,7 +331,8 @@ def test_an_opening_is_only_for_the_session_it_names() -> None:
 
 def cancel(run_id: str) -> Turn:
     asked = RunCancellation(schema_version="v0", trace_id="t2", session_id="s", user_id="u", timestamp_ms=NOW_MS)
-    return Turn("s", Cancel(asked, run_id, Caller(signed=False)).decide, run_id=run_id, follows_successor=False)
+    decide = Cancel(asked, run_id, Caller(signed=False)).decide
+    return Turn("s", decide, run_id=run_id, cancels=True, follows_successor=False)
 
 
 def run_states(book: Book) -> list[str]:
@@ -353,6 +354,24 @@ def test_a_cancellation_in_the_batch_of_the_answer_comes_too_late() -> None:
     _, late = book.commit(settle(call, "做好了"), cancel(run.run_id))
     assert isinstance(late, UniAssistError)
     assert run_states(book) == ["pending", "completed"]
+
+
+def test_cancelling_the_answer_to_an_interaction_ends_the_calls_that_are_owed_now() -> None:
+    """The calls themselves are told: whoever hears of it late hangs up on none that the run owes later."""
+    book = Book()
+    call, run = call_of(book)
+    book.commit(settle(call, "做好了"))
+    book.commit(interact("a", run_id=run.run_id), interact("b", run_id=run.run_id))
+    owed = set(book.owed)
+    first, second = book.commit(cancel(run.run_id), cancel(run.run_id))
+    assert isinstance(first, bytes)
+    assert isinstance(second, UniAssistError), "in one batch as in two"
+    assert len(owed) == 2
+    assert (set(book.stopped), book.owed) == (owed, set())
+    assert run_states(book) == ["pending", "completed", "completed"]
+    book.commit(interact("c", run_id=run.run_id))
+    assert len(book.owed) == 1
+    assert not book.owed & set(book.stopped)
 
 
 def test_two_cancellations_in_one_batch_are_one() -> None:

@@ -32,10 +32,10 @@ from uniassist.gateway.fronts.a2a.shapes import (
     TaskParams,
 )
 from uniassist.gateway.fronts.a2a.tasks import Progress
+from uniassist.gateway.fronts.cancelling import cancel_under_way
 from uniassist.gateway.fronts.entrance import Entrance, Reply
 from uniassist.gateway.fronts.following import Following, Stopped
 from uniassist.gateway.fronts.sealing import digest
-from uniassist.gateway.fronts.traced import UNDER_WAY
 from uniassist.gateway.intake import Intake
 from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.placed_stream import PlacedStream
@@ -180,9 +180,6 @@ class A2aTasks:
 
     async def cancel(self, request: Request, asker: Asker, params: TaskParams) -> Task:
         progress = await self._task(asker, params.id)
-        under_way = [run_id for run_id, status in progress.runs.items() if status in UNDER_WAY]
-        if not under_way:
-            raise Fault(faults.NOT_CANCELABLE, "id: the task is over, or waits for its person")
         writer = self._callers.writer(Shown(token=asker.token), None, asker.user_id)
         cancellation = RunCancellation(
             schema_version=SCHEMA_VERSION,
@@ -191,8 +188,8 @@ class A2aTasks:
             user_id=asker.user_id,
             timestamp_ms=now_ms(),
         )
-        for run_id in under_way:
-            await self._intake.cancel(request, writer, cancellation, run_id)
+        if not await cancel_under_way(self._pool, self._intake, request, writer, cancellation, progress):
+            raise Fault(faults.NOT_CANCELABLE, "id: the task is over, or waits for its person")
         ended = await self._progress(progress.session_id, progress.trace_id)
         return ended.task(await self._state(ended), history=params.history_length)
 
@@ -255,9 +252,12 @@ class A2aTasks:
             asked = (await self._progress(of_task.session_id, of_task.trace_id)).asked
             reply = Reply(asked[-1][0].event_id, data) if asked else None
         parts = [asker.subject or asker.user_id, message.context_id or "", message.message_id]
+        sealed = digest(parts, self._secret)
+        # Sealed where two names could be read in two ways; else as earlier releases wrote it.
+        key = sealed if ":" in parts[1] else ":".join(parts[1:])
         written = UnifiedUserInput(
             schema_version=SCHEMA_VERSION,
-            trace_id=of_task.trace_id if of_task is not None else digest(parts, self._secret),
+            trace_id=of_task.trace_id if of_task is not None else sealed,
             user_id=asker.user_id,
             session_id=of_task.session_id if of_task is not None else session_id,
             source="api",
@@ -270,7 +270,7 @@ class A2aTasks:
             request,
             asker.token,
             written,
-            idempotency=Idempotency(f"a2a:{asker.subject or asker.user_id}", f"message:{':'.join(parts[1:])}"),
+            idempotency=Idempotency(f"a2a:{asker.subject or asker.user_id}", f"message:{key}"),
             size_bytes=size,
             answers=of_task is not None,
             reply=reply,

@@ -39,10 +39,11 @@ from uniassist.gateway.fronts.agui.shapes import (
     RunAgentInput,
 )
 from uniassist.gateway.fronts.agui.telling import Telling
+from uniassist.gateway.fronts.cancelling import cancel_under_way
 from uniassist.gateway.fronts.entrance import Entrance, Reply
 from uniassist.gateway.fronts.following import Following, Stopped
 from uniassist.gateway.fronts.sealing import digest
-from uniassist.gateway.fronts.traced import UNDER_WAY, Traced
+from uniassist.gateway.fronts.traced import Traced
 from uniassist.gateway.intake import Intake
 from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.placed_stream import PlacedStream
@@ -224,16 +225,15 @@ class AgUiRoutes:
             timestamp_ms=now_ms(),
         )
         writer = self._callers.writer(Shown(token=asker.token), None, asker.user_id)
-        under_way = [each for each, status in traced.runs.items() if status in UNDER_WAY]
-        for each in under_way:
-            await self._intake.cancel(request, writer, cancellation, each)
-        return json_response(AgCancelled(under_way))
+        cancelled = await cancel_under_way(self._pool, self._intake, request, writer, cancellation, traced)
+        return json_response(AgCancelled(cancelled))
 
     async def _written(
         self, request: Request, asker: _Asker, asked: RunAgentInput, trace_id: str, size_bytes: int
     ) -> str:
         """The session where the run is written: as a message, or as answers to what was asked."""
-        key = f"{asked.thread_id}:{asked.run_id}"
+        # The trace's name where two names could be read in two ways; else as earlier releases wrote it.
+        key = trace_id if ":" in asked.thread_id else f"{asked.thread_id}:{asked.run_id}"
         scope = f"ag-ui:{asker.subject or asker.user_id}"
         named = shapes.message_id(asked) if not asked.resume else None
         message = UnifiedUserInput(

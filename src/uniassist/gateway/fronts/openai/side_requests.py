@@ -20,7 +20,9 @@ _LIBRECHAT = (
     "Analyze this conversation and provide:\n1. The detected language",
     "Please generate a concise title (max 40 characters) for a conversation",
 )
-_PERSON = re.compile(r"^\s*(?:USER|User|Human):[ \t]*(\S.*)$", re.MULTILINE)
+# Blank lines aren't passed over: a text of nothing else would be read from each of them to its end.
+_SPEAKS = re.compile(r"^[ \t]*(?:USER|User|Human):", re.MULTILINE)
+_PERSON = re.compile(rf"{_SPEAKS.pattern}[ \t]*(\S.*)$", re.MULTILINE)
 
 
 def side_answer(asked: ChatRequest) -> str | None:
@@ -29,8 +31,8 @@ def side_answer(asked: ChatRequest) -> str | None:
     if len(said) != 1 or not isinstance(said[0].content, str):
         return None
     text = said[0].content.lstrip()
-    if text.startswith(_LIBRECHAT):
-        return _title(text)
+    if text.startswith(_LIBRECHAT) and _SPEAKS.search(text) is not None:
+        return _title(text)  # without a conversation to quote, it is a person who asks that
     if not text.startswith(_WEBUI) or _QUOTED not in text or _OUTPUT not in text:
         return None  # what is looked up for a message is put around it in the same way, without these
     member = _MEMBER.search(text.partition(_OUTPUT)[2].partition(_QUOTED)[0])

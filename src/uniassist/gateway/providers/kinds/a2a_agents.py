@@ -10,7 +10,7 @@ from a2a.utils.errors import A2AError
 from uniassist.errors import UniAssistError
 from uniassist.gateway.providers.catalogue import Provider
 from uniassist.gateway.providers.kinds.a2a_call import LOOK_SECONDS, Call
-from uniassist.gateway.providers.kinds.a2a_cards import Cards
+from uniassist.gateway.providers.kinds.a2a_cards import UNREADABLE, Cards
 from uniassist.gateway.providers.kinds.a2a_http import new_client
 from uniassist.gateway.providers.kinds.a2a_pushes import Pushes
 from uniassist.gateway.providers.kinds.kind import Asked, Hears, Said
@@ -68,5 +68,5 @@ class A2aAgents:
             async with asyncio.timeout(LOOK_SECONDS):
                 if await self._remotes.is_cancelled(call.run_id):
                     await call.cancel()
-        except (A2AError, CallFailed, TimeoutError, UniAssistError) as error:
+        except (A2AError, CallFailed, TimeoutError, UniAssistError, *UNREADABLE) as error:
             log.warning("an agent's task isn't cancelled", provider=call.provider_id, error=repr(error))

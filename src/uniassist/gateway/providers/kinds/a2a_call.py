@@ -28,13 +28,12 @@ from a2a.types.a2a_pb2 import (
     TaskState,
 )
 from a2a.utils.errors import A2AError, TaskNotFoundError
-from google.protobuf import json_format
 
 from uniassist.contracts.base import Wire
 from uniassist.contracts.interaction import AssistantMessage, ErrorNotice, InteractionEvent, RequestClarification
 from uniassist.contracts.language import Language, language
 from uniassist.contracts.provider import MAX_HINT_LENGTH, ExpectsReply, InvokeRequest
-from uniassist.gateway.providers.kinds.a2a_cards import Agent, called
+from uniassist.gateway.providers.kinds.a2a_cards import UNREADABLE, Agent, called
 from uniassist.gateway.providers.kinds.a2a_forms import form_in, parts_of
 from uniassist.gateway.providers.kinds.a2a_http import Broken
 from uniassist.gateway.providers.kinds.a2a_pushes import Pushes
@@ -46,7 +45,8 @@ from uniassist.web.calling.client import BadAnswer, BadStatus, CallFailed, Timed
 
 HISTORY = 50  # messages of a task, to find our own among them
 LOOK_SECONDS = 10.0  # for a task, or to cancel one
-PUSHED_SECONDS = 300.0  # and it is looked all the same, where an agent pushes
+# Where an agent pushes it is looked all the same, ever less often: it may not reach us, or a gateway not the other.
+FIRST_QUIET_SECONDS, LONGEST_QUIET_SECONDS = 20.0, 300.0
 PUSH_PAUSE_SECONDS = 0.2  # however often it does
 MAX_NOTED = 50  # artifacts of a task that asks
 TRIES = 10  # to find an agent again that went away in the middle, over half a minute
@@ -102,7 +102,7 @@ class Call:
     async def follow(self) -> None:
         """Until the task is over, or waits for the person."""
         context_id, task_id = await self._place()
-        story, pauses, failures = self.story, Pauses(0.2, 5.0), 0
+        story, pauses, failures, quiet_seconds = self.story, Pauses(0.2, 5.0), 0, FIRST_QUIET_SECONDS
         may_have_it = self._asked.request.run.attempt > 1
         while not story.is_over():  # ends: with the task, after TRIES, or with the deadline of `ask`
             sends, is_read = False, False
@@ -139,8 +139,10 @@ class Call:
             if story.is_over():
                 break
             if self.pushed is not None and not failures:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.pushed.wait(), PUSHED_SECONDS)
+                try:
+                    await asyncio.wait_for(self.pushed.wait(), quiet_seconds)
+                except TimeoutError:
+                    quiet_seconds = min(quiet_seconds * 1.5, LONGEST_QUIET_SECONDS)
                 await asyncio.sleep(PUSH_PAUSE_SECONDS)
             else:
                 await pauses.wait()
@@ -239,7 +241,7 @@ class Call:
                 return (await self._agent.client.list_tasks(request, context=self._context)).tasks
         except TimeoutError:
             raise TimedOut(f"tasks: no answer within {LOOK_SECONDS:g} seconds") from None
-        except NotImplementedError:  # 0.3 has no such call
+        except (NotImplementedError, *UNREADABLE):  # 0.3 has no such call
             return []
         except A2AError as error:
             failure = called(error, "tasks")
@@ -292,6 +294,8 @@ class Call:
             raise Lost("its task is lost") from None
         except A2AError as error:
             raise called(error, "task") from None
+        except UNREADABLE as error:
+            raise BadAnswer(f"task: {type(error).__name__}") from None
         except TimeoutError:
             raise TimedOut(f"task: no answer within {LOOK_SECONDS:g} seconds") from None
 
@@ -308,7 +312,7 @@ class Call:
                 raise TimedOut(f"silent for {seconds:g} seconds") from None
             except A2AError as error:
                 raise called(error, "message") from None
-            except (ValueError, KeyError, TypeError, json_format.ParseError) as error:
+            except UNREADABLE as error:
                 raise BadAnswer(f"message: {type(error).__name__}") from None
             if response is None:
                 return

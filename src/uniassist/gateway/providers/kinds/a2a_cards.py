@@ -13,6 +13,7 @@ from a2a.client.card_resolver import A2ACardResolver
 from a2a.client.errors import A2AClientTimeoutError, AgentCardResolutionError
 from a2a.types.a2a_pb2 import AgentCard, AgentInterface
 from a2a.utils.errors import A2AError
+from google.protobuf import json_format
 
 from uniassist.gateway.providers.catalogue import Provider
 from uniassist.gateway.providers.kinds.a2a import Options
@@ -22,6 +23,8 @@ from uniassist.web.calling.client import BadAnswer, CallFailed, TimedOut
 CARD_SECONDS = 5.0  # to fetch it
 KEPT_SECONDS = 300.0
 BINDINGS = ("JSONRPC", "HTTP+JSON")
+# What the SDK raises beside its own errors, of an answer with other members than it expects, or nested too deep.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, json_format.Error)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Cards:
             raise TimedOut(f"no agent card within {CARD_SECONDS:g} seconds") from None
         except A2AError as error:
             raise called(error, "agent card") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # of a card that is no object, say
+        except UNREADABLE as error:  # of a card that is no object, say
             raise BadAnswer(f"agent card: {type(error).__name__}") from None
 
     def _agent(self, provider: Provider, card: AgentCard, until: float) -> Agent:

@@ -20,7 +20,7 @@ class Pushes:
     def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
         self._public_url = public_url.rstrip("/")
         self._secrets = secrets
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def url(self, run_id: str) -> str:
         return f"{self._public_url}{PATH}{run_id}"
@@ -36,16 +36,19 @@ class Pushes:
     @contextmanager
     def waiting(self, run_id: str) -> Iterator[asyncio.Event]:
         """Set by the next push for the run, at whichever gateway."""
-        event = self._waiting[run_id] = asyncio.Event()
+        event = asyncio.Event()
+        self._waiting.setdefault(run_id, set()).add(event)  # a run may owe several answers
         try:
             yield event
         finally:
-            if self._waiting.get(run_id) is event:
+            waiting = self._waiting[run_id]
+            waiting.discard(event)
+            if not waiting:
                 del self._waiting[run_id]
 
     def wake(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
-            if (event := self._waiting.get(run_id)) is not None:
+            for event in self._waiting.get(run_id, ()):
                 event.set()
 
 
