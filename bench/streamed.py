@@ -160,7 +160,7 @@ async def _run(asked: Streams, out: Any) -> None:
             if shown["type"] == "delta":
                 frames += 1
                 text = shown["text"] if shown["offset"] == 0 else text + shown["text"]
-                ages.append(time.time() * 1000 - float(text.rsplit(" ", 2)[1]))
+                ages.append(time.time() * 1000 - float(text.split()[-1]))
             elif "messageId" in shown["event"]["payload"].get("event", {}):
                 # what was shown is the message's beginning
                 whole += shown["event"]["payload"]["event"]["text"].startswith(text)
