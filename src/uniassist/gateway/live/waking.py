@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-AT_ONCE = 50  # in a round of the loop; a reader's turn takes up to 0.1 ms
+AT_ONCE = 20  # in a round of the loop; a reader's turn takes up to 0.1 ms
 
 
 class Waking:
