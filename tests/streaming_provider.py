@@ -57,6 +57,11 @@ class StreamingProvider:
     always: list[str] = field(default_factory=list)
     attempts: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def texts(self) -> list[str]:
+        """What persons wrote, of each call that has that; interactions don't."""
+        return [call["input"]["text"] for call in self.calls if "input" in call]
+
     async def manifest(self, request: web.Request) -> web.Response:
         return web.json_response(
             {

@@ -71,7 +71,7 @@ async def test_each_client_sees_each_durable_event_once_whoever_dies(
     def got(reader: Reading) -> list[Json]:
         name = reader.text.split()[0]
         if name == "calm":
-            return [call for call in streams.calls if call["input"]["text"] == reader.text]
+            return [call for call in streams.calls if call.get("input", {}).get("text") == reader.text]
         return (agents if name == "rpc" else doomed).messages(reader.text)
 
     urls, killed, began, all_readers = [process.url for process in processes], Counter[str](), time.monotonic(), []

@@ -158,7 +158,7 @@ async def test_a_repeat_under_its_key_is_the_same_request(client: AsyncOpenAI, s
     user, key, text = unique("o"), unique("key"), f"calm m:{unique('once')} end"
     first = await streamed(client, [text], user=user, key=key)
     assert await streamed(client, [text], user=user, key=key) == first
-    assert [call["input"]["text"] for call in streams.calls].count(text) == 1
+    assert streams.texts.count(text) == 1
     with pytest.raises(openai.UnprocessableEntityError) as refused:
         await streamed(client, [f"{text} more"], user=user, key=key)
     assert refused.value.code == "idempotency_conflict"
@@ -185,7 +185,7 @@ async def test_a_stream_that_dropped_is_read_again_under_its_key(
     streams.let_go.set()
     whole, _ = await streamed(client, [text], user=user, key=key)
     assert whole == f"{name}\n\nthen"
-    assert [call["input"]["text"] for call in streams.calls].count(text) == 1
+    assert streams.texts.count(text) == 1
 
 
 async def test_a_gateway_killed_in_the_middle_loses_nothing(

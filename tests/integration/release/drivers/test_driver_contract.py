@@ -129,5 +129,6 @@ async def test_a_release_that_ends_at_once_is_said_with_its_last_words(place: Pl
         return expected in said + seen.detail
 
     await eventually(look, expected)
+    driver = place.driver()
     await driver.deploy(SERVICE, place.release("v1"))
     await place.healthy(driver, "v1")
