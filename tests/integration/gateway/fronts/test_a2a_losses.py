@@ -90,6 +90,8 @@ def doomed(tmp_path: Path) -> Iterator[ScriptedAgents]:
 async def test_what_is_lost_there_and_here(
     service: Callable[..., ServiceProcess],
     fronts_env: Mapping[str, str],
+    database_url: str,
+    redis_url: str,
     doomed: ScriptedAgents,
     http: JsonClient,
     tmp_path: Path,
@@ -99,7 +101,9 @@ async def test_what_is_lost_there_and_here(
         entry(name, name, f"{doomed.url}/{name}", kind='"a2a"', timeout_ms="20000") for name in ("rpc", "kept")
     ]
     file.write_text("".join(behind), "utf-8")
-    gateways = [service("gateway", **dict(fronts_env) | {"UNIASSIST_PROVIDERS_FILE": str(file)}) for _ in range(2)]
+    # Servers of its own: others' gateways know agents of the same names elsewhere, and would take its calls over.
+    own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UNIASSIST_PROVIDERS_FILE": str(file)}
+    gateways = [service("gateway", **dict(fronts_env) | own) for _ in range(2)]
     ours = [gateway.url for gateway in gateways]
     for url in ours:
         await when_fronted(http, url, 2)
