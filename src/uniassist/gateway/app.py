@@ -19,13 +19,7 @@ from uniassist.gateway.client_routes import ClientRoutes
 from uniassist.gateway.console.wiring import Console, Parts
 from uniassist.gateway.erasures import Erasures
 from uniassist.gateway.event_streams import Hub
-from uniassist.gateway.fronts.a2a.handling import A2aTasks
-from uniassist.gateway.fronts.a2a.rest import A2aRestRoutes
-from uniassist.gateway.fronts.a2a.routes import A2aRoutes
-from uniassist.gateway.fronts.agui.routes import AgUiRoutes
-from uniassist.gateway.fronts.entrance import Entrance
-from uniassist.gateway.fronts.following import Following
-from uniassist.gateway.fronts.openai.routes import OpenAiRoutes
+from uniassist.gateway.fronts.wiring import fronts
 from uniassist.gateway.hints import Hints
 from uniassist.gateway.intake import Intake
 from uniassist.gateway.live.board import Board
@@ -377,39 +371,17 @@ def _app(
         version=VERSION,
         proven=app_tokens is not None,
     )
-    entrance = Entrance(pool=pool, callers=callers, intake=intake, metrics=metrics)
-    following = Following(pool, hub)
-    a2a_tasks = A2aTasks(
+    fronted = fronts(
         pool=pool,
-        entrance=entrance,
+        hub=hub,
         intake=intake,
-        following=following,
         callers=callers,
         bounds=bounds,
         metrics=metrics,
-        secret=secrets[0],
-    )
-    a2a_routes = A2aRoutes(
-        tasks=a2a_tasks, registry=registry, version=VERSION, asks_for_token=app_tokens is not None
-    )
-    agui_routes = AgUiRoutes(
-        pool=pool,
-        entrance=entrance,
-        intake=intake,
-        following=following,
-        callers=callers,
-        bounds=bounds,
-        metrics=metrics,
-        secret=secrets[0],
-    )
-    openai_routes = OpenAiRoutes(
-        entrance=entrance,
-        following=following,
         registry=registry,
-        callers=callers,
-        bounds=bounds,
-        metrics=metrics,
         secret=secrets[0],
+        version=VERSION,
+        asks_for_token=app_tokens is not None,
     )
     overview = Overview(pool, group_commit, metrics)
     metrics.registry.register(OriginalNames(overview))
@@ -421,10 +393,7 @@ def _app(
             client_routes,
             reading_routes,
             provider_routes,
-            openai_routes,
-            a2a_routes,
-            A2aRestRoutes(a2a_tasks),
-            agui_routes,
+            *fronted,
             overview,
             *others,
             *of_console,
