@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
 import gc
 import json
 import os
-import runpy
 import select
 import signal
 import socket
 import sys
-import tempfile
-import time
 import traceback
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
+
+from tests.becoming import become, close_all_but
 
 _PR_SET_PDEATHSIG = 1
 _PER_MESSAGE = 256 * 1024
@@ -36,7 +34,6 @@ _LOADED = (
     "uniassist.cli.services",
     "typer._adapters",  # loads pydantic when the first command with arguments is run
 )
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
 def main(descriptor: int) -> None:
@@ -67,9 +64,6 @@ def main(descriptor: int) -> None:
             told = socket.socket(fileno=descriptors[0])
             pid = os.fork()
             if pid == 0:
-                for each in (asked, woken, wake, told, *children.values()):
-                    each.close()
-                signal.set_wakeup_fd(-1)
                 _become(json.loads(message), descriptors[1], descriptors[2])
             for each_descriptor in descriptors[1:]:
                 os.close(each_descriptor)
@@ -89,61 +83,21 @@ def _reap(children: dict[int, socket.socket]) -> None:
             told.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(request: dict[str, Any], out: int, err: int) -> None:
-    """What a fresh Python would be, up to its exit."""
-    code = 1
+def _become(request: dict[str, Any], out: int, err: int) -> NoReturn:
     try:
-        _take_over(request, out, err)
-        try:
-            sys.modules.pop(request["module"], None)  # or it would be told twice
-            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
-            code = 0
-        except SystemExit as ended:
-            code = _code_of(ended)
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        close_all_but({0, 1, 2})
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the forker ignores it
+        os.chdir(request["cwd"])
     except BaseException:
         traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
-
-
-def _take_over(request: dict[str, Any], out: int, err: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setsid()
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    for descriptor in {out, err}:
-        os.close(descriptor)
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.clear()
-    os.environ.update(request["env"])
-    os.chdir(request["cwd"])
-    time.tzset()
-    tempfile.tempdir = None
-    sys.argv = [request["module"], *request["arguments"]]
-    sys.stdin = os.fdopen(0, closefd=False)
-    sys.stdout = os.fdopen(1, "w", closefd=False)
-    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
-
-
-def _code_of(ended: SystemExit) -> int:
-    if ended.code is None:
-        return 0
-    if isinstance(ended.code, int):
-        return ended.code & 0xFF
-    print(ended.code, file=sys.stderr)
-    return 1
+        os._exit(255)
+    become(request["module"], request["arguments"], request["env"])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 A start of Python with all our modules costs a second of CPU, and the tests make a thousand of them. What is forked
 is a process of its own with its own environment, folder, descriptors and session, to be signalled, killed, waited
-for like any other. What is lost is that it loads its modules itself, for which enough tests start the command for
-real: `up`, rollouts, and whatever sets a variable that Python or a library reads when it loads (`starts_for_real`).
+for like any other; what it starts of ours is forked too (`tests.becoming`). What is lost is that it loads its
+modules itself, for which enough tests start the command for real: those of what `up` closes, of released wheels, of
+the commands as printed, and whatever sets a variable that Python or a library reads when it loads.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
+from tests.becoming import starts_for_real
+
 _PER_MESSAGE = 256 * 1024
-_AT_LOADING = ("PYTHON", "SSL_CERT", "LD_", "MALLOC_", "COVERAGE_")
 _ROOT = Path(__file__).parents[1]
 _forker: Forker | None = None
 _making = threading.Lock()  # tests start several services at once, in threads
@@ -93,11 +95,6 @@ def _closed(pipe: IO[str] | None, heard: Mapping[int, Sequence[bytes]]) -> str |
         return None
     with pipe:
         return b"".join(heard[pipe.fileno()]).decode("utf-8", "replace")
-
-
-def starts_for_real(env: Mapping[str, str]) -> bool:
-    """A variable that Python or a library reads when it loads is another one than ours, which the forker has."""
-    return any(name.startswith(_AT_LOADING) and os.environ.get(name) != value for name, value in env.items())
 
 
 def fork(

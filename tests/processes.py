@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from tests.forking import fork, starts_for_real
+from tests.becoming import starts_for_real
+from tests.forking import fork
 from tests.ports import free_port
 from uniassist.devstack.server import ServerProcess
 

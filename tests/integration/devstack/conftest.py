@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.devstack.system import System
@@ -18,7 +19,7 @@ def new_system(server_directory: Path) -> Iterator[Callable[..., System]]:
     """`new_system(DATABASE_URL=…)`: ports and a state directory of its own, nothing started."""
     made: list[System] = []
 
-    def make(**env: str) -> System:
+    def make(**env: Any) -> System:
         made.append(System(server_directory / f"up-{next(_numbers)}", **env))
         return made[-1]
 

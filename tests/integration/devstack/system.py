@@ -31,9 +31,13 @@ _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FIL
 
 
 class System:
-    """A state directory with an environment of its own; `up` may run on it, once or again."""
+    """A state directory with an environment of its own; `up` may run on it, once or again.
 
-    def __init__(self, directory: Path, **env: str) -> None:
+    for_real: `up` and all that it starts load their modules themselves, and have command lines of their own.
+    """
+
+    def __init__(self, directory: Path, *, for_real: bool = False, **env: str) -> None:
+        self.for_real = for_real
         self.directory = directory
         self.output = directory.with_name(f"{directory.name}.out")
         self.env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -54,9 +58,16 @@ class System:
         return subprocess.CompletedProcess(arguments, started.returncode, out, err)
 
     def begin(self) -> None:
-        """`up` in the foreground; it is not waited for. Itself is forked, what it starts it starts for real."""
+        """`up` in the foreground; it is not waited for."""
         arguments = ["up", "--state-dir", str(self.directory)]
         with self.output.open("wb") as out:
+            if self.for_real:
+                command = [sys.executable, "-m", "uniassist.cli.main", *arguments]
+                nothing = subprocess.DEVNULL
+                self.process = subprocess.Popen(
+                    command, env=self.env, stdin=nothing, stdout=out, stderr=out, start_new_session=True
+                )
+                return
             self.process = cast(
                 "subprocess.Popen[bytes]", forking.fork("uniassist.cli.main", arguments, env=self.env, out=out)
             )

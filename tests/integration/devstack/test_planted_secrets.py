@@ -85,6 +85,7 @@ def given(
     """A system on given servers, with secrets of ours in whatever has one."""
     system = System(
         server_directory / "up-planted",
+        for_real=True,  # command lines are looked at
         DATABASE_URL=f"{postgres_server.url_for('postgres')}?application_name={PLANTED}-query",
         REDIS_URL=f"{redis_server.url.removesuffix('/0')}/9?client_name={PLANTED}-query",
         UNIASSIST_ADAPTER_SECRET=f"{PLANTED}-adapter",

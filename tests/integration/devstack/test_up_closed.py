@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,15 @@ from tests.integration.devstack.system import System
 
 from uniassist.devstack.server import Account
 from uniassist.devstack.state import StateDirectory
+
+
+@pytest.fixture(scope="module")
+def running(server_directory: Path) -> Iterator[System]:
+    """Started for real: what is forked has no command line of its own."""
+    system = System(server_directory / "up-closed", for_real=True)
+    asyncio.run(system.up())
+    yield system
+    system.end()
 
 
 def redis_url(running: System) -> str:

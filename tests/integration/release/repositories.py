@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from uniassist.release.revision import git, wheel
 from uniassist.store import migrate
 
 _PYPROJECT = """\
@@ -39,6 +42,8 @@ SCHEMA = migrate.head_revision()
 NEXT_SCHEMA = f"{int(SCHEMA) + 1:04}"
 _EXPAND = 'revision = "0001"\ndown_revision = None\nkind = "expand"\n'
 
+_wheels: dict[str, str] = {}
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -53,6 +58,17 @@ class Repository:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+    def wheel_sha256(self, commit: str) -> str:
+        """Of its wheel, which is the same for the same content, and so is built once in all tests."""
+        tree = self.git("rev-parse", f"{commit}^{{tree}}")
+        if tree not in _wheels:
+            with tempfile.TemporaryDirectory() as name:
+                export, into = Path(name) / "export", Path(name) / "wheel"
+                git.export(self.path, commit, export)
+                into.mkdir()
+                _wheels[tree] = wheel.sha256(asyncio.run(wheel.build(export, into, wheel.HERE)))
+        return _wheels[tree]
 
     def commit(self, tag: str | None = None) -> str:
         self.git("add", "-A")

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -107,13 +108,15 @@ class Installation:
         for left in self._dependencies.glob(".new-*"):  # of a tool that was killed
             shutil.rmtree(left, ignore_errors=True)
         new = self._dependencies / f".new-{os.getpid()}-{time.monotonic_ns()}"
+        wanted = release.folder / "requirements.txt"
         try:
-            await _pip(
-                *("install", "--require-hashes", "--no-deps", "--only-binary=:all:", "--target", str(new)),
-                *("-r", str(release.folder / "requirements.txt")),
-                lock=lock,
-                what="its dependencies can't be installed",
-            )
+            if wanted.read_bytes().strip():
+                await _pip(
+                    *(sys.executable, "-m", "pip", "install", "--require-hashes", "--no-deps"),
+                    *("--only-binary=:all:", "--target", str(new), "-r", str(wanted)),
+                    lock=lock,
+                    what="its dependencies can't be installed",
+                )
             new.mkdir(exist_ok=True)  # nothing was asked for
             new.rename(target)
         finally:
@@ -130,7 +133,8 @@ class Installation:
         if ended.code != 0:
             raise DriverFailed(f"{release.id}: no virtual environment: {ended.words or f'ended with {ended.code}'}")
         await _pip(
-            *("--python", str(_python(release)), "install", "--no-deps", "--no-index", "--force-reinstall"),
+            # As `pip --python` does it, without the start of a pip that only starts the other.
+            *(str(_python(release)), _runner(), "install", "--no-deps", "--no-index", "--force-reinstall"),
             str(wheel),
             lock=lock,
             what="its wheel can't be installed",
@@ -171,9 +175,17 @@ def _is_for_pip(name: str) -> bool:
     return name.startswith("PIP_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
-async def _pip(*arguments: str, lock: int, what: str) -> None:
-    env = inherited_for_pip() | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
-    command = [sys.executable, "-m", "pip", "--quiet", *arguments]
+def _runner() -> str:
+    """Runs our own pip under any Python."""
+    found = find_spec("pip")
+    if found is None or found.origin is None:
+        raise DriverFailed(f"pip isn't installed for {sys.executable}")
+    return str(Path(found.origin).parent / "__pip-runner__.py")
+
+
+async def _pip(*command: str, lock: int, what: str) -> None:
+    settings = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_QUIET": "1"}
+    env = inherited_for_pip() | settings
     ended = await subprocesses.run(command, env, INSTALL_SECONDS, pass_fds=(lock,))
     if ended.code is None:
         raise DriverFailed(f"{what}: not done within {INSTALL_SECONDS:.0f} s")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uniassist.release.report.checklist import CheckFailed, equal
+from uniassist.release.revision import backend
 from uniassist.release.subprocesses import inherited, run
 
 BUILD_SECONDS = 180.0
@@ -34,18 +35,14 @@ ELSEWHERE = Surroundings(0o077, 1_500_000_000, "Asia/Shanghai", "4711")
 
 
 async def build(source: Path, into: Path, surroundings: Surroundings) -> Path:
-    """The wheel of `source`, without its dependencies and the network; CheckFailed with pip's words."""
+    """The wheel of `source`, without its dependencies and the network; CheckFailed with the backend's words."""
     env = inherited() | {
         "SOURCE_DATE_EPOCH": str(surroundings.clock),
         "TZ": surroundings.timezone,
         "PYTHONHASHSEED": surroundings.hash_seed,
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     env.pop("PYTHONPATH", None)
-    command = [
-        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"),
-        *("--no-cache-dir", "--wheel-dir", str(into), str(source)),
-    ]
+    command = [sys.executable, "-P", backend.__file__, str(source), str(into)]
     ended = await run(command, env, BUILD_SECONDS, cwd=source, umask=surroundings.umask)
     if ended.code is None:
         raise CheckFailed(f"the wheel was not built within {BUILD_SECONDS:.0f} s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from tests.integration.release.gate.test_preflight import write_env
@@ -12,7 +11,6 @@ from tests.integration.release.rollout.little import Place
 from uniassist.release.env.environment import Environment
 from uniassist.release.records.kept_releases import Release
 from uniassist.release.records.records import Records
-from uniassist.release.revision import git, wheel
 from uniassist.release.walk.site import Site
 
 
@@ -41,10 +39,7 @@ class Checkout(Place):
     def well(self, tag: str, **files: str) -> str:
         """The same, that preflight and gate were well with."""
         commit = self.tag(tag, **files)
-        folder = self.folder / f"built-{tag}"
-        git.export(self.repo.path, commit, folder / "export")
-        (folder / "wheel").mkdir()
-        sha256 = wheel.sha256(asyncio.run(wheel.build(folder / "export", folder / "wheel", wheel.HERE)))
+        sha256 = self.repo.wheel_sha256(commit)
         known = {"wheelSha256": sha256, "envDigest": self.environment.env_digest}
         self.records.know(commit, preflight=known, gate=known)
         return commit

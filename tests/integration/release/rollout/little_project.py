@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from tests.ports import free_port
 
 from uniassist.release.env.file import digest, read_env_file
 from uniassist.release.records.records import Records
-from uniassist.release.revision import git, wheel
 
 _MAIN = """\
 import http.server
@@ -73,10 +71,7 @@ class Project:
         self.well(tag, commit)
 
     def well(self, tag: str, commit: str) -> None:
-        folder = self.repo.path.parent / f"built-{tag}"
-        git.export(self.repo.path, commit, folder / "export")
-        (folder / "wheel").mkdir()
-        sha256 = wheel.sha256(asyncio.run(wheel.build(folder / "export", folder / "wheel", wheel.HERE)))
+        sha256 = self.repo.wheel_sha256(commit)
         values = read_env_file(self.env_file)
         known = {"wheelSha256": sha256, "envDigest": digest(values, values), "envFile": str(self.env_file)}
         Records(self.repo.path / ".uniassist" / "release").know(commit, preflight=known, gate=known)
