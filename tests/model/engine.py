@@ -13,12 +13,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.model.world import EVENTS, NOBODY, NONE, WORKERS, Published, Redis, Row, Worker, World, with_worker
+from tests.model.world import (
+    EVENTS,
+    NOBODY,
+    NONE,
+    WORKERS,
+    Label,
+    Postgres,
+    Published,
+    Redis,
+    Row,
+    Worker,
+    World,
+    with_worker,
+)
 from uniassist.delivery.states import STEPS, Guard, State, Step, Transition, applies
 
 BATCH = 2
 
-Next = Iterator[tuple[str, World]]
+Next = Iterator[tuple[Label, World]]
 
 
 class Violation(Exception):
@@ -68,6 +81,7 @@ def check(world: World) -> None:
 class Model:
     def __init__(self, mends: Mends) -> None:
         self._mends = mends
+        self._rows: dict[tuple[Step, Row, int, int, bool], Row] = {}
 
     def steps(self, world: World) -> Next:
         """What the engine may do next."""
@@ -88,44 +102,44 @@ class Model:
             if worker.sent is not None:
                 after, _ = self._appended(world, *worker.sent)
                 yield (
-                    f"{number}'s {worker.sent[0]} arrive late",
+                    ("{}'s {} arrive late", number, worker.sent[0]),
                     with_worker(after, number, worker._replace(sent=None)),
                 )
             if worker.marking is not None:
                 marked, epoch = worker.marking
                 after = self._moved(world, "deliver", tuple(marked), number, epoch)
                 yield (
-                    f"{number} marks {set(marked)} delivered, late",
+                    ("{} marks {} delivered, late", number, marked),
                     with_worker(after, number, worker._replace(marking=None)),
                 )
         yield from self._read(world)
         for entry in world.given:
-            yield f"{entry} is confirmed", self._confirmed(world, entry)
+            yield ("{} is confirmed", entry), self._confirmed(world, entry)
         if world.postgres != world.durable:
-            yield "the log is flushed", world._replace(durable=world.postgres)
+            yield ("the log is flushed",), world._replace(durable=world.postgres)
 
     def faults(self, world: World) -> Next:
         """What may happen to it."""
         left = world.faults
         if left.crashes and world.postgres != world.durable:
             crashed = world._replace(postgres=world.durable, faults=left._replace(crashes=left.crashes - 1))
-            yield "Postgres crashes", crashed
+            yield ("Postgres crashes",), crashed
         if left.takes:
             taker = 1 - world.postgres.owner
-            yield f"{taker} takes the shard", self._taken(world, taker)
+            yield ("{} takes the shard", taker), self._taken(world, taker)
         if left.delays:
             for number in WORKERS:
                 worker = world.workers[number]
                 if worker.batch and worker.sent is None:
                     late = worker._replace(settled=NONE, batch=(), sent=(worker.batch, worker.settled))
                     after = world._replace(faults=left._replace(delays=left.delays - 1))
-                    yield f"{number} gives up on {worker.batch}", with_worker(after, number, late)
+                    yield ("{} gives up on {}", number, worker.batch), with_worker(after, number, late)
                 if worker.awaited and worker.marking is None:
                     late = worker._replace(
                         settled=NONE, batch=(), awaited=frozenset(), marking=(worker.awaited, worker.settled)
                     )
                     after = world._replace(faults=left._replace(delays=left.delays - 1))
-                    yield f"{number} gives up on marking {set(worker.awaited)}", with_worker(after, number, late)
+                    yield ("{} gives up on marking {}", number, worker.awaited), with_worker(after, number, late)
         if left.losses and world.redis.holds:
             yield from self._losses(world)
         if left.returns and world.redis.holds:
@@ -135,38 +149,51 @@ class Model:
         redis, left = world.redis, world.faults
         lossy = redis.sentinel if redis.unread else world.lossy
         after = world._replace(faults=left._replace(losses=left.losses - 1), lossy=lossy)
-        yield "FLUSHALL", after._replace(redis=Redis(NONE, True, (), None))
-        yield "DEL of the global stream", after._replace(redis=redis._replace(unread=None))
+        yield ("FLUSHALL",), after._replace(redis=Redis(NONE, True, (), None))
+        yield ("DEL of the global stream",), after._replace(redis=redis._replace(unread=None))
 
     def _returns(self, world: World) -> Next:
         redis, left, old = world.redis, world.faults, world.copy
         if old is None:
-            yield "Redis keeps a copy", world._replace(copy=redis)
+            yield ("Redis keeps a copy",), world._replace(copy=redis)
         elif old != redis:
             faults = left._replace(returns=left.returns - 1)
             after = world._replace(faults=faults, copy=None, lossy=redis.sentinel)
-            yield "Redis restarts with the copy", after._replace(redis=old._replace(is_named=False))
+            yield ("Redis restarts with the copy",), after._replace(redis=old._replace(is_named=False))
             is_named = old.sentinel == redis.sentinel and not self._mends.epochs_know_their_history
-            yield "Redis is demoted to the copy and promoted", after._replace(redis=old._replace(is_named=is_named))
+            yield (
+                ("Redis is demoted to the copy and promoted",),
+                after._replace(redis=old._replace(is_named=is_named)),
+            )
 
     def _moved(self, world: World, step: Step, events: tuple[int, ...], worker: int, epoch: int) -> World:
         """The rows that the step moves, moved; durable where the table says so."""
-        transition = self._mends.table[step]
-        rows = list(world.postgres.rows)
+        durable, transition = world.durable, self._mends.table[step]
+        rows, before = list(world.postgres.rows), world.postgres
         for event in events:
             row = rows[event - 1]
-            if applies(transition, row, worker=worker, epoch=epoch, forgotten=_is_forgotten(world, event, row)):
+            rows[event - 1] = self._after(step, row, worker, epoch, _is_forgotten(world, event, row))
+        postgres = Postgres(tuple(rows), before.owner, before.epoch)
+        if transition.durable and (self._mends.settling_flushes or postgres != before):  # a slice, as the marking
+            durable = postgres
+        return World(postgres, durable, *world[2:])
+
+    def _after(self, step: Step, row: Row, worker: int, epoch: int, forgotten: bool) -> Row:
+        """Of few rows, each worked out once."""
+        key = (step, row, worker, epoch, forgotten)
+        if (after := self._rows.get(key)) is None:
+            transition, after = self._mends.table[step], row
+            if applies(transition, row, worker=worker, epoch=epoch, forgotten=forgotten):
                 holder = worker if transition.target == "processing" else NOBODY
-                rows[event - 1] = Row(transition.target, holder, epoch if step == "claim" else row.epoch)
-        after = world._replace(postgres=world.postgres._replace(rows=tuple(rows)))
-        flushes = self._mends.settling_flushes or after.postgres != world.postgres  # a slice, as the marking
-        return after._replace(durable=after.postgres) if transition.durable and flushes else after
+                after = Row(transition.target, holder, epoch if step == "claim" else row.epoch)
+            self._rows[key] = after
+        return after
 
     def _notice(self, world: World, number: int, worker: Worker) -> Next:
         if not world.redis.holds or world.redis.sentinel != worker.settled:
             kept = () if self._mends.claimed_ahead_is_dropped else worker.batch
             forgets = worker._replace(settled=NONE, batch=kept, awaited=frozenset())
-            yield f"{number} sees another epoch", with_worker(world, number, forgets)
+            yield ("{} sees another epoch", number), with_worker(world, number, forgets)
 
     def _begin(self, world: World, number: int, worker: Worker) -> Next:
         if world.postgres.owner != number:
@@ -176,19 +203,22 @@ class Model:
             newest = max(redis.sentinel, world.postgres.epoch, *(each.begun for each in world.workers))
             redis = Redis(newest + 1, True, redis.session, redis.unread or ())
         begun = worker._replace(begun=redis.sentinel)
-        yield f"{number} begins epoch {redis.sentinel}", with_worker(world._replace(redis=redis), number, begun)
+        yield (
+            ("{} begins epoch {}", number, redis.sentinel),
+            with_worker(world._replace(redis=redis), number, begun),
+        )
 
     def _settle(self, world: World, number: int, worker: Worker) -> Next:
         if world.postgres.owner != number:
             nothing = worker._replace(begun=NONE, slices=0)
-            yield f"{number} has nothing to settle", with_worker(world, number, nothing)
+            yield ("{} has nothing to settle", number), with_worker(world, number, nothing)
             return
         if worker.slices < len(self._slices):
             rows = self._slices[worker.slices]
             found = tuple(event for state, event in rows if world.postgres.row(event).state == state)
             after = self._moved(world, "settle", found, number, worker.begun)
             yield (
-                f"{number} gives back {found} for {worker.begun}",
+                ("{} gives back {} for {}", number, found, worker.begun),
                 with_worker(after, number, worker._replace(slices=worker.slices + 1)),
             )
             if self._mends.marked_after_all_slices:
@@ -196,7 +226,7 @@ class Model:
         after = _marked(self._moved(world, "settle", (), number, worker.begun), worker.begun)
         kept = () if self._mends.claimed_ahead_is_dropped else worker.batch
         settled = worker._replace(begun=NONE, settled=worker.begun, slices=0, batch=kept, awaited=frozenset())
-        yield f"{number} settles in {worker.begun}", with_worker(after, number, settled)
+        yield ("{} settles in {}", number, worker.begun), with_worker(after, number, settled)
 
     @property
     def _slices(self) -> Sequence[Sequence[tuple[State, int]]]:
@@ -212,22 +242,22 @@ class Model:
             return
         if self._mends.claims_name_the_epoch and world.postgres.epoch != worker.settled:
             forgets = worker._replace(settled=NONE, awaited=frozenset())
-            yield f"{number} learns of a newer epoch", with_worker(world, number, forgets)
+            yield ("{} learns of a newer epoch", number), with_worker(world, number, forgets)
             return
         waiting = [event for event in EVENTS if world.postgres.row(event).state == "pending"]
         if waiting:
             batch = tuple(waiting[:BATCH])
             after = self._moved(world, "claim", batch, number, worker.settled)
-            yield f"{number} claims {batch}", with_worker(after, number, worker._replace(batch=batch))
+            yield ("{} claims {}", number, batch), with_worker(after, number, worker._replace(batch=batch))
 
     def _append(self, world: World, number: int, worker: Worker) -> Next:
         after, is_done = self._appended(world, worker.batch, worker.settled)
         if is_done:
             published = worker._replace(batch=(), awaited=worker.awaited | set(worker.batch))
-            yield f"{number} publishes {worker.batch}", with_worker(after, number, published)
+            yield ("{} publishes {}", number, worker.batch), with_worker(after, number, published)
         else:
             refused = worker._replace(batch=(), settled=NONE)
-            yield f"{number} is refused, in another epoch", with_worker(world, number, refused)
+            yield ("{} is refused, in another epoch", number), with_worker(world, number, refused)
 
     @staticmethod
     def _appended(world: World, events: tuple[int, ...], epoch: int) -> tuple[World, bool]:
@@ -249,24 +279,23 @@ class Model:
     def _deliver(self, world: World, number: int, worker: Worker) -> Next:
         after = self._moved(world, "deliver", tuple(worker.awaited), number, worker.settled)
         rest = worker._replace(awaited=frozenset())
-        yield f"{number} marks {set(worker.awaited)} delivered", with_worker(after, number, rest)
+        yield ("{} marks {} delivered", number, worker.awaited), with_worker(after, number, rest)
 
     def _read(self, world: World) -> Next:
         redis = world.redis
         if redis.unread:
             first, *rest = redis.unread
             after = world._replace(redis=redis._replace(unread=tuple(rest)), given=world.given | {first})
-            yield f"a consumer is given {first}", after
+            yield ("a consumer is given {}", first), after
         elif redis.unread is None and not self._mends.only_epochs_make_the_stream:
-            yield "a consumer finds no stream and makes it", world._replace(redis=redis._replace(unread=()))
+            yield ("a consumer finds no stream and makes it",), world._replace(redis=redis._replace(unread=()))
 
     def _confirmed(self, world: World, entry: Published) -> World:
         after = self._moved(world, "consume", (entry.event,), NOBODY, entry.epoch)
-        workers = tuple(
-            worker._replace(awaited=worker.awaited - {entry.event}) if worker.settled == entry.epoch else worker
-            for worker in world.workers
-        )
-        return after._replace(given=world.given - {entry}, workers=workers)
+        for number, worker in enumerate(world.workers):
+            if worker.settled == entry.epoch and entry.event in worker.awaited:
+                after = with_worker(after, number, worker._replace(awaited=worker.awaited - {entry.event}))
+        return World(*after[:5], world.given - {entry}, *after[6:])
 
     def _taken(self, world: World, taker: int) -> World:
         """The lease ended, whether or not the owner knows; what it left is rescued before anything is claimed.
@@ -293,11 +322,11 @@ class Model:
             return
         rescued = self._rescued(world, number, worker.settled)
         if rescued.postgres != world.postgres:
-            yield f"{number} rescues", rescued
+            yield ("{} rescues", number), rescued
         if world.redis.unread == () and not world.given:
             overdue = self._moved(world, "overdue", EVENTS, number, worker.settled)
             if overdue.postgres != world.postgres:
-                yield f"{number} finds delivered events overdue", overdue
+                yield ("{} finds delivered events overdue", number), overdue
 
 
 def _is_forgotten(world: World, event: int, row: Row) -> bool:

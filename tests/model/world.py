@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uniassist.delivery.states import State
 
@@ -10,6 +10,14 @@ EVENTS = (1, 2, 3)
 WORKERS = (0, 1)
 NOBODY = -1
 NONE = 0  # no epoch; the first one is 1
+
+Label = tuple[Any, ...]
+"""What a step is, of which few are ever read: a format and what goes into it."""
+
+
+def said(label: Label) -> str:
+    text, *values = label
+    return str(text).format(*(set(value) if isinstance(value, frozenset) else value for value in values))
 
 
 class Row(NamedTuple):
@@ -36,7 +44,7 @@ class Postgres(NamedTuple):
         return self.rows[event - 1]
 
     def unconsumed(self) -> frozenset[int]:
-        return frozenset(event for event in EVENTS if self.row(event).state != "consumed")
+        return frozenset([event for event in EVENTS if self.rows[event - 1].state != "consumed"])
 
 
 class Redis(NamedTuple):
@@ -115,7 +123,7 @@ def beginning(faults: Faults) -> World:
 
 def with_worker(world: World, number: int, worker: Worker) -> World:
     workers = (worker, world.workers[1]) if number == 0 else (world.workers[0], worker)
-    return world._replace(workers=workers)
+    return World(*world[:4], workers, *world[5:])
 
 
 def normal(world: World) -> World:
@@ -128,7 +136,8 @@ def normal(world: World) -> World:
     if lossy != redis.sentinel and (copy is None or lossy != copy.sentinel):
         lossy = NONE
     # Nothing leaves `consumed`, not even a crash once it is durable: no entry of such an event moves anything.
-    done = {event for event in EVENTS if postgres.row(event).state == durable.row(event).state == "consumed"}
+    both = zip(EVENTS, postgres.rows, durable.rows, strict=True)
+    done = {event for event, now, kept in both if now.state == kept.state == "consumed"}
     if done:
         if redis.unread:
             unread = tuple(entry for entry in redis.unread if entry.event not in done)
