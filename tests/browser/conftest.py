@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -62,10 +63,19 @@ def browser_path() -> str:
     return found_browser() or install_browser()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(browser_path: str) -> AsyncIterator[Browser]:
+    """One for all tests of a process, each of which opens a context of its own: a start takes a second of CPU."""
     flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=browser_path, args=flags, headless=True)
         yield launched
         await launched.close()
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def _left_closed(browser: Browser) -> AsyncIterator[None]:
+    """What a test that failed left open would go on asking its services."""
+    yield
+    for context in browser.contexts:
+        await context.close()

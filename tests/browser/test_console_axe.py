@@ -13,7 +13,7 @@ from tests.browser import test_console_operate as operate
 from tests.browser.console_system import ConsoleSystem, console
 
 AXE = os.environ.get("UNIASSIST_AXE")
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(700)]
 system = operate.system
 FOUND = """async () => (await axe.run()).violations
   .map((one) => `${one.impact}: ${one.id} ${one.nodes[0].html.slice(0, 160)}`)"""

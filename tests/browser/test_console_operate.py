@@ -23,7 +23,7 @@ from uniassist.release.report.masking import Masker
 from uniassist.store import outbox
 from uniassist.store.server import pool
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(700)]
 PAGES = ("talk", "life", "watch", "outbox", "acts", "release")
 # WCAG's ratio of every text in sight, by what is painted; controls that can't be used have none to keep.
 CONTRASTS = """() => {

@@ -22,7 +22,7 @@ from uniassist.release.watch.directory import ServiceSeen, WatchDirectory, Watch
 from uniassist.release.watch.triggers.how_far import how_far
 from uniassist.release.watch.triggers.samples import Cadence, Probe
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(700)]
 # Notes each state of each stage when the page first shows it, and each line of the journal.
 WATCHING = """() => {
   const seen = window.seen = [];

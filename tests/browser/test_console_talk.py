@@ -16,7 +16,7 @@ from tests.waiting import eventually
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(700)]
 ROWS = 10_000
 
 

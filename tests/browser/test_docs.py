@@ -13,7 +13,7 @@ from tests.processes import ServiceProcess
 from uniassist.contracts import examples
 from uniassist.web.auth import signing
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(700)]
 
 
 @pytest.mark.parametrize(
