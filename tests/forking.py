@@ -145,6 +145,19 @@ def uniassist(
     )
 
 
+def ended(
+    arguments: Sequence[str], *, env: Mapping[str, str], deadline_seconds: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """The command at its end."""
+    started = uniassist(arguments, env=env)
+    try:
+        out, err = started.communicate(timeout=deadline_seconds)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        raise
+    return subprocess.CompletedProcess(arguments, started.returncode, out, err)
+
+
 class Forker:
     """The process that has loaded everything; it ends with us."""
 

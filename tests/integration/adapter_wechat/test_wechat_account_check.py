@@ -7,11 +7,11 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests import forking
 from tests.integration.adapter_wechat.conftest import Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.processes import WECHAT_TOKEN, ServiceProcess
@@ -162,11 +162,9 @@ def test_the_command_says_it_in_json_and_by_its_exit_code(account: Account) -> N
         "WECHAT_ENCODING_AES_KEY": KEY,
         **account.wechat.settings,
     }
-    command = [sys.executable, "-m", "uniassist.cli.main", "wechat", "check", "--url", account.url]
 
     def run(*more: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        asked = [*command, *more]
-        return subprocess.run(asked, env=env | changed, capture_output=True, text=True, timeout=60, check=False)
+        return forking.ended(["wechat", "check", "--url", account.url, *more], env=env | changed)
 
     good = run("--json")
     assert (good.returncode, json.loads(good.stdout)["ok"]) == (0, True), good.stderr

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import forking
 from tests.ports import free_port
 from tests.server_faults import CONNECTING, REDIS, SILENT, FaultyPostgres, silent_port
 
@@ -167,12 +167,6 @@ def test_up_on_a_redis_that_cannot_be_used_starts_nothing(
 def up(folder: Path, **env: str) -> Ended:
     """As a process: it listens to signals."""
     ports = {name: str(free_port()) for name in PORT_VARIABLES.values()}
-    done = subprocess.run(
-        [sys.executable, "-m", "uniassist.cli.main", "up", "--state-dir", str(folder / "state")],
-        env={"PATH": os.environ["PATH"], **ports, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = {"PATH": os.environ["PATH"], **ports, **env}
+    done = forking.ended(["up", "--state-dir", str(folder / "state")], env=env)
     return Ended(done.returncode, done.stdout, done.stderr)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests import forking
 from tests.integration.adapter_wechat.conftest import Servers
 from tests.integration.adapter_wechat.gateway_double import GatewayDouble
 from tests.integration.adapter_wechat.wechat_pushes import fresh, message, push, signed
@@ -122,13 +121,7 @@ def test_bad_settings_stop_the_start_with_one_line_that_names_them(env: dict[str
         "DATABASE_URL": "postgresql://127.0.0.1:1/x",
         "REDIS_URL": "redis://127.0.0.1:1/0",
     } | env
-    ended = subprocess.run(
-        [sys.executable, "-m", "uniassist.cli.main", "adapter-wechat"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ended = forking.ended(["adapter-wechat"], env=environ)
     assert ended.returncode == 1
     assert named in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from jwt.algorithms import OKPAlgorithm
+from tests import forking
 from tests.integration.gateway.client import GatewayClient, refused
 from tests.integration.gateway.tokens import KEY, bearer
 from tests.processes import ServiceProcess
@@ -100,14 +99,7 @@ def test_a_wrong_key_setting_stops_the_start_with_one_sentence(
     variable, value = WRONG[name]
     process = ServiceProcess("gateway", tmp_path / "log", {"DATABASE_URL": shared_database_url})
     env = process.env | {"REDIS_URL": shared_redis_url, "UNIASSIST_APP_AUTH": "jwt", "UNIASSIST_APP_JWT_KEY": KEY}
-    ended = subprocess.run(
-        [sys.executable, "-m", process.module, "gateway"],
-        env=env | {variable: value},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = forking.ended(["gateway"], env=env | {variable: value})
     assert ended.returncode == 1
     said = ended.stderr.strip().splitlines()[-1]
     assert said.startswith(f"{variable}: "), ended.stderr
