@@ -23,7 +23,7 @@ async def eventually(
     condition: Callable[[], T | None], what: str, deadline_seconds: float = ..., pause_seconds: float = ...
 ) -> T: ...
 async def eventually(
-    condition: Callable[[], Any], what: str, deadline_seconds: float = 30.0, pause_seconds: float = 0.03
+    condition: Callable[[], Any], what: str, deadline_seconds: float = 90.0, pause_seconds: float = 0.03
 ) -> Any:
     """The first true answer of `condition`; AssertionError naming `what` and the last answer at the deadline."""
     end = time.monotonic() + deadline_seconds

@@ -115,7 +115,7 @@ async def test_a_worker_killed_at_a_step_loses_and_repeats_nothing(
             redis.tap = confirmations_lost
         (postgres if step.server == "postgres" else redis).tap = killer.tap
         starting = asyncio.create_task(asyncio.to_thread(doomed.start))
-        await eventually(lambda: killer.killed, f"killed {when} {name}", deadline_seconds=30)
+        await eventually(lambda: killer.killed, f"killed {when} {name}")
         await asyncio.gather(starting, return_exceptions=True)  # it may not have lived to say that it is ready
         assert (await outbox.states())["consumed"] < 280, "it died on the way"
         await let_leases_expire(outbox)
@@ -149,4 +149,4 @@ async def nothing_pending(outbox: Outbox) -> None:
     async def acknowledged() -> bool:
         return bool((await outbox.redis.xpending("uniassist:timeline:all", "ua-delivery"))["pending"] == 0)
 
-    await eventually(acknowledged, "no entry is left pending", deadline_seconds=20)
+    await eventually(acknowledged, "no entry is left pending")

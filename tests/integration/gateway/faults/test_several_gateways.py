@@ -111,7 +111,7 @@ async def test_a_run_outlives_the_gateway_that_began_it(
         await eventually(lambda: provider.calls(run_id), "the provider was called")
         doomed.kill()
         heir = connect(service("gateway", **env))
-        await eventually(lambda: len(provider.calls(run_id)) == 2, "the call was taken over", deadline_seconds=30)
+        await eventually(lambda: len(provider.calls(run_id)) == 2, "the call was taken over")
         provider.let_go.set()
         events = await heir.when_over(sent["sessionId"], run_id)
         _answered_once(provider, events, run_id)

@@ -87,7 +87,8 @@ async def test_verify_and_gate_name_it_and_advise_what_mends_it(
 ) -> None:
     by_urls = {name: value for name, value in known.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     with outage.begun():
-        await told_by_health(outage, running["worker"].url)
+        for service in ("worker", "gateway"):
+            await told_by_health(outage, running[service].url)
         verified = command("release", "verify", "--rev", REVISION, **known)
         by_health = command("release", "verify", "--rev", REVISION, "--json", **by_urls)
         repository(command.folder)
