@@ -46,6 +46,10 @@ class _State(msgspec.Struct, rename="camel", frozen=True):
     last_end: str
 
 
+class _Outrun(DriverFailed):
+    """Another keeper was first."""
+
+
 class Keepers:
     """`home`: where the services run; one folder for each under `services/`."""
 
@@ -71,6 +75,13 @@ class Keepers:
         return KeptProcess(True, order, mine.pid, mine.instance, detail=detail)
 
     async def start(self, order: ServiceOrder, env: Mapping[str, str]) -> None:
+        try:
+            await self._begin(order, env)
+        except _Outrun:  # by that of a tool that was killed: it came to its lock after nobody had held it
+            await self.stop(order.service)
+            await self._begin(order, env)
+
+    async def _begin(self, order: ServiceOrder, env: Mapping[str, str]) -> None:
         folder = self._folder(order.service)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / "order.json", msgspec.json.format(msgspec.json.encode(order)))
@@ -97,7 +108,8 @@ class Keepers:
                 break
             await asyncio.sleep(POLL_SECONDS)
         said = last_lines(folder / "keeper.err", 5) or f"it ended with {code}"
-        raise DriverFailed(f"{order.service}: its keeper didn't start: {said}")
+        failed = _Outrun if code and is_held(folder / "keeper.lock") else DriverFailed
+        raise failed(f"{order.service}: its keeper didn't start: {said}")
 
     async def stop(self, service: str) -> None:
         folder = self._folder(service)

@@ -112,12 +112,15 @@ class LocalDriver:
 
     async def in_the_way(self, env: Mapping[str, str]) -> list[str]:
         """Of each service whose port somebody else holds, who it is."""
-        found = []
-        for service in self._services:
+        found: list[str] = []
+        addresses = {service: _address(service, env) for service in self._services}
+        if not any(port_is_taken(port, host) for host, port in addresses.values()):
+            return found
+        listening = ports.listening()
+        for service, (host, port) in addresses.items():
             kept = await self._runner.look(service)
             mine = ports.family(kept.pid) if kept.pid else set()
-            host, port = _address(service, env)
-            if set(ports.listeners(host, port)) - mine:
+            if set(ports.listeners(host, port, listening)) - mine:
                 found.append(f"{service}: {_taken(service, (host, port))}")
         return found
 

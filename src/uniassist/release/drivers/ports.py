@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
+
+from uniassist.devstack.server import port_is_taken
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
-def listeners(host: str, port: int) -> list[int]:
-    """Process ids of those in the way of `host`; empty when nobody is, or when we may not know who."""
+class Listening(NamedTuple):
+    ip: str
+    port: int
+    pid: int
+
+
+def listening() -> list[Listening]:
+    """Whoever listens anywhere here, as far as we may know. It asks for every connection and process there is."""
     try:
         found = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
         return []
+    return [
+        Listening(connection.laddr[0], connection.laddr[1], connection.pid)
+        for connection in found
+        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr
+    ]
+
+
+def listeners(host: str, port: int, among: Sequence[Listening] | None = None) -> list[int]:
+    """Process ids of those in the way of `host`; empty when nobody is, or when we may not know who.
+
+    among: what `listening` said; asked here when it isn't given, and somebody is there.
+    """
+    if among is None:
+        among = listening() if port_is_taken(port, host) else ()
     hosts = {"127.0.0.1", "::1"} if host == "localhost" else {host}
-    pids = set()
-    for connection in found:
-        if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr:
-            ip, listens = connection.laddr[:2]
-            if listens == port and (ip in hosts or ip in _ANY or host in _ANY):
-                pids.add(connection.pid)
-    return sorted(pids)
+    return sorted(
+        {each.pid for each in among if each.port == port and (each.ip in hosts or each.ip in _ANY or host in _ANY)}
+    )
 
 
 def named(pid: int) -> str:
