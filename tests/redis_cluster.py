@@ -89,7 +89,7 @@ class Cluster:
     def _follows(self, node: EmbeddedRedis) -> bool:
         with Redis(port=node.port) as asked:
             found = asked.info("replication")
-        return found["role"] == "slave" and found["master_link_status"] == "up"
+        return bool(found["role"] == "slave" and found["master_link_status"] == "up")
 
 
 @contextmanager

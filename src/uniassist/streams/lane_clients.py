@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from uniassist.errors import ServerFault
+from uniassist.errors import ServerFault, SettingsError
 from uniassist.settings.redis_url import parsed
 from uniassist.streams.client import Redis, connect, create_client
 from uniassist.streams.lanes import Lane, Layout
 from uniassist.streams.proof import prove_writing
+
+T = TypeVar("T")
 
 
 class LaneClients:
@@ -26,6 +28,15 @@ class LaneClients:
         is_cluster = bool(others) and parsed(url).is_cluster
         self._clients |= {lane: make(lane=lane) if is_cluster else self.first for lane in others}
 
+    @classmethod
+    def to_look(cls, url: str, **options: Any) -> LaneClients:
+        """For a look at all that the URL leads to, whatever the streams are called. AccessRefused: a wrong URL."""
+        try:
+            layout = Layout("", "", parsed(url).lanes)
+        except SettingsError:
+            layout = Layout("", "")  # what is wrong comes out as for one server
+        return cls(url, layout, is_command=True, **options)
+
     @property
     def first(self) -> Redis:
         """For channels, which are the same on all nodes."""
@@ -33,6 +44,10 @@ class LaneClients:
 
     def __iter__(self) -> Iterator[tuple[Lane, Redis]]:
         return iter(self._clients.items())
+
+    async def each(self, look: Callable[[Redis, Lane], Awaitable[T]]) -> list[T]:
+        """What `look` finds in each lane, in their order. A ServerFault says of which lane nothing can be found."""
+        return await asyncio.gather(*(_looked(look, redis, lane) for lane, redis in self))
 
     def of(self, lane: Lane) -> Redis:
         return self._clients[lane]
@@ -43,7 +58,7 @@ class LaneClients:
 
     async def prove_writing(self) -> None:
         """A ServerFault says of which lane nothing can be written, and why."""
-        await asyncio.gather(*(prove_lane(redis, lane) for lane, redis in self))
+        await self.each(_prove)
 
     async def aclose(self) -> None:
         for client in dict.fromkeys(self._clients.values()):
@@ -59,13 +74,21 @@ class LaneClients:
 
 
 async def prove_lane(redis: Redis, lane: Lane) -> None:
+    await _looked(_prove, redis, lane)
+
+
+async def _prove(redis: Redis, lane: Lane) -> None:
+    await prove_writing(redis, lane.proof_key)
+
+
+async def _looked(look: Callable[[Redis, Lane], Awaitable[T]], redis: Redis, lane: Lane) -> T:
     try:
-        await prove_writing(redis, lane.proof_key)
+        return await look(redis, lane)
     except ServerFault as fault:
-        raise in_lane(fault, lane) from fault
+        raise _in_lane(fault, lane) from fault
 
 
-def in_lane(fault: ServerFault, lane: Lane) -> ServerFault:
+def _in_lane(fault: ServerFault, lane: Lane) -> ServerFault:
     """With the lane's name, where there is more than the one."""
     if not lane.name:
         return fault

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from redis.crc import key_slot
 
+from uniassist.settings import Reader
+from uniassist.settings.services import StreamSettings
+
 SHARDS = 32
 FIRST_TAG = "{0}"
 _MASK = 0xFFFFFFFF
@@ -64,6 +67,16 @@ class Layout:
             if count is None
             else tuple(_lane(prefix, global_key, number, count) for number in range(count))
         )
+
+    @classmethod
+    def of(cls, settings: StreamSettings) -> Layout:
+        return cls(settings.prefix, settings.global_key, settings.lanes)
+
+    @classmethod
+    def read(cls, reader: Reader) -> Layout:
+        """For a command. SettingsError names what can't be read."""
+        prefix = reader.text("UNIASSIST_STREAM_PREFIX")
+        return cls(prefix, reader.optional("UNIASSIST_STREAM_GLOBAL_KEY") or f"{prefix}all", reader.lanes())
 
     def lane_of(self, session_id: str) -> Lane:
         return self.lanes[shard_of(session_id) % len(self.lanes)] if len(self.lanes) > 1 else self.lanes[0]

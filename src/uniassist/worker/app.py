@@ -40,7 +40,7 @@ async def run() -> None:
     async with AsyncExitStack() as stack:
         spans = tracing.start(service="worker", version=VERSION, is_configured=settings.service.traces)
         stack.push_async_callback(spans.stop)
-        layout = Layout(settings.streams.prefix, settings.streams.global_key, settings.streams.lanes)
+        layout = Layout.of(settings.streams)
         pool = await store.create_pool(settings.database_url.reveal(), lanes=len(layout.lanes))
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
         clients = await stack.enter_async_context(LaneClients(url, layout))

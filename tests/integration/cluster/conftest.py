@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.exceptions import ResponseError
@@ -69,7 +69,7 @@ class Streams:
     async def read(self) -> list[tuple[str, str, int]]:
         """(event id, session, seq) of each event, once, in the order in which its first entry came."""
         for lane, redis in self.clients:
-            while found := await redis.xreadgroup(OTHERS, "one", {lane.global_key: ">"}, count=500):
+            while found := cast(Any, await redis.xreadgroup(OTHERS, "one", {lane.global_key: ">"}, count=500)):
                 for _, entries in found:
                     for _, fields in entries:
                         event = fields[b"eventId"].decode(), fields[b"sessionId"].decode(), int(fields[b"seq"])
@@ -79,7 +79,8 @@ class Streams:
     async def session(self, session_id: str) -> list[int]:
         """Seqs of its stream."""
         lane, redis = self.clients.of_session(session_id)
-        return [int(entry.split(b"-")[0]) for entry, _ in await redis.xrange(lane.session_key(session_id))]
+        found = cast(Any, await redis.xrange(lane.session_key(session_id)))
+        return [int(entry.split(b"-")[0]) for entry, _ in found]
 
 
 @asynccontextmanager
