@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,19 @@ from redis import Redis
 from tests.conftest import REDIS_FLAVOUR
 from tests.waiting import eventually
 from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.server import port_is_taken
 
 SLOTS = 16384
 _OPTIONS = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
 _numbers = itertools.count()
+
+
+def _port() -> int:
+    """That is free, as is the one 10,000 above it, where the nodes talk: below those of outgoing connections."""
+    while True:  # ends: few are taken
+        port = random.randrange(10_000, 22_000)
+        if not port_is_taken(port) and not port_is_taken(port + 10_000):
+            return port
 
 
 class Cluster:
@@ -26,7 +36,8 @@ class Cluster:
         count = primaries * 2 if replicas else primaries
         self.primaries = primaries
         self.nodes = [
-            EmbeddedRedis(folder / f"node-{at}", flavour=REDIS_FLAVOUR, options=_OPTIONS) for at in range(count)
+            EmbeddedRedis(folder / f"node-{at}", port=_port(), flavour=REDIS_FLAVOUR, options=_OPTIONS)
+            for at in range(count)
         ]
 
     def url(self, *, lanes: int) -> str:
@@ -69,9 +80,13 @@ class Cluster:
 
     def move(self, slot: int, to: EmbeddedRedis, *, pause: Callable[[], None] = lambda: None) -> int:
         """Key by key, as `redis-cli --cluster reshard` does it; `pause` is called after each. How many keys."""
-        source, moved = self.owner(slot), 0
+        source = self.owner(slot)
         self.ask(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.id_of(source))
         self.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.id_of(to))
+        return self.finish_move(slot, to, pause=pause)
+
+    def finish_move(self, slot: int, to: EmbeddedRedis, *, pause: Callable[[], None] = lambda: None) -> int:
+        source, moved = self.owner(slot), 0
         while keys := self.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 1):
             with Redis(port=source.port) as asked:
                 asked.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)

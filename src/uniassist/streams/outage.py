@@ -60,7 +60,7 @@ _IN_SCRIPT = re.compile(r"^(?:ERR )?Error running script .*@user_script: \d+: -(
 # Rights that lack within a script have a code that says nothing: Redis 7.2 and Valkey, Redis 7.0.
 _REFUSED_IN_SCRIPT = re.compile(r"^(?:ERR )?(?:ACL failure in script: |The user executing the script can't )")
 # A key of a slot that is on its way to another node, touched by a script that didn't announce it.
-_MOVING_IN_SCRIPT = re.compile(r"attempted to access a non local key in a cluster node")
+_MOVING_IN_SCRIPT = re.compile(r"[Aa]ttempted to access a non local key in a cluster node")
 # uvloop's, for a write to a connection that the server has closed: RuntimeError.
 _DRIVER = (exceptions.RedisError, OSError, RuntimeError)
 
