@@ -17,6 +17,9 @@ from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import port_is_taken
 
 SLOTS = 16384
+USER, PASSWORD = "uniassist", "server-0123456789"
+# As docs/servers.md says.
+RIGHTS = "+@all -@dangerous +info +cluster|slots ~uniassist* resetchannels &uniassist*"
 _OPTIONS = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0")
 _numbers = itertools.count()
 
@@ -42,11 +45,12 @@ class Cluster:
 
     def url(self, *, lanes: int) -> str:
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
-        return f"redis+cluster://{hosts}/?lanes={lanes}"
+        return f"redis+cluster://{USER}:{PASSWORD}@{hosts}/?lanes={lanes}"
 
     async def start(self) -> None:
         for node in self.nodes:
             node.start()
+            self.ask(node, "ACL", "SETUSER", USER, "on", f">{PASSWORD}", *RIGHTS.split())
         for at, node in enumerate(self.nodes):
             self.ask(node, "CLUSTER", "SET-CONFIG-EPOCH", at + 1)
         for at in range(self.primaries):

@@ -108,9 +108,9 @@ async def test_a_slot_between_two_nodes_is_waited_for_and_a_plain_url_is_told_of
         cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
         cluster.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
         with pytest.raises(Moved):
-            await redis.get("unknown{1}")
+            await redis.get("uniassist-unknown{1}")
         with pytest.raises(Moved) as caught:
-            await redis.exists(lane.global_key, "unknown{1}")
+            await redis.exists(lane.global_key, "uniassist-unknown{1}")
         with pytest.raises(Moved):
             await appender.append([bare(lane, "event-2", "another")], epoch)
         (outcome,) = await appender.append([bare(lane, "event-2")], epoch)  # what it remembers it by isn't there
