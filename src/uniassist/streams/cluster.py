@@ -13,11 +13,10 @@ from typing import Any, cast
 from redis import asyncio as driver
 from redis.asyncio.connection import Connection, SSLConnection
 
-from uniassist.errors import Away, ServerFault
-from uniassist.streams.outage import RedisEdge
+from uniassist.errors import AccessRefused, Away, ServerFault
+from uniassist.streams.outage import CommandRejected, RedisEdge
 
 ASK_SECONDS = 1.0
-_EDGE = RedisEdge()
 _execute: Callable[..., Awaitable[Any]] = driver.Redis.execute_command
 _close: Callable[..., Awaitable[None]] = driver.Redis.aclose
 _Address = tuple[str, int]
@@ -62,10 +61,12 @@ class Nodes:
         client = driver.Redis.from_pool(pool)
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                with _EDGE:
+                with RedisEdge(("CLUSTER", "SLOTS")):
                     return cast("list[Any]", await _execute(client, "CLUSTER", "SLOTS"))
         except TimeoutError:
             raise Away("redis", "no answer in time") from None
+        except CommandRejected as error:
+            raise AccessRefused("redis", "no Cluster, though REDIS_URL says one", said=error.said) from None
         finally:
             await _close(client)
 
