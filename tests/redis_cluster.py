@@ -101,6 +101,12 @@ class Cluster:
                 self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", self.id_of(to))
         return moved
 
+    async def move_at_once(self, slot: int, to: EmbeddedRedis) -> None:
+        """By the server itself, which Valkey can."""
+        source = self.owner(slot)
+        self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", self.id_of(to))
+        await eventually(lambda: self.owner(slot) is to, "the slot is at the other node")
+
     def _is_well(self, node: EmbeddedRedis) -> bool:
         info = self.ask(node, "CLUSTER", "INFO")
         return (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", str(len(self.nodes)))

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+import pytest
+from tests.conftest import REDIS_FLAVOUR
 from tests.integration.cluster.conftest import Load, in_order, streams_of
 from tests.integration.delivery.outbox_rows import metric, opened
 from tests.processes import ServiceProcess
@@ -47,6 +49,27 @@ async def test_a_slot_that_moves_under_load_loses_nothing(
         assert (await outbox.pool.fetchval("SELECT max(attempts) FROM outbox_events")) == 0
     assert metric(worker.scraped(), "uniassist_delivery_reconciliations_total") >= 1
     assert metric(worker.scraped(), "uniassist_delivery_out_of_order_total") == 0
+
+
+@pytest.mark.skipif(REDIS_FLAVOUR != "valkey", reason="only Valkey moves a slot at once")
+async def test_a_slot_that_the_server_moves_at_once_loses_nothing_either(
+    cluster: Cluster, start_on: StartOn, database_url: str
+) -> None:
+    start_on("worker", cluster)
+    slot = slot_of("{1}")
+    target = next(node for node in cluster.nodes if node is not cluster.owner(slot))
+    async with opened(database_url, target.url) as outbox, streams_of(cluster) as streams:
+        await streams.join()
+        load = Load(outbox)
+        async with load.under_way():
+            await load.consumed(3 * Load.SESSIONS)
+            await cluster.move_at_once(slot, target)
+            await load.more(48)
+        await outbox.all_consumed()
+        expected = {session: list(range(1, count + 1)) for session, count in load.written.items()}
+        assert {session: await streams.session(session) for session in load.written} == expected
+        assert in_order(await streams.read()) == expected
+        assert (await outbox.pool.fetchval("SELECT max(attempts) FROM outbox_events")) == 0
 
 
 async def test_a_primary_that_dies_under_load_loses_nothing_that_was_taken(
