@@ -33,7 +33,7 @@ from uniassist.streams.group import WECHAT_GROUP, Group
 from uniassist.streams.lane_clients import prove_lane
 from uniassist.streams.lanes import Lane, Layout
 from uniassist.streams.trimming import HoldLimits, Trimming
-from uniassist.streams.wake import Listener, moved_in
+from uniassist.streams.wake import Listener, moved_in, moved_prefix
 from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
@@ -101,6 +101,7 @@ class Engine:
         appender = Appender(
             redis,
             global_key=lane.global_key,
+            moved_prefix=moved_prefix(settings.layout.prefix),
             session_length=SESSION_STREAM_LENGTH,
             session_expiry_seconds=settings.session_hours * 3600,
         )

@@ -31,6 +31,7 @@ from uniassist.streams.copies import forget_streams
 from uniassist.streams.lane_clients import LaneClients
 from uniassist.streams.lanes import Lane, Layout, slot_of
 from uniassist.streams.outage import is_outage_code
+from uniassist.streams.wake import moved_prefix
 from uniassist.web.calling.client import JsonClient
 
 StartOn = Callable[..., ServiceProcess]
@@ -103,7 +104,13 @@ async def test_a_slot_between_two_nodes_is_waited_for_and_a_plain_url_is_told_of
         lane = clients.layout.lanes[1]
         redis = clients.of(lane)
         epoch = await epochs.begin(redis, lane.global_key, group="g")
-        appender = Appender(redis, global_key=lane.global_key, session_length=1000, session_expiry_seconds=3600)
+        appender = Appender(
+            redis,
+            global_key=lane.global_key,
+            moved_prefix=moved_prefix(PREFIX),
+            session_length=1000,
+            session_expiry_seconds=3600,
+        )
         assert await appender.append([bare(lane, "event-1")], epoch) == ["published"]
         cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.id_of(source))
         cluster.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(target))
