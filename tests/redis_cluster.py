@@ -24,7 +24,7 @@ _OPTIONS = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--rep
 _numbers = itertools.count()
 
 
-def _port() -> int:
+def bus_port() -> int:
     """That is free, as is the one 10,000 above it, where the nodes talk: below those of outgoing connections."""
     while True:  # ends: few are taken
         port = random.randrange(10_000, 22_000)
@@ -39,7 +39,7 @@ class Cluster:
         count = primaries * 2 if replicas else primaries
         self.primaries = primaries
         self.nodes = [
-            EmbeddedRedis(folder / f"node-{at}", port=_port(), flavour=REDIS_FLAVOUR, options=_OPTIONS)
+            EmbeddedRedis(folder / f"node-{at}", port=bus_port(), flavour=REDIS_FLAVOUR, options=_OPTIONS)
             for at in range(count)
         ]
 
