@@ -48,6 +48,7 @@ POLL_SECONDS = 1.0
 IDLE_SECONDS = 60.0  # the first follower ends it
 PAGE = 200
 PAGE_BYTES = 64 * 1024  # a reader that lags holds two such pages at most, and an event each
+LOOK_SECONDS = 0.5  # that one under way has at the end; a statement that is given up takes another connection
 READS = 8  # at a time, of the pool's 20 connections
 LOOK_SESSIONS = 1000  # in one statement: a few milliseconds of the loop
 FASTEST_PACE_SECONDS, SLOWEST_PACE_SECONDS = 0.05, 1.0  # of a message that is being written
@@ -136,7 +137,8 @@ class Hub:
     async def stop(self) -> None:
         self.close_streams()
         # What is read for streams that are closed concerns nobody: no wait for what Redis may say.
-        await asyncio.gather(*(loop.stop(0) for loop in self._loops))
+        waits = (self._poll.stop(LOOK_SECONDS), *(loop.stop(0) for loop in self._loops[1:]))
+        await asyncio.gather(*waits)
         for reading in self._reading:
             reading.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
