@@ -85,12 +85,11 @@ async def _looked(look: Callable[[Redis, Lane], Awaitable[T]], redis: Redis, lan
     try:
         return await look(redis, lane)
     except ServerFault as fault:
+        if not lane.name:
+            raise
         raise _in_lane(fault, lane) from fault
 
 
 def _in_lane(fault: ServerFault, lane: Lane) -> ServerFault:
-    """With the lane's name, where there is more than the one."""
-    if not lane.name:
-        return fault
     reason = f"{lane.name}, {fault.reason}" if fault.reason else lane.name
     return type(fault)(fault.server, reason, said=fault.said)
