@@ -23,6 +23,7 @@ from uniassist.devstack.redis import EmbeddedRedis
 # Nobody reads or writes any more until the kill, so that what is unread now is what is lost unread.
 FREEZE = ("CLIENT", "PAUSE", "60000", "ALL")
 BACKLOG_SESSIONS, BACKLOG_EVENTS, BACKLOG_SECONDS = 40, 150, 3
+BURST_SESSIONS, BURST_EVENTS = 20, 10
 GOING_OUT_SECONDS = 5.0
 # How long a demoted server goes on, refusing writes, with the connections that it has.
 DEMOTED_SECONDS = (4.0, 8.0)
@@ -79,10 +80,17 @@ async def flushed_with_much_unread(system: System, chance: random.Random) -> Non
 
 
 async def flushed_before_confirmations_arrive(system: System, chance: random.Random) -> None:
-    """What a worker confirms before the loss reaches Postgres after it, while what is published again is unread."""
+    """What a worker confirms before the loss reaches Postgres after it, while what is published again is unread.
+
+    It is cut off amid a burst, so that much is on its way at once.
+    """
     link, _ = chance.choice(system.links)
-    link.stall()
+    sessions = chance.sample(range(SESSIONS), BURST_SESSIONS)
+    burst = asyncio.gather(*(system.outbox.write_turn(f"s{session}", BURST_EVENTS) for session in sessions))
     try:
+        await _grown(system.outbox.redis, chance.randint(10, 100))
+        link.stall()
+        await burst
         await for_a_while(chance, 0.3, 1.0)
         await _allow_reading(system, "-xreadgroup")
         await flushed(system, chance)

@@ -32,7 +32,7 @@ from uniassist.streams.client import Redis
 from uniassist.streams.epoch import StreamTaken
 from uniassist.streams.group import WECHAT_GROUP, Group
 from uniassist.streams.trimming import HoldLimits, Trimming
-from uniassist.streams.wake import Listener
+from uniassist.streams.wake import Listener, moved_prefix
 from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
@@ -92,6 +92,7 @@ class Engine:
         appender = Appender(
             redis,
             global_key=settings.global_key,
+            moved_prefix=moved_prefix(settings.prefix),
             session_length=SESSION_STREAM_LENGTH,
             session_expiry_seconds=settings.session_hours * 3600,
         )

@@ -111,7 +111,7 @@ async def run() -> None:
         app_tokens = await stack.enter_async_context(_app_tokens(settings, client))
         metrics = GatewayMetrics()
         prefix, board = settings.streams.prefix, Board()
-        hub = Hub(pool, redis, prefix=prefix, global_key=settings.streams.global_key, board=board)
+        hub = Hub(pool, redis, prefix=prefix, board=board)
         pushes = _pushes(settings)
         a2a = A2aKind(Remotes(pool), pushes)
         stack.push_async_callback(a2a.close)

@@ -1,7 +1,8 @@
 """Event streams: who follows which session, and what wakes them.
 
-Followers are woken by this gateway's commits, by other gateways' hints and, since hints may be lost, by the global
-stream. Whoever has the event already isn't woken. Neither is read while there are no followers.
+Followers are woken by this gateway's commits, by other gateways' hints and, since hints may be lost, by the worker
+when it publishes. A session that has followers is a channel that is heard; of others nothing is. Whoever has the
+event already isn't woken.
 
 The hub carries wake-ups only; events are read from Postgres by cursor. So there is no gap and no double between
 history and live, and a reader that lags holds a page at most.
@@ -10,9 +11,9 @@ Of messages that are being written each reader takes from the board what it hasn
 for each piece would cost more than the pieces. Whatever wakes them, few are woken at once: what ten thousand do in
 one round of the loop would hold up everybody's answers for as long.
 
-Wake-ups may be missed: when Redis is away or comes back, or when a read fails. Then, and now and then anyway, the
-hub looks: one statement asks which of many sessions moved, and only their followers read. Reads take turns, so that
-ten thousand readers leave the pool to those who write.
+Wake-ups may be missed: before a channel is heard, when Redis is away, or when a read fails. Then, and now and then
+anyway, the hub looks: one statement asks which of many sessions moved, and only their followers read. Reads take
+turns, so that ten thousand readers leave the pool to those who write.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -36,8 +37,9 @@ from uniassist.gateway.live.waking import Waking
 from uniassist.lifecycle import Loop
 from uniassist.store import timeline
 from uniassist.store.server.pool import Pool
-from uniassist.streams import wake
+from uniassist.streams.channels import Channels
 from uniassist.streams.client import Redis
+from uniassist.streams.wake import moved_prefix
 
 log = structlog.get_logger()
 
@@ -46,16 +48,16 @@ POLL_SECONDS = 1.0
 IDLE_SECONDS = 60.0  # the first follower ends it
 PAGE = 200
 PAGE_BYTES = 64 * 1024  # a reader that lags holds two such pages at most, and an event each
+LOOK_SECONDS = 0.5  # that one under way has at the end; a statement that is given up takes another connection
 READS = 8  # at a time, of the pool's 20 connections
 LOOK_SESSIONS = 1000  # in one statement: a few milliseconds of the loop
 FASTEST_PACE_SECONDS, SLOWEST_PACE_SECONDS = 0.05, 1.0  # of a message that is being written
 SHOWING_SECONDS = 0.0003  # of the pace for each reader: several times what it costs the loop
 EXPIRED = b": the token has expired; go on from the last id with a new one\n\n"
-_READ_COUNT, _READ_BLOCK_MS = 1000, 1000
-_SILENT_AFTER_SECONDS = 1.5  # reads of Redis end after a second at most, with or without news
+_SILENT_AFTER_SECONDS = 1.5  # Redis is asked for a sign of life after a second
+_ASK_PACE_SECONDS = 0.01  # what changes meanwhile is asked for together
+_LOOK_PACE_SECONDS = 0.02  # of channels that are newly heard
 _MESSAGE_ID = b'"messageId"'
-# redis-py's own types cover both protocols and both modes; this client has bytes and RESP 2.
-_Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 class _Named(Wire, frozen=True):
@@ -100,13 +102,10 @@ class _Page(NamedTuple):
 class Hub:
     """The followers of a process, and the loops that wake those whose sessions moved.
 
-    `prefix`: of the stream keys; hints are sent under it too.
-    `global_key`: of the global stream.
+    `prefix`: of the stream keys; the channels are under it too.
     """
 
-    def __init__(
-        self, pool: Pool, redis: Redis, *, prefix: str, global_key: str, board: Board | None = None
-    ) -> None:
+    def __init__(self, pool: Pool, redis: Redis, *, prefix: str, board: Board | None = None) -> None:
         self._board = board or Board()
         self._board.on_change = self._text_changed
         self._waking = Waking()
@@ -114,22 +113,22 @@ class Hub:
         self._pace_seconds = FASTEST_PACE_SECONDS
         self._showing = Loop("stream-text", self._show_once)
         self._pool = pool
-        self._redis = redis
-        self._global_key = global_key
         self._followers: dict[str, set[_Follower]] = {}
-        self._last_id: str | None = None
-        self._read_at = float("-inf")  # when Redis last answered the reader; the loop's time
         self._reads = asyncio.Semaphore(READS)
         self._waiting: dict[_Asked, asyncio.Task[_Page]] = {}  # reads that haven't begun
         self._reading: set[asyncio.Task[_Page]] = set()
         self._unsure = False  # a wake-up may have been missed
+        self._newly_heard: set[str] = set()  # of these sessions, before they were
         self._blind = False  # the last read failed
         self._look_at = float("-inf")  # when to look next even so; the loop's time
         self._closed = asyncio.Event()
-        self._listener = wake.Listener(redis, prefix, self._heard)
+        self._channels = Channels(
+            redis, moved_prefix(prefix), on_message=self._heard, on_followed=self._hears_from_now
+        )
         self._poll = Loop("stream-poll", self._poll_once)
-        self._hearing = (Loop("stream-reader", self._read_once), Loop("stream-hints", self._listen_once))
-        self._loops = (self._poll, self._showing, *self._hearing)
+        self._listening = Loop("stream-hints", self._listen_once)
+        self._asking = Loop("stream-channels", self._ask_once)
+        self._loops = (self._poll, self._showing, self._listening, self._asking)
 
     def start(self) -> None:
         for loop in self._loops:
@@ -137,12 +136,13 @@ class Hub:
 
     async def stop(self) -> None:
         self.close_streams()
-        # What is read for streams that are closed concerns nobody: no wait for Redis' answer to a blocking read.
-        await asyncio.gather(*(loop.stop(0) for loop in self._loops))
+        # What is read for streams that are closed concerns nobody: no wait for what Redis may say.
+        waits = (self._poll.stop(LOOK_SECONDS), *(loop.stop(0) for loop in self._loops[1:]))
+        await asyncio.gather(*waits)
         for reading in self._reading:
             reading.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
-        await self._listener.close()
+        await self._channels.close()
 
     def close_streams(self) -> None:
         """End all streams; their clients come back with their cursor."""
@@ -170,10 +170,7 @@ class Hub:
         """
         follower = _Follower(cursor, subject)
         follower.woken.set()
-        if not self._followers:
-            for each in self._hearing:
-                each.wake()
-        self._followers.setdefault(session_id, set()).add(follower)
+        self._add(session_id, follower)
         loop = asyncio.get_running_loop()
         try:
             yield b": connected\n\n"
@@ -198,10 +195,24 @@ class Hub:
                     async with asyncio.timeout_at(beat_at if until is None else min(beat_at, until)):
                         await follower.woken.wait()
         finally:
-            followers = self._followers[session_id]
-            followers.discard(follower)
-            if not followers:
-                del self._followers[session_id]
+            self._remove(session_id, follower)
+
+    def _add(self, session_id: str, follower: _Follower) -> None:
+        if not self._followers:
+            self._listening.wake()
+        if session_id not in self._followers:
+            self._followers[session_id] = set()
+            self._channels.follow(session_id)
+            self._asking.wake()
+        self._followers[session_id].add(follower)
+
+    def _remove(self, session_id: str, follower: _Follower) -> None:
+        followers = self._followers[session_id]
+        followers.discard(follower)
+        if not followers:
+            del self._followers[session_id]
+            self._channels.leave(session_id)
+            self._asking.wake()
 
     async def _news_for(self, follower: _Follower, session_id: str, beat_at: float) -> bytes:
         """The next page as frames. Empty also when it can't be read before the heartbeat; a look follows then."""
@@ -274,15 +285,25 @@ class Hub:
 
     async def _poll_once(self) -> float:
         now = asyncio.get_running_loop().time()
-        if self._unsure or now - self._read_at > _SILENT_AFTER_SECONDS or now >= self._look_at:
+        if self._unsure or now - self._channels.heard_at > _SILENT_AFTER_SECONDS or now >= self._look_at:
             self._look_at = now + HEARTBEAT_SECONDS
-            await self._look()
+            self._unsure = False
+            self._newly_heard.clear()
+            await self._look(self._followers)
+        elif self._newly_heard:
+            await asyncio.sleep(_LOOK_PACE_SECONDS)
+            heard, self._newly_heard = self._newly_heard, set()
+            await self._look(heard)
+            return 0.0
         return POLL_SECONDS
 
-    async def _look(self) -> None:
-        """Wake the followers of the sessions that moved, whatever was heard of them."""
-        self._unsure = False
-        cursors = {session: min(each.cursor for each in those) for session, those in self._followers.items()}
+    async def _look(self, sessions: Iterable[str]) -> None:
+        """Wake the followers of those of the sessions that moved, whatever was heard of them."""
+        cursors = {
+            session: min(each.cursor for each in those)
+            for session in sessions
+            if (those := self._followers.get(session))
+        }
         waiting = iter(cursors.items())
         try:
             while some := dict(islice(waiting, LOOK_SESSIONS)):
@@ -301,55 +322,24 @@ class Hub:
             log.warning("event streams can't read", error=repr(error))
         self._blind = self._unsure = True
 
-    def _look_soon(self) -> None:
-        self._unsure = True
-        self._poll.wake()
-
     async def _listen_once(self) -> float:
-        if not self._followers:
-            await self._listener.close()
-            return IDLE_SECONDS
-        return await self._listener.listen_once()
+        if self._followers:
+            await self._channels.listen_once()
+            return 0.0
+        await self._channels.close()
+        return IDLE_SECONDS
 
-    async def _read_once(self) -> float:
-        if not self._followers:
-            self._last_id = None
-            return IDLE_SECONDS
-        try:
-            if self._last_id is None:
-                self._last_id = await self._end_of_stream()
-                self._look_soon()  # for what was published before
-            found = await self._redis.xread(
-                {self._global_key: self._last_id}, count=_READ_COUNT, block=_READ_BLOCK_MS
-            )
-        except ServerFault:
-            self._read_at, self._last_id = float("-inf"), None
-            raise
-        self._read_at = asyncio.get_running_loop().time()
-        answer = cast("list[tuple[bytes, _Entries]]", found or [])
-        for _, entries in answer:
-            for entry_id, fields in entries:
-                self._last_id = entry_id.decode()
-                self.wake({fields.get(b"sessionId", b"").decode("utf-8", "replace"): _seq(fields)})
-        if not answer:
-            await self._notice_a_rebuilt_stream()
-        return 0.0
+    async def _ask_once(self) -> float:
+        await asyncio.sleep(_ASK_PACE_SECONDS)
+        return 0.0 if await self._channels.ask_once() else IDLE_SECONDS
 
-    async def _end_of_stream(self) -> str:
-        newest = cast(_Entries, await self._redis.xrevrange(self._global_key, count=1))
-        return newest[0][0].decode() if newest else "0-0"
+    def _heard(self, session_id: str, said: bytes) -> None:
+        self.wake({session_id: int(said) if said.isdigit() else None})
 
-    async def _notice_a_rebuilt_stream(self) -> None:
-        """After a FLUSHALL the new stream may begin below the id that this reader waits beyond."""
-        end = await self._end_of_stream()
-        if self._last_id is not None and _number(end) < _number(self._last_id):
-            self._last_id = None
-
-    def _heard(self, hint: bytes | None) -> None:
-        if hint is None:
-            self._look_soon()
-        elif self._followers:
-            self.wake(wake.moved_in(hint))
+    def _hears_from_now(self, sessions: Iterable[str]) -> None:
+        if not self._newly_heard:
+            self._poll.wake()
+        self._newly_heard.update(sessions)
 
 
 def _frames(events: Iterable[TimelineEvent]) -> bytes:
@@ -358,13 +348,3 @@ def _frames(events: Iterable[TimelineEvent]) -> bytes:
         % (event.seq, codec.encode(SseFrame(schema_version=SCHEMA_VERSION, type="timeline_event", event=event)))
         for event in events
     )
-
-
-def _seq(fields: Mapping[bytes, bytes]) -> int | None:
-    shown = fields.get(b"seq", b"")
-    return int(shown) if shown.isdigit() else None
-
-
-def _number(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence)

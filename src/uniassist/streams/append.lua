@@ -1,7 +1,7 @@
 -- Appends events to their session streams and to the global stream, all in one step.
 -- KEYS: 1 the epoch's sentinel, 2 the global stream, then each row's session stream.
--- ARGV: 1 sentinel expected, 2 length cap of a session stream, 3 its expiry in seconds, then for
--- each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key,
+-- ARGV: 1 sentinel expected, 2 length cap of a session stream, 3 its expiry in seconds, 4 what the channels of sessions
+-- begin with, on which it says that they moved, then for each row: explicit seq ('' for a bare row), eventId, sessionId, seq shown, payload, replay token, other global key,
 -- CloudEvents type and time, traceparent.
 -- Returns {'epoch'} when this isn't the Redis that the caller knows (nothing is written then), else for each row:
 -- 'published', 'present' (was there before), 'behind' (published now, after successors of its session, which should
@@ -24,7 +24,7 @@ end
 
 local REMEMBERED_SECONDS = 3600
 local cap, expiry = ARGV[2], ARGV[3]
-local failed, expires, stopped = {}, {}, false
+local failed, expires, moved, stopped = {}, {}, {}, false
 
 local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
 
@@ -129,6 +129,7 @@ local function append(key, at)
     stopped = true
     return (string.gsub(reason(added), '^error', 'stopped'))
   end
+  moved[session] = shown
   return outcome
 end
 
@@ -141,6 +142,7 @@ local function append_alone(key, at)
 end
 
 local outcomes = {}
-for row = 1, #KEYS - 2 do outcomes[row] = append_alone(KEYS[row + 2], 4 + (row - 1) * 10) end
+for row = 1, #KEYS - 2 do outcomes[row] = append_alone(KEYS[row + 2], 5 + (row - 1) * 10) end
 for key in pairs(expires) do redis.call('EXPIRE', key, expiry) end
+for session, newest in pairs(moved) do redis.pcall('PUBLISH', ARGV[4] .. session, newest) end
 return outcomes

@@ -36,13 +36,18 @@ class Entry(NamedTuple):
 
 
 class Appender:
-    """One appender per global stream. `session_length` caps a session stream, which expires unused."""
+    """One appender per global stream. `session_length` caps a session stream, which expires unused.
 
-    def __init__(self, redis: Redis, *, global_key: str, session_length: int, session_expiry_seconds: int) -> None:
+    `moved_prefix`: of the channels on which it says that a session moved.
+    """
+
+    def __init__(
+        self, redis: Redis, *, global_key: str, moved_prefix: str, session_length: int, session_expiry_seconds: int
+    ) -> None:
         source = files("uniassist.streams").joinpath("append.lua").read_text("utf-8")
         self._script = redis.register_script(source)
         self._global_key = global_key
-        self._limits = (session_length, session_expiry_seconds)
+        self._given = (session_length, session_expiry_seconds, moved_prefix)
 
     async def append(self, entries: Sequence[Entry], epoch: Epoch) -> list[str]:
         """Per entry 'published', 'present', 'behind', 'held', 'error: <the server's reason>' or, where the fault is
@@ -52,7 +57,7 @@ class Appender:
 
         Raises EpochChanged, having written nothing; transport errors as they are, with an unknown outcome.
         """
-        arguments: list[str | bytes | int] = [epoch.sentinel, *self._limits]
+        arguments: list[str | bytes | int] = [epoch.sentinel, *self._given]
         keys = [sentinel_key(self._global_key), self._global_key]
         for entry in entries:
             explicit = "" if entry.explicit_seq is None else entry.explicit_seq

@@ -1,11 +1,13 @@
-"""The hint that rows were committed, with the sessions that moved. It may be lost: listeners also look unasked."""
+"""Hints that rows were committed, and which sessions moved. They may be lost: listeners also look unasked.
+
+Workers hear one channel. A session has a channel of its own, so that a gateway hears only what its readers follow;
+there the worker says it again, when it publishes the event.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-
-import msgspec
 
 from uniassist.contracts import codec
 from uniassist.errors import ServerFault
@@ -18,17 +20,20 @@ def channel(prefix: str) -> str:
     return f"{prefix}wake"
 
 
+def moved_prefix(prefix: str) -> str:
+    """Of the channels of sessions; the session's id follows. What is said there is the newest seq, or nothing."""
+    return f"{prefix}moved:"
+
+
 async def publish(redis: Redis, prefix: str, moved: Mapping[str, int]) -> None:
     """`moved`: session → its newest seq. Call after the commit, never inside the transaction."""
-    await redis.publish(channel(prefix), codec.encode(moved))
-
-
-def moved_in(hint: bytes) -> dict[str, int]:
-    """The sessions of a hint; none when it doesn't say (an older gateway's, an operator's)."""
-    try:
-        return msgspec.json.decode(hint, type=dict[str, int])
-    except msgspec.MsgspecError:
-        return {}
+    of_sessions = moved_prefix(prefix)
+    async with redis.pipeline(transaction=False) as hints:
+        # Which sessions: for gateways of the release before, that hear this channel.
+        hints.publish(channel(prefix), codec.encode(moved))
+        for session_id, seq in moved.items():
+            hints.publish(of_sessions + session_id, seq)
+        await hints.execute()
 
 
 class Listener:

@@ -20,6 +20,7 @@ from uniassist.streams.append import Appender
 from uniassist.streams.client import Redis
 from uniassist.streams.epoch import Epoch
 from uniassist.streams.group import Group, Read
+from uniassist.streams.wake import moved_prefix
 
 
 def giving_back(pool: Pool, worker: str) -> GivingBack:
@@ -38,6 +39,7 @@ class Hand:
         self._appender = Appender(
             redis,
             global_key=GLOBAL,
+            moved_prefix=moved_prefix(""),
             session_length=SESSION_STREAM_LENGTH,
             session_expiry_seconds=7 * 24 * 3600,
         )

@@ -33,7 +33,9 @@ async def ids(redis: Redis, key: str) -> list[bytes]:
 
 
 def appender(redis: Redis, session_length: int = 1000) -> Appender:
-    return Appender(redis, global_key=GLOBAL, session_length=session_length, session_expiry_seconds=60)
+    return Appender(
+        redis, global_key=GLOBAL, moved_prefix="moved:", session_length=session_length, session_expiry_seconds=60
+    )
 
 
 async def test_both_streams_get_the_event_under_its_seq(redis: Redis, epoch: Epoch) -> None:
@@ -41,6 +43,20 @@ async def test_both_streams_get_the_event_under_its_seq(redis: Redis, epoch: Epo
     assert await ids(redis, "t:s") == [b"1-0", b"2-0"]
     assert [f[b"streamKey"] for _, f in await entries(redis, GLOBAL)] == [b"t:s", b"t:s"]
     assert 0 < await redis.ttl("t:s") <= 60
+
+
+async def test_whoever_listens_to_a_session_hears_its_newest_seq_once_it_is_there(
+    redis: Redis, epoch: Epoch
+) -> None:
+    async with redis.pubsub(ignore_subscribe_messages=True) as heard:
+        await heard.psubscribe("moved:*")
+        assert await heard.get_message(timeout=10) is None, "the answer to the subscription"
+        rows = [entry("a", 1), entry("b", 2), entry("c", 7, "t:o", "o"), entry("d", None, "t:bare", "bare")]
+        await appender(redis).append([*rows, entry("no", 1, epochs.sentinel_key(GLOBAL), "wrong")], epoch)
+        said = [await heard.get_message(timeout=10) for _ in range(3)]
+        assert await heard.get_message(timeout=0.05) is None
+    found = {(each["channel"], each["data"]) for each in said if each is not None}
+    assert found == {(b"moved:s", b"2"), (b"moved:o", b"7"), (b"moved:bare", b"")}
 
 
 async def test_publishing_again_adds_nothing_to_the_session_stream(redis: Redis, epoch: Epoch) -> None:

@@ -22,7 +22,9 @@ async def begun(redis: Redis, known: str | None = None, database: str = "") -> E
 
 
 async def append(redis: Redis, epoch: Epoch) -> list[str]:
-    appender = Appender(redis, global_key=GLOBAL, session_length=1000, session_expiry_seconds=60)
+    appender = Appender(
+        redis, global_key=GLOBAL, moved_prefix="moved:", session_length=1000, session_expiry_seconds=60
+    )
     return await appender.append([Entry("t:s", "a", "s", b"{}")], epoch)
 
 

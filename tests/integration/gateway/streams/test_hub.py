@@ -18,6 +18,7 @@ from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.gateway import event_streams
 from uniassist.store import timeline
 from uniassist.store.server.pool import Connection, Pool, create_pool
+from uniassist.streams import channels
 from uniassist.streams.client import Redis, connect
 
 POOL_SIZE = 20  # the gateway's
@@ -94,7 +95,7 @@ async def _following(hub: event_streams.Hub, sessions: list[str]) -> AsyncIterat
 @asynccontextmanager
 async def _hub(pool: Pool, redis_url: str) -> AsyncIterator[event_streams.Hub]:
     redis = connect(redis_url)
-    hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+    hub = event_streams.Hub(pool, redis, prefix="")
     hub.start()
     try:
         yield hub
@@ -128,25 +129,53 @@ async def test_quiet_streams_are_looked_at_together(database_url: str, monkeypat
         assert reads.pages == pages + 2
 
 
-async def test_a_stream_that_begins_anew_is_followed_from_its_beginning(
+async def _heard(redis: Redis) -> set[str]:
+    heard = cast("list[bytes]", await redis.pubsub_channels("moved:*"))
+    return {channel.decode().removeprefix("moved:") for channel in heard}
+
+
+async def test_what_is_said_while_a_connection_is_made_anew_is_not_missed(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a FLUSHALL the ids may begin below those that were read."""
     monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3600.0)
-    reads = _Reads(monkeypatch)
     async with (
         connect(redis_url) as redis,
         await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+        _hub(pool, redis_url) as hub,
+        _following(hub, ["s"]) as [owner],
     ):
-        await redis.xadd("all", {"sessionId": "another", "seq": "1"})
-        async with _hub(pool, redis_url) as hub, _following(hub, ["s"]) as [owner]:
-            await eventually(lambda: reads.looks and reads.pages == 1, "it reads the stream from its end")
-            looks = reads.looks
-            await redis.flushall()
-            await eventually(lambda: reads.looks > looks, "it noticed")
-            _write_event(database_url, 1)
-            await redis.xadd("all", {"sessionId": "s", "seq": "1"}, id="1-1")
-            await owner.until(1)
+        for seq in (1, 2, 3):
+            await eventually(lambda: _hears(redis, {"s"}), "it hears")
+            await redis.client_kill_filter(_type="pubsub")
+            _write_event(database_url, seq)
+            await owner.until(seq)
+
+
+async def _hears(redis: Redis, sessions: set[str]) -> bool:
+    return await _heard(redis) == sessions
+
+
+async def test_nothing_is_heard_but_what_someone_follows(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More sessions than are asked for in one command, that come and go."""
+    monkeypatch.setattr(channels, "ASKED_AT_ONCE", 7)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3600.0)
+    monkeypatch.setattr(event_streams, "POLL_SECONDS", 3600.0)
+    sessions = ["ü:*", *(f"s-{n}" for n in range(29))]
+    async with (
+        connect(redis_url) as redis,
+        await create_pool(database_url, application_name="test", max_size=POOL_SIZE) as pool,
+        _hub(pool, redis_url) as hub,
+        _following(hub, sessions[15:]) as followers,
+    ):
+        async with _following(hub, [*sessions[:15], *sessions[10:20]]):
+            await eventually(lambda: _hears(redis, set(sessions)), "all are heard")
+        await eventually(lambda: _hears(redis, set(sessions[15:])), "the others aren't")
+        for session_id, follower in zip(sessions[15:], followers, strict=True):
+            _write_event(database_url, 1, session_id)
+            assert await redis.publish(f"moved:{session_id}", 1) == 1
+            await follower.until(1)
 
 
 async def test_a_session_of_someone_else_is_not_read_again_however_it_moves(
@@ -237,7 +266,7 @@ async def test_a_follower_is_woken_only_for_what_it_has_not_got(database_url: st
     _write_event(database_url, 1)
     redis = connect(redis_url)
     async with await create_pool(database_url, application_name="test") as pool:
-        hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+        hub = event_streams.Hub(pool, redis, prefix="")
         frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
         assert await anext(frames) == b": connected\n\n"
         assert (await anext(frames)).startswith(b"id: 1\n")
@@ -262,7 +291,7 @@ async def test_a_quiet_stream_beats_also_while_redis_is_away(
     monkeypatch.setattr(event_streams, "POLL_SECONDS", 0.05)
     redis = connect(f"redis://127.0.0.1:{free_port()}/0")
     async with await create_pool(database_url, application_name="test") as pool:
-        hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+        hub = event_streams.Hub(pool, redis, prefix="")
         hub.start()
         frames = cast("AsyncGenerator[bytes]", hub.follow("quiet", 0))
         got = [await asyncio.wait_for(anext(frames), 10) for _ in range(3)]
@@ -278,13 +307,14 @@ async def test_a_wake_up_that_postgres_missed_is_not_forgotten(
     """The read that failed is made again well before the next heartbeat."""
     redis = connect(own_redis.url)
     async with await create_pool(own_postgres.url, application_name="test") as pool:
-        hub = event_streams.Hub(pool, redis, prefix="", global_key="all")
+        hub = event_streams.Hub(pool, redis, prefix="")
         hub.start()
         frames = cast("AsyncGenerator[bytes]", hub.follow("s", 0))
         assert await anext(frames) == b": connected\n\n"
-        for seq in (1, 2):  # the second one comes only when the hub reads Redis
+        await eventually(lambda: _hears(redis, {"s"}), "it hears")
+        for seq in (1, 2):
             _write_event(own_postgres.url, seq)
-            await redis.xadd("all", {"sessionId": "s"})
+            await redis.publish("moved:s", seq)
             assert (await asyncio.wait_for(anext(frames), 10)).startswith(b"id: %d\n" % seq)
         coming = asyncio.ensure_future(anext(frames))
         await asyncio.sleep(0)
@@ -305,26 +335,18 @@ async def test_without_followers_nothing_is_read_and_the_first_one_misses_nothin
 ) -> None:
     monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 3600.0)
 
-    async def listens(redis: Redis, how_many: int) -> bool:
-        [(_, found)] = await redis.pubsub_numsub("wake")
-        return bool(found == how_many)
-
     async with (
         connect(redis_url) as redis,
         await create_pool(database_url, application_name="test") as pool,
         _hub(pool, redis_url) as hub,
     ):
-        for seq in (1, 2):  # the second time after it had stopped reading
+        for seq in (1, 2):  # the second time after it had stopped listening
             _write_event(database_url, seq)
             async with _following(hub, ["s"]) as [reader]:
                 await reader.until(seq)
-                await eventually(lambda: hub._last_id, "it reads")
-                await eventually(lambda: listens(redis, 1), "it listens")
-            # whatever comes ends what it waits for
-            await redis.xadd("all", {"sessionId": "another", "seq": "1"})
-            await redis.publish("wake", "{}")
-            await eventually(lambda: hub._last_id is None, "it reads no more")
-            await eventually(lambda: listens(redis, 0), "it listens no more")
+                await eventually(lambda: _hears(redis, {"s"}), "it listens")
+            await eventually(lambda: not hub._channels.is_open, "it listens no more")
+            assert not await redis.pubsub_channels("*")
 
 
 async def test_readers_of_a_session_share_reads_and_none_is_given_an_old_one(
