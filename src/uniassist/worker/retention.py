@@ -26,7 +26,7 @@ class Retention:
         self._pool = pool
         self._days = days
         self._timeline_days = timeline_days
-        self._after = ""
+        self._page = 0
         self.loop = Loop("retention", self.run_once)
 
     async def run_once(self) -> float:
@@ -34,17 +34,17 @@ class Retention:
         if self._timeline_days and await self._trim():
             return SLICE_PAUSE_SECONDS
         # Walks on through the sessions, also where none is ever to be deleted.
-        forgotten = await retention.forget_sessions(self._pool, after=self._after, days=self._days or _NEVER_DAYS)
+        forgotten = await retention.forget_sessions(self._pool, page=self._page, days=self._days or _NEVER_DAYS)
         if forgotten.deleted:
             log.info("sessions deleted", count=forgotten.deleted, idle_days=self._days)
-        self._after = forgotten.after or ""
-        if forgotten.after is not None:
+        self._page = forgotten.next_page or 0
+        if forgotten.next_page is not None:
             return SLICE_PAUSE_SECONDS
         return SLICE_PAUSE_SECONDS if contexts == retention.SLICE else ROUND_PAUSE_SECONDS
 
     async def _trim(self) -> bool:
         """Whether the slice has more to go."""
-        trimmed = await retention.trim_timelines(self._pool, after=self._after, days=self._timeline_days)
+        trimmed = await retention.trim_timelines(self._pool, page=self._page, days=self._timeline_days)
         if trimmed.events or trimmed.runs:
             log.info("timelines trimmed", events=trimmed.events, runs=trimmed.runs, days=self._timeline_days)
         return trimmed.more

@@ -11,7 +11,10 @@ from tests.waiting import eventually
 from uniassist.store import retention
 
 DAYS = 30
-_SESSION = "INSERT INTO sessions (session_id, user_id, seq) VALUES (%(id)s, %(user)s, %(count)s)"
+_SESSION = (
+    "INSERT INTO sessions (session_id, user_id, seq, created_at)"
+    " VALUES (%(id)s, %(user)s, %(count)s, now() - interval '60 days')"
+)
 _EVENTS = (
     "INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind, payload,"
     " created_at) SELECT %(id)s || '-' || n, 't', %(id)s, %(user)s, n, 1, 'inbound', '{}',"

@@ -2,17 +2,20 @@
 
 -- name: recent_sessions
 -- Those of the newest 5,000 events. Where there are few sessions at all, the others too: nothing sorts them by activity,
--- for an index that every turn would have to write isn't worth a page.
+-- for an index that every turn would have to write isn't worth a page. Each is fetched by its key: the planner doesn't
+-- know that the others are none in a large table, and would read and sort all of it.
 WITH newest AS MATERIALIZED (
     SELECT session_id FROM (SELECT session_id FROM outbox_events ORDER BY id DESC LIMIT 5000) o GROUP BY session_id
 ), chosen AS (
     SELECT session_id FROM newest
     UNION
-    SELECT session_id FROM sessions WHERE (SELECT reltuples FROM pg_class WHERE oid = 'sessions'::regclass) < 20000
+    (SELECT session_id FROM sessions
+     WHERE (SELECT reltuples FROM pg_class WHERE oid = 'sessions'::regclass) < 20000 LIMIT 20000)
 )
 SELECT s.session_id, s.user_id, s.seq, s.last_activity_at, s.created_at, s.signed, s.subject, s.successor_id,
        s.state - 'last_text' - 'heard' AS memory, said.preview
-FROM chosen c JOIN sessions s USING (session_id)
+FROM chosen c
+CROSS JOIN LATERAL (SELECT * FROM sessions WHERE session_id = c.session_id OFFSET 0) s
 LEFT JOIN LATERAL (
     SELECT left(coalesce(payload #>> '{input,text}', payload #>> '{event,text}'), 120) AS preview
     FROM timeline_events t

@@ -1,15 +1,18 @@
 -- name: counts
--- A person asks for this, at most a few times a minute: the gateway keeps an answer for five seconds.
-SELECT (SELECT count(*) FROM outbox_events WHERE status = 'pending') AS pending,
-       (SELECT count(*) FROM outbox_events WHERE status = 'processing') AS processing,
-       (SELECT count(*) FROM outbox_events WHERE status = 'failed') AS failed,
-       (SELECT count(*) FROM outbox_events WHERE status = 'delivered') AS delivered,
-       (SELECT count(*) FROM outbox_events WHERE status = 'consumed') AS consumed,
-       (SELECT count(*) FROM outbox_events WHERE status = 'dead_letter') AS dead_letter,
-       (SELECT coalesce(sum(attempts), 0) FROM outbox_events WHERE attempts > 0) AS attempts_total,
-       (SELECT count(*) FROM outbox_events WHERE attempts > 1) AS retry_rows,
-       (SELECT coalesce(extract(epoch FROM now() - min(created_at)) * 1000, 0)::bigint FROM outbox_events
-        WHERE status IN ('pending', 'processing', 'failed') AND isfinite(created_at)) AS oldest_backlog_age_ms;
+-- A person asks for this, at most a few times a minute: the gateway keeps an answer for five seconds. One pass over the
+-- table, for what was attempted is in no index; a pass for each figure would be four.
+SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
+       count(*) FILTER (WHERE status = 'processing') AS processing,
+       count(*) FILTER (WHERE status = 'failed') AS failed,
+       count(*) FILTER (WHERE status = 'delivered') AS delivered,
+       count(*) FILTER (WHERE status = 'consumed') AS consumed,
+       count(*) FILTER (WHERE status = 'dead_letter') AS dead_letter,
+       coalesce(sum(attempts) FILTER (WHERE attempts > 0), 0) AS attempts_total,
+       count(*) FILTER (WHERE attempts > 1) AS retry_rows,
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (
+           WHERE status IN ('pending', 'processing', 'failed') AND isfinite(created_at))) * 1000, 0)::bigint
+           AS oldest_backlog_age_ms
+FROM outbox_events;
 
 -- name: stats
 -- `oldest` null and its age 0 where no row of a state says when it was written.

@@ -1,14 +1,18 @@
 -- name: forget_sessions
--- A slice of the sessions in id order; those of it that nobody has used for :days go, with all that hangs on them. None
--- goes while anything of it is undelivered, owed or open, or while another session goes on to it. One that is locked is
--- in use, and one that was used since this statement began is looked at anew when its lock is had.
-WITH slice AS (
-    SELECT session_id FROM sessions WHERE session_id > :after ORDER BY session_id LIMIT :limit
+-- Of the sessions that lie in :pages pages of their table from :page on, those that nobody has used for :days go, with
+-- all that hangs on them. None goes while anything of it is undelivered, owed or open, or while another session goes on
+-- to it. One that is locked is in use, and one that was used since this statement began is looked at anew when its lock
+-- is had. Those that are too young by their own row cost no more than that row. A slice has no other condition than its
+-- pages, or an index with the time in it might be walked instead.
+WITH slice AS MATERIALIZED (
+    SELECT session_id, created_at, last_activity_at FROM sessions
+    WHERE ctid >= format('(%s,0)', :page::bigint)::tid AND ctid < format('(%s,0)', :page + :pages::bigint)::tid
 ), old AS (
     SELECT s.session_id FROM sessions s
-    WHERE s.session_id IN (SELECT session_id FROM slice)
+    WHERE s.session_id IN (SELECT session_id FROM slice
+                           WHERE last_activity_at < now() - make_interval(days => :days)
+                             AND created_at < now() - make_interval(days => :days))
       AND s.last_activity_at < now() - make_interval(days => :days)
-      AND s.created_at < now() - make_interval(days => :days)
       AND NOT EXISTS (SELECT FROM sessions p WHERE p.successor_id = s.session_id)
       AND NOT EXISTS (SELECT FROM provider_runs r
                       WHERE r.session_id = s.session_id
@@ -22,7 +26,7 @@ WITH slice AS (
                         AND y.state IN ('waiting', 'sending', 'parked'))
       AND NOT EXISTS (SELECT FROM wechat_people w JOIN wechat_reports y USING (openid)
                       WHERE s.user_id = 'wx:' || w.openid AND y.session_id = s.session_id)
-    ORDER BY s.session_id LIMIT :most FOR UPDATE OF s SKIP LOCKED
+    LIMIT :most FOR UPDATE OF s SKIP LOCKED
 ), outbox AS (
     DELETE FROM outbox_events WHERE event_id IN
         (SELECT event_id FROM timeline_events WHERE session_id IN (SELECT session_id FROM old))
@@ -36,24 +40,28 @@ WITH slice AS (
     DELETE FROM sessions WHERE session_id IN (SELECT session_id FROM old) RETURNING session_id
 )
 SELECT (SELECT count(*) FROM gone) AS deleted,
-       CASE WHEN (SELECT count(*) FROM old) = :most THEN (SELECT max(session_id) FROM old)
-            WHEN count(*) < :limit THEN NULL ELSE max(session_id) END AS next
-FROM slice;
+       CASE WHEN (SELECT count(*) FROM old) = :most THEN :page
+            WHEN :page + :pages < pg_relation_size('sessions') / current_setting('block_size')::bigint
+            THEN :page + :pages END AS next;
 
 -- name: trim_timelines
 -- In living sessions: the beginning of a timeline goes, up to the first event that is young, undelivered, or still to be
--- shown in WeChat. So what is left has no gaps. A session that is locked is in use, and comes again.
-WITH slice AS (
-    SELECT session_id FROM sessions WHERE session_id > :after ORDER BY session_id LIMIT :limit
+-- shown in WeChat. So what is left has no gaps. A session that is locked is in use, and comes again. No event is older
+-- than its session's row, so the timelines of young sessions aren't looked at.
+WITH slice AS MATERIALIZED (
+    SELECT session_id, created_at FROM sessions
+    WHERE ctid >= format('(%s,0)', :page::bigint)::tid AND ctid < format('(%s,0)', :page + :pages::bigint)::tid
 ), old AS (
     SELECT s.session_id FROM sessions s
-    WHERE s.session_id IN (SELECT session_id FROM slice)
+    WHERE s.session_id IN (SELECT session_id FROM slice WHERE created_at < now() - make_interval(days => :days))
       AND EXISTS (SELECT FROM (SELECT * FROM timeline_events e WHERE e.session_id = s.session_id
                                ORDER BY seq LIMIT 1) AS first
                   WHERE created_at < now() - make_interval(days => :days)
                     AND NOT EXISTS (SELECT FROM outbox_events o
-                                    WHERE o.event_id = first.event_id AND o.status <> 'consumed'))
-    ORDER BY s.session_id LIMIT :most FOR UPDATE OF s SKIP LOCKED
+                                    WHERE o.event_id = first.event_id AND o.status <> 'consumed')
+                    AND NOT EXISTS (SELECT FROM wechat_replies y WHERE y.event_id = first.event_id
+                                    AND y.state IN ('waiting', 'sending', 'parked')))
+    LIMIT :most FOR UPDATE OF s SKIP LOCKED
 ), beginning AS (
     SELECT e.session_id, e.event_id, e.seq,
            e.created_at < now() - make_interval(days => :days)
@@ -78,11 +86,13 @@ SELECT (SELECT count(*) FROM gone) AS deleted,
 -- name: trim_runs
 -- Of a slice's living sessions: runs that ended long ago. The last one of each provider stays, since it says that the
 -- provider served the session.
-WITH slice AS (
-    SELECT session_id FROM sessions WHERE session_id > :after ORDER BY session_id LIMIT :limit
+WITH slice AS MATERIALIZED (
+    SELECT session_id, created_at FROM sessions
+    WHERE ctid >= format('(%s,0)', :page::bigint)::tid AND ctid < format('(%s,0)', :page + :pages::bigint)::tid
 ), old AS (
-    SELECT run_id FROM provider_runs r JOIN slice USING (session_id)
-    WHERE r.status NOT IN ('pending', 'running') AND r.updated_at < now() - make_interval(days => :days)
+    SELECT run_id FROM slice JOIN provider_runs r USING (session_id)
+    WHERE slice.created_at < now() - make_interval(days => :days)
+      AND r.status NOT IN ('pending', 'running') AND r.updated_at < now() - make_interval(days => :days)
       AND NOT EXISTS (SELECT FROM provider_calls c WHERE c.run_id = r.run_id)
       AND EXISTS (SELECT FROM provider_runs l WHERE l.session_id = r.session_id AND l.provider_id = r.provider_id
                   AND (l.created_at, l.run_id) > (r.created_at, r.run_id))
