@@ -186,6 +186,12 @@ class ReadOnly(Outage):
     state = "read-only"
 
 
+class Moved(Outage):
+    """Another node of the Cluster has the slot, or will have it soon."""
+
+    state = "moved"
+
+
 class Full(Outage):
     """No room: of its disk, its memory, or what its configuration grants."""
 

@@ -35,9 +35,9 @@ from uniassist.lifecycle import Loop, Proof
 from uniassist.settings import AdapterWechatSettings, WechatAccountSettings
 from uniassist.store.server import proof as store_proof
 from uniassist.store.server.pool import Pool, create_pool
-from uniassist.streams import proof as streams_proof
-from uniassist.streams.client import Redis, create_client
 from uniassist.streams.group import WECHAT_GROUP, Group
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Layout
 from uniassist.telemetry import configure_logging
 from uniassist.web import server
 from uniassist.web.app import create_app
@@ -90,7 +90,7 @@ class _Channel:
     """What works in this process. media: None without an app id and its secret. loops: all but the sender's."""
 
     pool: Pool
-    redis: Redis
+    clients: LaneClients
     gateway: GatewayClient
     reader: StreamReader
     sender: Sender
@@ -105,8 +105,10 @@ async def _wired(
 ) -> _Channel:
     pool = await create_pool(settings.database_url.reveal(), application_name="uniassist-wechat", max_size=20)
     stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
-    redis = create_client(settings.redis_url.reveal(), answer_seconds=BLOCK_MS / 1000 + 3.0)
-    stack.push_async_callback(redis.aclose)
+    clients = LaneClients(
+        settings.redis_url.reveal(), Layout.of(settings.streams), answer_seconds=BLOCK_MS / 1000 + 3.0
+    )
+    stack.push_async_callback(clients.aclose)
     # A host that is silently away shows before a send's deadline, while it is certain that nothing was sent.
     client = await stack.enter_async_context(JsonClient(connection_limit=500, connect_seconds=3.0))
     gateway = GatewayClient(
@@ -118,11 +120,14 @@ async def _wired(
     permission = Permission(await _platform(settings, client, stack))
     owner = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
     sender = Sender(pool, permission, metrics, owner=owner, limit_bytes=settings.text_bytes)
-    group = Group(redis, key=settings.streams.global_key, name=WECHAT_GROUP, consumer=settings.streams.consumer)
-    reader = StreamReader(pool, redis, group, sender.loop.wake)
+    groups = [
+        (redis, Group(redis, key=lane.global_key, name=WECHAT_GROUP, consumer=settings.streams.consumer))
+        for lane, redis in clients
+    ]
+    reader = StreamReader(pool, groups, sender.loop.wake)
     deliveries = Deliveries()
     media = Media(pool, permission.platform, files, metrics) if permission.platform is not None else None
-    erasure = Erasure(pool, redis, settings.streams.prefix, files, deliveries)
+    erasure = Erasure(pool, clients, files, deliveries)
     inbound = Inbound(
         pool,
         gateway,
@@ -140,7 +145,7 @@ async def _wired(
     ]
     if media is not None:
         loops.append(media.loop)
-    return _Channel(pool, redis, gateway, reader, sender, deliveries, media, inbound, loops)
+    return _Channel(pool, clients, gateway, reader, sender, deliveries, media, inbound, loops)
 
 
 @asynccontextmanager
@@ -170,7 +175,7 @@ def _health(settings: AdapterWechatSettings, channel: _Channel) -> HealthRegistr
     )
     health.required("gateway", channel.gateway.check)
     health.required("postgres", Proof(partial(store_proof.prove_writing, channel.pool, "wechat_people")))
-    writes = Proof(partial(streams_proof.prove_writing, channel.redis))
+    writes = Proof(channel.clients.prove_writing)
 
     async def redis() -> None:
         """Without it replies go out by looking into Postgres, some seconds later."""

@@ -19,8 +19,9 @@ from uniassist.settings import Reader
 from uniassist.store import people
 from uniassist.store.people import Erased
 from uniassist.store.server import pool
-from uniassist.streams.client import connect
 from uniassist.streams.copies import forget_streams
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Layout
 
 UserId = Annotated[str, typer.Argument(help="The userId; of WeChat wx:<openid>.", metavar="USER")]
 
@@ -81,8 +82,7 @@ def _erase(
     erased = asyncio.run(_erase_at(url, user_id))
     reader = Reader(env)
     if erased.session_ids and reader.optional("REDIS_URL"):
-        prefix = reader.text("UNIASSIST_STREAM_PREFIX")
-        asyncio.run(_forget_copies(reader.redis_url().reveal(), prefix, erased.session_ids))
+        asyncio.run(_forget_copies(reader.redis_url().reveal(), Layout.read(reader), erased.session_ids))
     print(f"{user_id}: {len(erased.session_ids)} sessions emptied, {len(erased.media)} media files to be removed")
     print(
         "entries on the global stream go as the worker trims it; a gateway tells the providers; backups keep theirs"
@@ -94,6 +94,6 @@ async def _erase_at(url: str, user_id: str) -> Erased:
         return await people.erase(connection, user_id)
 
 
-async def _forget_copies(url: str, prefix: str, session_ids: list[str]) -> None:
-    async with connect(url) as redis:
-        await forget_streams(redis, prefix, session_ids)
+async def _forget_copies(url: str, layout: Layout, session_ids: list[str]) -> None:
+    async with LaneClients(url, layout, is_command=True) as clients:
+        await forget_streams(clients, session_ids)

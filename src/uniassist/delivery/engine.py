@@ -26,13 +26,14 @@ from uniassist.store.delivery import Heartbeat
 from uniassist.store.server import proof as store_proof
 from uniassist.store.server.pool import Pool
 from uniassist.streams import epoch as epochs
-from uniassist.streams import proof as streams_proof
 from uniassist.streams.append import Appender
 from uniassist.streams.client import Redis
 from uniassist.streams.epoch import StreamTaken
 from uniassist.streams.group import WECHAT_GROUP, Group
+from uniassist.streams.lane_clients import prove_lane
+from uniassist.streams.lanes import Lane, Layout
 from uniassist.streams.trimming import HoldLimits, Trimming
-from uniassist.streams.wake import Listener, moved_prefix
+from uniassist.streams.wake import Listener, moved_in, moved_prefix
 from uniassist.tracing import NO_SPANS, Spans
 
 log = structlog.get_logger()
@@ -46,10 +47,13 @@ SESSION_STREAM_LENGTH = 1000
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """`session_hours`: of a session's stream after its last event."""
+    """`session_hours`: of a session's stream after its last event.
 
-    prefix: str
-    global_key: str
+    prunes: whether this engine deletes rows that are over; one of a worker's does.
+    """
+
+    layout: Layout
+    lane: Lane
     group: str
     consumer: str
     block_ms: int
@@ -60,11 +64,13 @@ class EngineSettings:
     backoff: Backoff
     retention_hours: int
     hold_limits: HoldLimits
+    prunes: bool = True
 
 
 class Engine:
-    """`worker` is unique to this incarnation of the process; the consumer's name is stable over restarts.
+    """Delivers what is in one lane's shards.
 
+    `worker` is unique to this incarnation of the process; the consumer's name is stable over restarts.
     `reader` is a Redis client of its own for blocking reads, with a socket timeout above the block time.
     """
 
@@ -77,22 +83,25 @@ class Engine:
         *,
         worker: str,
         spans: Spans = NO_SPANS,
+        metrics: DeliveryMetrics | None = None,
     ) -> None:
+        lane = self.lane = settings.lane
+        worker = f"{worker}{lane.mark}"
         self._redis = redis
-        self._global_key = settings.global_key
+        self._layout = settings.layout
         self._probed_at = self._heartbeat_at = float("-inf")
         self._probed = asyncio.Event()
         self._stopping = False
         self._postgres_writes = Proof(partial(store_proof.prove_writing, pool, "outbox_events"), self._wake_all)
-        self._redis_writes = Proof(partial(streams_proof.prove_writing, redis), self._wake_all)
-        self.metrics = metrics = DeliveryMetrics()
-        keys = Keys(settings.prefix, settings.global_key)
-        group = Group(redis, key=settings.global_key, name=settings.group, consumer=settings.consumer)
-        reading = Group(reader, key=settings.global_key, name=settings.group, consumer=settings.consumer)
+        self._redis_writes = Proof(partial(prove_lane, redis, lane), self._wake_all)
+        self.metrics = metrics = metrics or DeliveryMetrics()
+        keys = Keys(settings.layout, lane)
+        group = Group(redis, key=lane.global_key, name=settings.group, consumer=settings.consumer)
+        reading = Group(reader, key=lane.global_key, name=settings.group, consumer=settings.consumer)
         appender = Appender(
             redis,
-            global_key=settings.global_key,
-            moved_prefix=moved_prefix(settings.prefix),
+            global_key=lane.global_key,
+            moved_prefix=moved_prefix(settings.layout.prefix),
             session_length=SESSION_STREAM_LENGTH,
             session_expiry_seconds=settings.session_hours * 3600,
         )
@@ -101,12 +110,18 @@ class Engine:
         self._completions = Completions(
             pool, group, failures, metrics, worker=worker, bound=settings.batch_size * 10, spans=spans
         )
-        self._owner = StreamOwner(pool, redis, global_key=settings.global_key)
+        self._owner = StreamOwner(pool, redis, global_key=lane.global_key)
         self._consumer = Consumer(
             reading, self._completions, self._owner, metrics, count=settings.read_count, block_ms=settings.block_ms
         )
         self._leases = ShardLeases(
-            pool, giving_back, metrics, worker=worker, heartbeat_seconds=settings.poll_ms / 1000
+            pool,
+            giving_back,
+            metrics,
+            worker=worker,
+            heartbeat_seconds=settings.poll_ms / 1000,
+            among=lane.shards,
+            mark=lane.mark,
         )
         self._relay = Relay(
             pool,
@@ -127,7 +142,7 @@ class Engine:
         self._leases.on_heartbeat = self._saw_heartbeat
         self._leases.on_unsettled = self._relay.settle_anew
         trimming = Trimming(
-            redis, settings.global_key, group=settings.group, ours=(WECHAT_GROUP,), limits=settings.hold_limits
+            redis, lane.global_key, group=settings.group, ours=(WECHAT_GROUP,), limits=settings.hold_limits
         )
         self._maintenance = Maintenance(
             pool,
@@ -136,9 +151,9 @@ class Engine:
             self._owner,
             giving_back,
             metrics,
-            retention_hours=settings.retention_hours,
+            retention_hours=settings.retention_hours if settings.prunes else 0,
         )
-        self._listener = Listener(redis, settings.prefix, lambda _hint: self._relay.loop.wake())
+        self._listener = Listener(redis, settings.layout.prefix, self._heard)
         self._probe = Loop("probe", self._probe_once)
         self._consumer.on_stream_gone = self._probe.wake
         self._listening = Loop("wake", self._listener.listen_once)
@@ -204,15 +219,16 @@ class Engine:
 
     async def check_redis(self) -> None:
         await self._redis_writes()
-        _check_recent(self._probed_at, "Redis", self._probe)
+        _check_recent(self._probed_at, f"Redis ({self.lane.name})" if self.lane.name else "Redis", self._probe)
 
     async def check_delivery(self) -> None:
-        """Both servers may take a small write and yet not ours: a Cluster, a stream of the wrong type."""
+        """Both servers may take a small write and yet not ours: a slot half moved, a stream of the wrong type."""
         self._owner.check_ours()
         failing = max((self._relay.loop, self._completions.loop), key=lambda loop: loop.failures_in_a_row)
         if failing.failures_in_a_row >= FAILURES_NOTED:
             times = f"{failing.failures_in_a_row} times in a row"
-            raise RuntimeError(f"nothing could be delivered, {times}: {failing.last_failure}")
+            where = f" in {self.lane.name}" if self.lane.name else ""
+            raise RuntimeError(f"nothing could be delivered{where}, {times}: {failing.last_failure}")
         self._leases.check_held()
 
     async def check_alone(self) -> None:
@@ -230,9 +246,15 @@ class Engine:
         self._heartbeat_at = time.monotonic()
         self._relay.saw_heartbeat(found)
 
+    def _heard(self, hint: bytes | None) -> None:
+        """A hint that names sessions of other lanes only is none for this one."""
+        moved = moved_in(hint) if hint is not None and self._layout.count is not None else {}
+        if not moved or self.lane in self._layout.by_lane(moved):
+            self._relay.loop.wake()
+
     async def _probe_once(self) -> float:
         async with asyncio.timeout(2.0):
-            found = await epochs.read(self._redis, self._global_key)
+            found = await epochs.read(self._redis, self.lane.global_key)
         was_silent = _is_silent(self._probed_at)
         self._probed_at = time.monotonic()
         self._probed.set()

@@ -12,6 +12,7 @@ from uniassist.contracts.base import SCHEMA_VERSION
 from uniassist.contracts.timeline import Envelope, StreamKeys, TimelineEvent
 from uniassist.store.delivery import LONGEST_BODY_BYTES, Claimed
 from uniassist.streams.append import Entry
+from uniassist.streams.lanes import Lane, Layout
 
 MAX_PAYLOAD_BYTES = LONGEST_BODY_BYTES
 MAX_KEY_LENGTH = 1024
@@ -34,14 +35,32 @@ class _NamedEvent(msgspec.Struct):
 
 
 class Keys:
-    """Where events go: `<prefix><sessionId>` and the global stream."""
+    """Where events of a lane go. A row may name its streams, as they are called without lanes or with them."""
 
-    def __init__(self, prefix: str, global_key: str) -> None:
-        self.prefix = prefix
-        self.global_key = global_key
+    def __init__(self, layout: Layout, lane: Lane) -> None:
+        self._layout = layout
+        self._lane = lane
+        self.global_key = lane.global_key
 
     def session(self, session_id: str) -> str:
-        return f"{self.prefix}{session_id}"
+        return self._lane.session_key(session_id)
+
+    def named_session(self, key: str | None, session_id: str) -> str:
+        """Undeliverable: no key of the lane's."""
+        plain = f"{self._layout.prefix}{session_id}"
+        return self.session(session_id) if key in (None, plain) else self._of_lane("key", str(key))
+
+    def named_other(self, key: str | None) -> str | None:
+        """A further global stream. Undeliverable: no key of the lane's."""
+        ours = key in (None, self.global_key, self._layout.global_key)
+        return None if ours else self._of_lane("globalKey", str(key))
+
+    def _of_lane(self, name: str, key: str) -> str:
+        if not self._lane.has(key):
+            raise Undeliverable(
+                f"payload.stream.{name}: expected a key with {self._lane.tag} in it, which is the session's lane"
+            )
+        return key
 
 
 def entry_of(row: Claimed, keys: Keys) -> Entry:
@@ -109,15 +128,14 @@ def _bare(row: Claimed, keys: Keys) -> Entry:
     for name, key in (("key", stream.key), ("globalKey", stream.global_key)):
         if key is not None and not 0 < len(key) <= MAX_KEY_LENGTH:
             raise Undeliverable(f"payload.stream.{name}: expected 1 to {MAX_KEY_LENGTH} characters")
-    other = stream.global_key if stream.global_key not in (None, keys.global_key) else None
     return Entry(
-        stream_key=stream.key or keys.session(row.session_id),
+        stream_key=keys.named_session(stream.key, row.session_id),
         event_id=row.event_id,
         session_id=row.session_id,
         payload=row.body.encode(),
         seq=event.seq,
         replay=row.replay_token or "",
-        other_global_key=other or "",
+        other_global_key=keys.named_other(stream.global_key) or "",
         traceparent=row.traceparent or "",
     )
 

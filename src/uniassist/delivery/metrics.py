@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -61,8 +62,33 @@ class Rate:
         return (self.count - before) / (now - since) if now > since else 0.0
 
 
+class _Parts:
+    """A gauge that several lanes set, each its part: it shows the sum."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._parts: list[float] = []
+
+    def part(self) -> _Part:
+        self._parts.append(0.0)
+        return _Part(self, len(self._parts) - 1)
+
+    def set(self, at: int, value: float) -> None:
+        self._parts[at] = value
+        self._gauge.set(sum(self._parts))
+
+
+class _Part:
+    def __init__(self, of: _Parts, at: int) -> None:
+        self._of = of
+        self._at = at
+
+    def set(self, value: float) -> None:
+        self._of.set(self._at, value)
+
+
 class DeliveryMetrics:
-    """Counters since the process's start, gauges as last looked at."""
+    """Counters since the process's start, gauges as last looked at, of all lanes together."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -93,18 +119,38 @@ class DeliveryMetrics:
         self.oldest_seconds = Gauge(
             "uniassist_outbox_oldest_seconds", "Age of the oldest pending event", registry=self.registry
         )
-        self.shards = Gauge("uniassist_delivery_shards", "Shards that this worker holds", registry=self.registry)
+        self._shards = _Parts(
+            Gauge("uniassist_delivery_shards", "Shards that this worker holds", registry=self.registry)
+        )
         self.paused = Gauge("uniassist_delivery_paused", "1 while an operator paused it", registry=self.registry)
-        self.entries = Gauge("uniassist_stream_entries", "Entries on the global stream", registry=self.registry)
+        self._entries = _Parts(
+            Gauge("uniassist_stream_entries", "Entries on the global stream", registry=self.registry)
+        )
         self.held_seconds = Gauge(
             "uniassist_stream_group_held_seconds",
             "Age of the oldest entry that a group holds on the global stream",
             ["group"],
             registry=self.registry,
         )
-        self.awaiting = Gauge(
-            "uniassist_delivery_awaiting", "Events published and not confirmed yet", registry=self.registry
+        self._awaiting = _Parts(
+            Gauge("uniassist_delivery_awaiting", "Events published and not confirmed yet", registry=self.registry)
         )
+        self._held: list[dict[str, float]] = []
+        self._take_part()
+
+    def of_lane(self) -> DeliveryMetrics:
+        """The same for a further lane: its gauges are a part of the sum, its rate is its own."""
+        lane = copy.copy(self)
+        lane.consumption = Rate()
+        lane._take_part()
+        return lane
+
+    def _take_part(self) -> None:
+        self.shards, self.entries, self.awaiting = (
+            each.part() for each in (self._shards, self._entries, self._awaiting)
+        )
+        self._held_here: dict[str, float] = {}
+        self._held.append(self._held_here)
 
     def saw_consumed(self, lags: Lags) -> None:
         self.consumed.inc(lags.events)
@@ -121,8 +167,10 @@ class DeliveryMetrics:
         self.dropped.inc(trimmed.dropped)
         self.entries.set(trimmed.found.entries - trimmed.removed - trimmed.dropped)
         self.held_seconds.clear()  # groups come and go
-        for group in trimmed.found.groups[:SHOWN_GROUPS]:
-            self.held_seconds.labels(group.name).set(group.held_seconds)
+        self._held_here.clear()
+        self._held_here.update((group.name, group.held_seconds) for group in trimmed.found.groups[:SHOWN_GROUPS])
+        for name in dict.fromkeys(name for lane in self._held for name in lane):
+            self.held_seconds.labels(name).set(max(lane.get(name, 0.0) for lane in self._held))
 
     def _counter(self, name: str, meaning: str) -> Counter:
         return Counter(f"uniassist_delivery_{name}", meaning, registry=self.registry)

@@ -139,7 +139,7 @@ class Relay:
         await self._release(ahead)
 
     async def _settle(self) -> Epoch:
-        last = await store.last_epoch(self._pool)
+        last = await store.last_epoch(self._pool, self._leases.among)
         found = await epochs.begin(
             self._redis,
             self._keys.global_key,

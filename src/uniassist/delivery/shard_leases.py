@@ -19,7 +19,7 @@ from uniassist.delivery.giving_back import GivingBack, Sweep
 from uniassist.delivery.metrics import DeliveryMetrics
 from uniassist.lifecycle import Loop
 from uniassist.store import delivery as store
-from uniassist.store.delivery import SHARDS, Heartbeat
+from uniassist.store.delivery import ALL_SHARDS, SHARDS, Heartbeat
 from uniassist.store.server.pool import Pool
 
 log = structlog.get_logger()
@@ -36,6 +36,7 @@ class ShardLeases:
     """`on_heartbeat` hears each heartbeat, `on_unsettled` that others have settled shards in an epoch unknown here.
 
     `surplus`: shards to give away, now that another worker has come.
+    among, mark: as `store.delivery.heartbeat` has them.
     """
 
     def __init__(
@@ -46,8 +47,12 @@ class ShardLeases:
         *,
         worker: str,
         heartbeat_seconds: float,
+        among: Collection[int] = ALL_SHARDS,
+        mark: str = "",
     ) -> None:
         self._pool = pool
+        self.among = among
+        self._mark = mark
         self._giving_back = giving_back
         self._metrics = metrics
         self._worker = worker
@@ -103,6 +108,8 @@ class ShardLeases:
             epoch=epoch,
             take=self._taking,
             per_second=self._metrics.consumption.per_second(),
+            among=self.among,
+            mark=self._mark,
         )
         self._unrescued = (self._unrescued & found.kept.keys()) | found.taken.keys()
         if found.taken:
@@ -159,12 +166,12 @@ class ShardLeases:
             for shard, token in (found.kept | found.taken).items()
             if shard not in self._just_given and shard not in self._unrescued
         }
-        self.surplus = fair_surplus(sorted(self.held), others=found.others)
+        self.surplus = fair_surplus(sorted(self.held), len(self.among), others=found.others)
         self._metrics.shards.set(len(self.held))
         self._metrics.paused.set(found.paused)
 
 
-def fair_surplus(held: list[int], *, others: int) -> list[int]:
+def fair_surplus(held: list[int], of: int = SHARDS, *, others: int) -> list[int]:
     """The shards above this worker's share: the last ones, so that all give away different ones or the same."""
-    share = -(-SHARDS // (1 + others))
+    share = -(-of // (1 + others))
     return sorted(held)[share:]

@@ -27,7 +27,9 @@ from uniassist.settings import (
 from uniassist.store import release
 from uniassist.store.release import Server
 from uniassist.store.server import pool
-from uniassist.streams.client import connect
+from uniassist.streams.client import Redis
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Lane
 
 Level = Literal["ok", "warn", "fail"]
 LEAST_PYTHON = (3, 11)
@@ -145,7 +147,7 @@ def streams(url: str | None) -> DoctorFinding:
         version = asyncio.run(_redis_version(url))
     except ServerFault as fault:
         return _unusable(fault, url)
-    if tuple(int(part) for part in version.split(".")[:2]) < LEAST_REDIS:
+    if _numbers(version) < LEAST_REDIS:
         remedy = "point REDIS_URL at Redis 6.2 or newer, or unset it"
         return DoctorFinding("redis", "fail", f"{mask_url(url)} is {version}, too old", remedy)
     return DoctorFinding("redis", "ok", f"{mask_url(url)} answers, {version}")
@@ -157,9 +159,18 @@ async def _postgres(url: str) -> Server:
 
 
 async def _redis_version(url: str) -> str:
-    async with connect(url, answer_seconds=_ANSWER_SECONDS) as redis:
+    """The oldest of all that it leads to."""
+
+    async def asked(redis: Redis, _lane: Lane) -> str:
         await redis.ping()  # one that still loads its data tells its version all the same
         return str((await redis.info("server"))["redis_version"])
+
+    async with LaneClients.to_look(url, answer_seconds=_ANSWER_SECONDS) as clients:
+        return min(await clients.each(asked), key=_numbers)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _unusable(fault: ServerFault, url: str) -> DoctorFinding:

@@ -19,7 +19,7 @@ from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis
 from uniassist.devstack.server import free_port, port_is_taken
 from uniassist.devstack.state import RunState, ServiceState, StateDirectory
-from uniassist.streams.client import connect
+from uniassist.streams.lane_clients import LaneClients
 
 LOOK_SECONDS = 0.2
 READY_SECONDS = 40.0
@@ -178,8 +178,8 @@ class Supervisor:
 
 async def check_redis(url: str) -> None:
     """ServerFault when the given Redis doesn't answer: better now than from four services."""
-    async with connect(url) as redis:
-        await redis.ping()
+    async with LaneClients.to_look(url) as clients:
+        await clients.each(lambda redis, _lane: redis.ping())
 
 
 def answers(url: str, deadline_seconds: float = 2.0) -> bool:

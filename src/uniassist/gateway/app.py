@@ -54,8 +54,8 @@ from uniassist.store.ledger import Rows
 from uniassist.store.remotes import Remotes
 from uniassist.store.server import proof as store_proof
 from uniassist.store.server.pool import Pool, create_pool
-from uniassist.streams import proof as streams_proof
-from uniassist.streams.client import Redis, create_client
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Layout
 from uniassist.telemetry import configure_logging
 from uniassist.tracing import Spans
 from uniassist.web import server
@@ -104,8 +104,10 @@ async def run() -> None:
             },
         )
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
-        redis = create_client(settings.redis_url.reveal(), max_connections=20)
-        stack.push_async_callback(redis.aclose)
+        layout = Layout.of(settings.streams)
+        clients = LaneClients(settings.redis_url.reveal(), layout, max_connections=20)
+        stack.push_async_callback(clients.aclose)
+        redis = clients.first
         # 0, no bound in common: one provider's calls would wait for another's. Each has its own `concurrency`.
         client = await stack.enter_async_context(JsonClient(connection_limit=0, answer_values=MAX_VALUES))
         app_tokens = await stack.enter_async_context(_app_tokens(settings, client))
@@ -139,11 +141,11 @@ async def run() -> None:
             after_commit=partial(_after_commit, hub, calls, hints, exchange),
         )
         pruning = Loop("prune", partial(_prune, pool))
-        health = await stack.enter_async_context(_health(settings, pool, redis))
+        health = await stack.enter_async_context(_health(settings, pool, clients))
         erasures = Erasures(pool, client, registry)
-        operator = _operator(settings, pool, redis, erasures)
+        operator = _operator(settings, pool, clients, erasures)
         pushed = [] if pushes is None else [PushRoutes(pushes, exchange.pushed)]
-        console = _console(settings, Parts(pool, redis, metrics, calls, registry, health, client))
+        console = _console(settings, Parts(pool, clients, metrics, calls, registry, health, client))
         app = _app(
             settings,
             pool,
@@ -288,7 +290,7 @@ async def _app_tokens(settings: GatewaySettings, client: JsonClient) -> AsyncIte
         await key_set.stop()
 
 
-def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegistry:
+def _health(settings: GatewaySettings, pool: Pool, clients: LaneClients) -> HealthRegistry:
     health = HealthRegistry(
         service="gateway",
         version=VERSION,
@@ -298,7 +300,7 @@ def _health(settings: GatewaySettings, pool: Pool, redis: Redis) -> HealthRegist
     )
 
     health.required("postgres", Proof(partial(store_proof.prove_writing, pool, "sessions")))
-    health.optional("redis", Proof(partial(streams_proof.prove_writing, redis)))
+    health.optional("redis", Proof(clients.prove_writing))
     return health
 
 
@@ -316,12 +318,14 @@ def _bounds(settings: GatewaySettings, pool: Pool) -> Bounds:
     )
 
 
-def _operator(settings: GatewaySettings, pool: Pool, redis: Redis, erasures: Erasures) -> list[OperatorRoutes]:
+def _operator(
+    settings: GatewaySettings, pool: Pool, clients: LaneClients, erasures: Erasures
+) -> list[OperatorRoutes]:
     """None without a token."""
     if settings.operator_token is None:
         return []
-    token, prefix = settings.operator_token.reveal(), settings.streams.prefix
-    return [OperatorRoutes(pool=pool, redis=redis, stream_prefix=prefix, token=token, on_erased=erasures.loop.wake)]
+    token = settings.operator_token.reveal()
+    return [OperatorRoutes(pool=pool, clients=clients, token=token, on_erased=erasures.loop.wake)]
 
 
 def _console(settings: GatewaySettings, parts: Parts) -> Console | None:
@@ -334,7 +338,6 @@ def _console(settings: GatewaySettings, parts: Parts) -> Console | None:
         env=settings.service.env,
         revision=settings.service.revision,
         app_auth="jwt" if settings.app_auth is not None else "off",
-        streams=settings.streams,
         adapter_secrets=[secret.reveal() for secret in settings.adapter_secrets],
         proxies=ClientAddresses(settings.trusted_proxies),
         mask=masker_of(os.environ).mask_document,

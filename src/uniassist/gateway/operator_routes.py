@@ -14,8 +14,8 @@ from uniassist.contracts.base import SCHEMA_VERSION, Id, Int64, SchemaVersion, W
 from uniassist.errors import InvalidOperatorToken, Unavailable
 from uniassist.store import people
 from uniassist.store.server.pool import Pool
-from uniassist.streams.client import Redis
 from uniassist.streams.copies import forget_streams
+from uniassist.streams.lane_clients import LaneClients
 from uniassist.web import requests
 from uniassist.web.operations import Content, Credentials, Operation, bearer_scheme, serves
 from uniassist.web.responses import json_response
@@ -51,13 +51,10 @@ _NAMED = UserNamed(schema_version=SCHEMA_VERSION, user_id="user-1")
 class OperatorRoutes:
     """Served only where an operator's token is set."""
 
-    def __init__(
-        self, *, pool: Pool, redis: Redis, stream_prefix: str, token: str, on_erased: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, pool: Pool, clients: LaneClients, token: str, on_erased: Callable[[], None]) -> None:
         """`on_erased`: providers are to be told now."""
         self._pool = pool
-        self._redis = redis
-        self._stream_prefix = stream_prefix
+        self._clients = clients
         self._token = token.encode()
         self._on_erased = on_erased
 
@@ -101,7 +98,7 @@ class OperatorRoutes:
         async with self._pool.acquire(timeout=5) as connection:
             erased = await people.erase(connection, asked.user_id)
         self._on_erased()
-        await forget_streams(self._redis, self._stream_prefix, erased.session_ids)
+        await forget_streams(self._clients, erased.session_ids)
         log.info("a user's data erased", sessions=len(erased.session_ids))
         return json_response(
             UserErased(

@@ -183,8 +183,10 @@ class Answers:
                 del self._known[key]
             return
         self._held_bytes += answer.size_bytes
+        if self._held_bytes <= self._limit_bytes:
+            return
         for each in list(self._known):
-            if self._held_bytes <= self._limit_bytes:
-                break
             if self._known[each].is_good:
                 self._held_bytes -= self._known.pop(each).size_bytes
+            if self._held_bytes <= self._limit_bytes:
+                break

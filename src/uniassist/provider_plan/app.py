@@ -14,10 +14,11 @@ from uniassist.provider.app import serve
 from uniassist.provider_plan import answers, routes
 from uniassist.provider_plan.calendar_routes import CalendarRoutes
 from uniassist.provider_plan.due import DueSteps
-from uniassist.provider_plan.keeper import Keeper, KeepingRules
+from uniassist.provider_plan.keeper import Keeper
 from uniassist.provider_plan.model import Suggester
 from uniassist.provider_plan.planner.kinds import kinds
 from uniassist.provider_plan.tidying import Tidying
+from uniassist.provider_plan.writing import KeepingRules
 from uniassist.settings import ProviderPlanSettings
 from uniassist.store import plans as store
 from uniassist.store.server import proof

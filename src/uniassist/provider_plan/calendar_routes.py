@@ -8,8 +8,9 @@ from starlette.responses import Response
 from uniassist.contracts.language import language
 from uniassist.errors import NotFound
 from uniassist.provider_plan.calendar import MEDIA_TYPE, Exported, calendar_of
-from uniassist.provider_plan.keeper import CALENDARS, hash_of
+from uniassist.provider_plan.keeper import CALENDARS
 from uniassist.provider_plan.planner.keeping import restored
+from uniassist.provider_plan.writing import hash_of
 from uniassist.store import plans as store
 from uniassist.store.server.pool import Pool
 from uniassist.web.operations import Content, Operation, Parameter, serves

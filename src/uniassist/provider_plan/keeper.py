@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import secrets
@@ -21,11 +22,13 @@ from uniassist.contracts.provider import (
     InvokeRequest,
     InvokeResponse,
 )
-from uniassist.provider_plan import answers, schedule
+from uniassist.provider_plan import answers
 from uniassist.provider_plan.planner.ideas import Ideas
-from uniassist.provider_plan.planner.keeping import kept, restored
-from uniassist.provider_plan.planner.model import Plan
-from uniassist.provider_plan.shelf import Deleted, Drafted, Kept, Linked, Put, Shelf, Used
+from uniassist.provider_plan.planner.keeping import restored
+from uniassist.provider_plan.shelf import Kept, Shelf
+from uniassist.provider_plan.together import Together, Waiting
+from uniassist.provider_plan.writing import KeepingRules, Writing
+from uniassist.store import plans as store
 from uniassist.store.plans import Person, PersonsPlans, PlanRow
 from uniassist.store.server.pool import Pool
 
@@ -33,25 +36,31 @@ log = structlog.get_logger()
 
 CALENDARS = "/calendars/"
 _ACQUIRE_SECONDS = 2.0
+_PATIENCE = dt.timedelta(milliseconds=300)
 
+Answered = InvokeResponse | InteractResponse
 Answer = TypeVar("Answer", InvokeResponse, InteractResponse)
 
 
-@dataclass(frozen=True)
-class KeepingRules:
-    """`public_url`: where people reach us; None: nowhere. `due_hour`: of a person's morning."""
-
-    public_url: str | None
-    link_hours: int
-    due_hour: int
+@dataclass(eq=False)
+class _Call(Waiting):
+    look: store.Look
+    timezone: str | None
+    tongue: str
+    decide: Callable[[Shelf], Answered]
+    shape: type[Answered]
 
 
 class Keeper:
-    """Answers calls with the person's plans at hand. Two calls of a person come one after the other."""
+    """Answers calls with the person's plans at hand. Two calls of a person come one after the other.
+
+    Those of several people share a transaction where they come together.
+    """
 
     def __init__(self, pool: Pool, rules: KeepingRules) -> None:
         self._pool = pool
         self._rules = rules
+        self._together = Together(self._carry_out)
 
     async def invoke(self, request: InvokeRequest) -> InvokeResponse:
         """A ServerFault where Postgres doesn't answer: then nothing was changed."""
@@ -91,73 +100,62 @@ class Keeper:
         *,
         task_id: str | None = None,
     ) -> Answer:
+        answer: Answer = await self._together.submit(
+            _Call(
+                user.user_id,
+                asyncio.get_running_loop().create_future(),
+                store.Look(_person(user), call_key, task_id),
+                timezone,
+                language(user.locale),
+                decide,
+                shape,
+            )
+        )
+        return answer
+
+    async def _carry_out(self, calls: Sequence[_Call], waits: bool) -> Sequence[_Call]:
+        """See Together."""
+        decided: list[tuple[_Call, Answered | Exception]] = []
         async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection, connection.transaction():
-            mine = PersonsPlans(connection, _person(user))
-            await mine.lock()
-            before = await mine.answer(call_key)
-            if before is not None:
-                return codec.decode(before, shape)
-            rows = await mine.all()
-            link = self._new_link if self._rules.public_url is not None else None
-            draft = await mine.draft(task_id) if task_id is not None else None
-            shelf = Shelf(_read(rows), is_kept=True, draft=draft, new_link=link)
-            answer = decide(shelf)
-            await self._write(mine, shelf, rows, timezone, language(user.locale))
-            if shelf.writes:
-                await mine.note_answer(call_key, codec.encode(answer))
-            return answer
+            if waits:
+                await PersonsPlans(connection, calls[0].look.person).lock()
+                mine = calls
+            else:
+                free = await store.try_lock(connection, [each.user_id for each in calls], patience=_PATIENCE)
+                mine = [each for each in calls if each.user_id in free]
+            writing = Writing(connection, self._rules)
+            if mine:
+                found = await store.look(connection, [each.look for each in mine])
+                for call, its in zip(mine, found, strict=True):
+                    decided.append((call, await self._decided(call, its, writing)))
+                await writing.flush()
+        for call, answer in decided:
+            if call.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                call.answer.set_exception(answer)
+            else:
+                call.answer.set_result(answer)
+        return [each for each in calls if each not in mine] if len(mine) < len(calls) else ()
+
+    async def _decided(self, call: _Call, found: store.Found, writing: Writing) -> Answered | Exception:
+        if found.answer is not None:
+            return codec.decode(found.answer, call.shape)
+        link = self._new_link if self._rules.public_url is not None else None
+        draft = found.draft if call.look.task_id is not None else None
+        shelf = Shelf(_read(found.rows), is_kept=True, draft=draft, new_link=link)
+        try:
+            answer = call.decide(shelf)
+        except Exception as error:  # nothing of it is written, and the others don't suffer for it
+            return error
+        await writing.take(call.look.person, shelf, found.rows, call.timezone, call.tongue)
+        if shelf.writes:
+            writing.note_answer(call.look, codec.encode(answer))
+        return answer
 
     def _new_link(self) -> tuple[str, str]:
         token = secrets.token_urlsafe(32)
         return token, f"{self._rules.public_url}{CALENDARS}{token}.ics"
-
-    async def _write(
-        self, mine: PersonsPlans, shelf: Shelf, rows: Sequence[PlanRow], timezone: str | None, tongue: str
-    ) -> None:
-        by_id = {row.plan_id: row for row in rows}
-        put = set()
-        for write in shelf.writes:
-            match write:
-                case Put(plan_id, plan):
-                    put.add(plan_id)
-                    await self._put(mine, plan_id, plan, by_id.get(plan_id), timezone)
-                case Used(plan_id):
-                    await mine.use(plan_id)
-                case Deleted(plan_ids):
-                    await mine.delete(plan_ids)
-                case Drafted(task_id, known):
-                    await mine.put_draft(task_id, dict(known))
-                case Linked(token, plan_id):
-                    lasts = dt.timedelta(hours=self._rules.link_hours)
-                    await mine.put_link(hash_of(token), plan_id, tongue, lasts)
-        if timezone is None:
-            return
-        for each in shelf.plans:  # the person has moved: so have their mornings
-            row = by_id.get(each.plan_id)
-            if row is not None and row.timezone != timezone and each.plan_id not in put:
-                due_at = schedule.next_due(each.plan, row.told_through, timezone, self._rules.due_hour)
-                await mine.reschedule(each.plan_id, timezone, due_at)
-
-    async def _put(
-        self, mine: PersonsPlans, plan_id: str, plan: Plan, row: PlanRow | None, timezone: str | None
-    ) -> None:
-        zone = timezone or (row.timezone if row is not None else None)
-        told = schedule.told_through(dt.datetime.now(dt.UTC), zone, self._rules.due_hour)
-        if row is not None:
-            told = max(told, row.told_through)
-        await mine.put(
-            plan_id,
-            kept(plan),
-            timezone=zone,
-            ends_on=plan.goal.ends,
-            told_through=told,
-            due_at=schedule.next_due(plan, told, zone, self._rules.due_hour),
-        )
-
-
-def hash_of(token: str) -> bytes:
-    """What is stored of a link: who reads the table can't open one."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def _person(user: ContextUser) -> Person:

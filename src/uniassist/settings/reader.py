@@ -162,10 +162,19 @@ class Reader:
 
     def redis_url(self) -> Secret:
         value = self.text("REDIS_URL")
-        many = _MANY_HOSTS if value.partition(":")[0] in redis_url.SENTINEL_SCHEMES else 1
+        several = (*redis_url.SENTINEL_SCHEMES, *redis_url.CLUSTER_SCHEMES)
+        many = _MANY_HOSTS if value.partition(":")[0] in several else 1
         self._url("REDIS_URL", value, redis_url.SCHEMES, hosts=many)
         redis_url.parsed(value)
         return Secret(value)
+
+    def lanes(self) -> int | None:
+        """Of the streams, whose names then have no brace of their own; None: REDIS_URL says nothing of any."""
+        found = redis_url.parsed(self.redis_url().reveal()).lanes if self.optional("REDIS_URL") else None
+        for name in ("UNIASSIST_STREAM_PREFIX", "UNIASSIST_STREAM_GLOBAL_KEY"):
+            if found is not None and "{" in (self.optional(name) or ""):
+                raise SettingsError(f"{name}: expected no brace, for the lanes of REDIS_URL have theirs in braces")
+        return found
 
     def _url(self, name: str, value: str, schemes: tuple[str, ...], *, hosts: int = 1) -> str:
         """`hosts`: how many there may be, separated by commas."""

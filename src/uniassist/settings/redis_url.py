@@ -1,8 +1,10 @@
-"""REDIS_URL as people have it: one server, or Sentinels that know which server it is now.
+"""REDIS_URL as people have it: one server, Sentinels that know which server it is now, or a Cluster.
 
 `redis://[user:password@]host[:port][/DATABASE]`, `rediss://` for TLS, `unix://[user:password@]/path?db=…`, and
 `redis+sentinel://[user:password@]host:port[,host:port…]/SERVICE[/DATABASE]`, `rediss+sentinel://` for TLS to both.
 User and password are the server's; the Sentinels' own are `sentinel_username` and `sentinel_password`.
+`redis+cluster://[user:password@]host:port[,host:port…]`, `rediss+cluster://` for TLS: nodes that know the others.
+`lanes=N` with any of them: how many lanes the streams have (`uniassist.streams.lanes`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from uniassist.errors import SettingsError
 from uniassist.settings.urls import parameters
 
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-SCHEMES = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
+SCHEMES = ("redis", "rediss", "unix", *SENTINEL_SCHEMES, *CLUSTER_SCHEMES)
+CLUSTER_LANES, MOST_LANES = 4, 32
 _PORT, _SENTINEL_PORT = 6379, 26379
 
 # Connecting, answers and how many connections there are have their own bounds.
@@ -32,7 +36,7 @@ _WITHOUT_EFFECT = (
     "timeout",
 )
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
-_TAKEN = ("client_name", "db", "password", "ssl_ciphers", "ssl_password", "username")
+_TAKEN = ("client_name", "db", "lanes", "password", "ssl_ciphers", "ssl_password", "username")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _ONE_OF: Mapping[str, tuple[str, ...]] = {
     "ssl_cert_reqs": ("required", "optional", "none", "CERT_REQUIRED", "CERT_OPTIONAL", "CERT_NONE"),
@@ -50,6 +54,7 @@ _OF_SENTINELS = ("sentinel_password", "sentinel_username")
 class RedisUrl:
     """`service` None: `hosts` has the one server, or `socket` is its path. Else they are Sentinels.
 
+    is_cluster: they are nodes of one; `lanes` None: the streams have none, which a Cluster always has.
     tls: what `ssl_…` says, as text; `is_tls`: whether any is spoken.
     """
 
@@ -64,6 +69,8 @@ class RedisUrl:
     is_tls: bool
     tls: Mapping[str, str] = field(repr=False)
     client_name: str | None
+    is_cluster: bool = False
+    lanes: int | None = None
 
     @property
     def is_checking_host(self) -> bool:
@@ -92,11 +99,14 @@ def parsed(url: str) -> RedisUrl:
     if tls and not is_tls:
         raise _wrong(f"{min(tls)} is for TLS, which is spoken with rediss:// only")
     service, hosts, socket, in_path = _where(parts.scheme, addresses, parts.path)
+    is_cluster, database = parts.scheme in CLUSTER_SCHEMES, _database(in_path, said.get("db", ""))
+    if is_cluster and database != 0:
+        raise _wrong("a Cluster has the database 0 only")
     return RedisUrl(
         hosts,
         socket,
         service,
-        _database(in_path, said.get("db", "")),
+        database,
         unquote(user) or said.get("username") or None,
         unquote(password) or said.get("password") or None,
         said.get("sentinel_username") or None,
@@ -104,6 +114,8 @@ def parsed(url: str) -> RedisUrl:
         is_tls,
         tls,
         said.get("client_name") or None,
+        is_cluster,
+        _lanes(said.get("lanes", ""), CLUSTER_LANES if is_cluster else None),
     )
 
 
@@ -122,6 +134,10 @@ def _where(
             raise _wrong("expected redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DATABASE")
         sentinels = tuple(_address(each, _SENTINEL_PORT, "of each Sentinel") for each in addresses.split(","))
         return unquote(service), sentinels, None, database
+    if scheme in CLUSTER_SCHEMES:
+        if not addresses:
+            raise _wrong("expected redis+cluster://HOST:PORT,HOST:PORT?lanes=4")
+        return None, tuple(_address(each, _PORT, "of each node") for each in addresses.split(",")), None, in_path
     server = _address(addresses, _PORT, "of the server") if addresses else ("localhost", _PORT)
     return None, (server,), None, in_path
 
@@ -152,6 +168,14 @@ def _database(in_path: str, in_query: str) -> int:
     said = in_query or unquote(in_path) or "0"
     if not re.fullmatch("[0-9]{1,5}", said):
         raise _wrong(f"expected the number of the database, got {said!r}")
+    return int(said)
+
+
+def _lanes(said: str, default: int | None) -> int | None:
+    if not said:
+        return default
+    if not re.fullmatch("[0-9]{1,2}", said) or not 1 <= int(said) <= MOST_LANES:
+        raise _wrong(f"lanes: expected a number from 1 to {MOST_LANES}, got {said!r}")
     return int(said)
 
 

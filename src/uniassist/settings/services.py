@@ -69,6 +69,8 @@ def _traces(reader: Reader) -> bool:
 
 @dataclass(frozen=True)
 class StreamSettings:
+    """`lanes` None: the streams have none."""
+
     prefix: str
     global_key: str
     group: str
@@ -78,6 +80,7 @@ class StreamSettings:
     session_hours: int
     others_max_age_seconds: int
     others_max_entries: int
+    lanes: int | None = None
 
     @classmethod
     def read(cls, reader: Reader, port: int) -> StreamSettings:
@@ -92,6 +95,7 @@ class StreamSettings:
             session_hours=reader.integer("STREAM_SESSION_HOURS"),
             others_max_age_seconds=reader.integer("STREAM_OTHERS_MAX_AGE_SECONDS"),
             others_max_entries=reader.integer("STREAM_OTHERS_MAX_ENTRIES"),
+            lanes=reader.lanes(),
         )
 
 

@@ -16,6 +16,7 @@ STATEMENT_SECONDS = 15.0
 COUNTED_UP_TO = 1_000_000
 # Of the sessions' hash space: each has one, hashtext(session_id) & 31.
 SHARDS = 32
+ALL_SHARDS: Collection[int] = range(SHARDS)
 # A claim brings this much text and one body more; while one is published, the next is held.
 CLAIM_BYTES = 8 * 1024 * 1024
 # Nothing longer goes on a stream, so nothing longer is fetched.
@@ -91,7 +92,7 @@ class Lags:
         return sum(events for _, events, _ in self.buckets)
 
 
-async def create_pool(url: str) -> Pool:
+async def create_pool(url: str, *, lanes: int = 1) -> Pool:
     """The worker's pool. Its commits needn't be durable: a completion that a crash undoes is made again.
 
     Updates by id go through the index, in rising order: no two writers deadlock over the same rows.
@@ -99,7 +100,7 @@ async def create_pool(url: str) -> Pool:
     return await pools.create_pool(
         url,
         application_name="uniassist-worker",
-        max_size=6,
+        max_size=min(6 + 2 * (lanes - 1), 20),
         command_timeout_seconds=STATEMENT_SECONDS,
         settings={
             "synchronous_commit": "off",
@@ -111,11 +112,30 @@ async def create_pool(url: str) -> Pool:
 
 
 async def heartbeat(
-    pool: Pool, worker: str, *, lease_seconds: float, epoch: str | None, take: bool, per_second: float
+    pool: Pool,
+    worker: str,
+    *,
+    lease_seconds: float,
+    epoch: str | None,
+    take: bool,
+    per_second: float,
+    among: Collection[int] = ALL_SHARDS,
+    mark: str = "",
 ) -> Heartbeat:
-    """Keep the lease of this worker's shards, take free ones up to its share; rescue before claiming from those."""
+    """Keep the lease of this worker's shards, take free ones up to its share; rescue before claiming from those.
+
+    `among`: the shards of its lane. `mark`: what names of workers of that lane end with.
+    """
     lease = dt.timedelta(seconds=lease_seconds)
-    asked = _query("heartbeat")(worker=worker, lease=lease, epoch=epoch, take=take, per_second=per_second)
+    asked = _query("heartbeat")(
+        worker=worker,
+        lease=lease,
+        epoch=epoch,
+        take=take,
+        per_second=per_second,
+        among=list(among),
+        mark=mark,
+    )
     row = await pool.fetchrow(*asked, timeout=5)
     assert row is not None, "it always answers"
     return Heartbeat(**{**row, "kept": dict(row["kept"]), "taken": dict(row["taken"])})
@@ -278,9 +298,9 @@ async def fence(pool: Pool, worker: str) -> dict[int, int]:
     return {row["shard"]: row["token"] for row in rows}
 
 
-async def last_epoch(pool: Pool) -> str | None:
-    """The newest one that any worker settled in; None on a database that is new."""
-    found: str | None = await pool.fetchval(*_query("last_epoch")(), timeout=15)
+async def last_epoch(pool: Pool, among: Collection[int] = ALL_SHARDS) -> str | None:
+    """The newest one that any worker settled these shards in; None on a database that is new."""
+    found: str | None = await pool.fetchval(*_query("last_epoch")(among=list(among)), timeout=15)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -37,6 +37,54 @@ class PlanRow:
     changed_at: dt.datetime
     used_at: dt.datetime
     deleted_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a call asks for. `task_id`: of the form that it submits."""
+
+    person: Person
+    call_key: str
+    task_id: str | None
+
+
+@dataclass
+class Found:
+    """`answer`: what the call was answered when it came before. `rows`: in the order in which they were made; those
+    deleted lately as well."""
+
+    answer: bytes | None
+    draft: dict[str, str]
+    rows: list[PlanRow] = field(default_factory=list)
+
+
+class PutRow(msgspec.Struct, frozen=True):
+    """A new plan, a changed one, or a deleted one back."""
+
+    user_id: str
+    subject: str
+    plan_id: str
+    body: str
+    timezone: str | None
+    ends_on: dt.date
+    told_through: dt.date
+    due_at: dt.datetime | None
+
+
+class DraftRow(msgspec.Struct, frozen=True):
+    """`known`: JSON."""
+
+    user_id: str
+    subject: str
+    task_id: str
+    known: str
+
+
+class AnswerRow(msgspec.Struct, frozen=True):
+    user_id: str
+    subject: str
+    call_key: str
+    answer: bytes
 
 
 @dataclass(frozen=True)
@@ -78,44 +126,6 @@ class PersonsPlans:
         """First of all: other calls of the person wait until the transaction's end."""
         await self._connection.execute(*statements("plans")["lock"](user_id=self._person.user_id))
 
-    async def answer(self, call_key: str) -> bytes | None:
-        """What the call was answered when it came before."""
-        asked = statements("plans")["answer"](**self._whose, call_key=call_key)
-        found: bytes | None = await self._connection.fetchval(*asked)
-        return found
-
-    async def note_answer(self, call_key: str, answer: bytes) -> None:
-        await self._connection.execute(
-            *statements("plans")["note_answer"](**self._whose, call_key=call_key, answer=answer)
-        )
-
-    async def all(self) -> list[PlanRow]:
-        """In the order in which they were made; those deleted lately as well."""
-        rows = await self._connection.fetch(*statements("plans")["of_person"](**self._whose))
-        return [PlanRow(**dict(row)) for row in rows]
-
-    async def put(
-        self,
-        plan_id: str,
-        body: str,
-        *,
-        timezone: str | None,
-        ends_on: dt.date,
-        told_through: dt.date,
-        due_at: dt.datetime | None,
-    ) -> None:
-        """A new one, a changed one, or a deleted one back."""
-        asked = statements("plans")["put"](
-            **self._whose,
-            plan_id=plan_id,
-            body=body,
-            timezone=timezone,
-            ends_on=ends_on,
-            told_through=told_through,
-            due_at=due_at,
-        )
-        await self._connection.execute(*asked)
-
     async def use(self, plan_id: str) -> None:
         await self._connection.execute(*statements("plans")["use"](**self._whose, plan_id=plan_id))
 
@@ -129,19 +139,56 @@ class PersonsPlans:
 
     async def draft(self, task_id: str) -> dict[str, str]:
         found = await self._connection.fetchval(*statements("plans")["draft"](**self._whose, task_id=task_id))
-        return msgspec.json.decode(found, type=dict[str, str]) if found is not None else {}
-
-    async def put_draft(self, task_id: str, known: dict[str, str]) -> None:
-        written = msgspec.json.encode(known).decode()
-        await self._connection.execute(
-            *statements("plans")["put_draft"](**self._whose, task_id=task_id, known=written)
-        )
+        return _known(found)
 
     async def put_link(self, link_hash: bytes, plan_id: str | None, language: str, lasts: dt.timedelta) -> None:
         asked = statements("plans")["put_link"](
             **self._whose, link_hash=link_hash, plan_id=plan_id, language=language, lasts=lasts
         )
         await self._connection.execute(*asked)
+
+
+async def try_lock(connection: Connection, user_ids: Sequence[str], *, patience: dt.timedelta) -> set[str]:
+    """As `PersonsPlans.lock`, without waiting: those of them who are locked now.
+
+    `patience`: for how long the transaction waits for a row that somebody else holds; then it is Locked.
+    """
+    asked = statements("plans")["try_lock"](
+        user_ids=user_ids, patience=f"{patience // dt.timedelta(milliseconds=1)}ms"
+    )
+    return {row["user_id"] for row in await connection.fetch(*asked)}
+
+
+async def look(connection: Connection, asked: Sequence[Look]) -> list[Found]:
+    """What each finds; their persons are locked."""
+    rows = await connection.fetch(
+        *statements("plans")["look"](
+            user_ids=[each.person.user_id for each in asked],
+            subjects=[each.person.subject for each in asked],
+            call_keys=[each.call_key for each in asked],
+            task_ids=[each.task_id for each in asked],
+        )
+    )
+    found: list[Found] = []
+    for number, answer, known, *plan in rows:
+        if number > len(found):
+            found.append(Found(answer, _known(known)))
+        if plan[0] is not None:
+            found[-1].rows.append(PlanRow(*plan))
+    return found
+
+
+async def keep(
+    connection: Connection, puts: Sequence[PutRow], drafts: Sequence[DraftRow], answers: Sequence[AnswerRow]
+) -> None:
+    """In one statement: so no plan and no form may be there twice."""
+    await connection.execute(
+        *statements("plans")["keep"](
+            **_columns("plans", PutRow, puts),
+            **_columns("drafts", DraftRow, drafts),
+            **_columns("answers", AnswerRow, answers),
+        )
+    )
 
 
 async def link(pool: Pool, link_hash: bytes) -> Link | None:
@@ -198,3 +245,14 @@ async def forget(pool: Pool, *, days: int, kept: dt.timedelta, drafts_kept: dt.t
         unused = statements("plans")["forget_unused"](days=days, limit=SLICE)
         gone = max(gone, await pool.fetchval(*unused, timeout=60))
     return gone == SLICE
+
+
+def _known(draft: str | None) -> dict[str, str]:
+    return msgspec.json.decode(draft, type=dict[str, str]) if draft is not None else {}
+
+
+def _columns(
+    table: str, shape: type[msgspec.Struct], rows: Sequence[msgspec.Struct]
+) -> dict[str, Sequence[object]]:
+    columns = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else [()] * len(shape.__struct_fields__)
+    return {f"{table}_{name}": column for name, column in zip(shape.__struct_fields__, columns, strict=True)}

@@ -7,7 +7,7 @@
 -- 'published', 'present' (was there before), 'behind' (published now, after successors of its session, which should
 -- not be), 'held' (an earlier one of its session failed), 'error: <reason>', or 'stopped: <reason>': the global stream
 -- takes nothing more, whatever it is, and what follows is 'held'.
--- Layout: one Redis primary, no Cluster: the streams hash to different slots.
+-- Layout: all keys of a call, and those made of the sentinel's name here, are of one lane, hence in one slot of a Cluster.
 local function asked(section, field) return string.match(redis.call('INFO', section), field .. ':(%x+)') end
 
 local epoch = string.match(ARGV[1], '^[^:]*')

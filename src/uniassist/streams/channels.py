@@ -48,10 +48,6 @@ class Channels:
         self._waits_for_answer = False
         self.heard_at = float("-inf")  # the loop's time
 
-    @property
-    def is_open(self) -> bool:
-        return self._connection is not None
-
     def follow(self, name: str) -> None:
         self._wanted.add(name)
         self._changed[name] = None

@@ -14,10 +14,12 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from uniassist.errors import AccessRefused, Cut, ReadOnly, SettingsError
+from uniassist.errors import AccessRefused, Cut, Moved, Outage, ReadOnly, SettingsError
 from uniassist.settings.redis_url import RedisUrl
 from uniassist.streams import url as urls
-from uniassist.streams.outage import ASKED, RedisEdge
+from uniassist.streams.cluster import Nodes, SlotConnection, SlotSslConnection
+from uniassist.streams.lanes import FIRST_TAG, Lane, slot_of
+from uniassist.streams.outage import ASKED, NO_CLUSTER, RedisEdge
 from uniassist.streams.sentinels import Sentinels
 
 CONNECT_SECONDS = 2.0
@@ -48,12 +50,19 @@ class Redis(driver.Redis):
     """The driver's, but for its errors: those that `streams.outage` names."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """What a node of a Cluster refused, because another one has the slot, is asked of that one."""
+        try:
+            return await self._execute_once(*args, **options)
+        except Moved:
+            return await self._execute_once(*args, **options)
+
+    async def _execute_once(self, *args: Any, **options: Any) -> Any:
         try:
             with RedisEdge(args):
                 return await _execute(self, *args, **options)
-        except (ReadOnly, Cut):
+        except (ReadOnly, Cut, Moved) as fault:
             await _part_from(self.connection_pool)
-            raise
+            raise _as_asked(fault, self.connection_pool) from fault.__cause__
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """With the connections to the Sentinels that were asked, which the driver leaves open."""
@@ -78,9 +87,9 @@ class Pipeline(parts.Pipeline):
         try:
             with _EDGE:
                 return await super().execute(raise_on_error)
-        except (ReadOnly, Cut):
+        except (ReadOnly, Cut, Moved) as fault:
             await _part_from(self.connection_pool)
-            raise
+            raise _as_asked(fault, self.connection_pool) from fault.__cause__
 
 
 class PubSub(parts.PubSub):
@@ -106,6 +115,20 @@ async def _part_from(pool: driver.ConnectionPool) -> None:
         await pool.disconnect(inuse_connections=False)
 
 
+def _as_asked(fault: Outage, pool: driver.ConnectionPool) -> Outage:
+    """One who doesn't know of Clusters looks for no other node."""
+    is_lost = isinstance(fault, Moved) and not issubclass(pool.connection_class, SlotConnection)
+    return AccessRefused("redis", NO_CLUSTER, said=fault.said) if is_lost else fault
+
+
+def _by_slot(url: RedisUrl, tag: str, options: dict[str, Any]) -> driver.Redis:
+    """Of whichever node of the Cluster has the slot of `tag` at each connecting."""
+    once = {**options, "retry": Retry(NoBackoff(), 0), "max_connections": None}
+    nodes = Nodes(url.hosts, slot_of(tag), is_tls=url.is_tls, options=once)
+    kind: Any = SlotSslConnection if url.is_tls else SlotConnection
+    return Redis.from_pool(driver.ConnectionPool(connection_class=kind, nodes=nodes, **options))
+
+
 def _by_sentinels(url: RedisUrl, service: str, options: dict[str, Any]) -> driver.Redis:
     """Of whichever server the Sentinels call the primary at each connecting."""
     waits = dict.fromkeys(("socket_connect_timeout", "socket_timeout"), CONNECT_SECONDS)
@@ -126,9 +149,12 @@ def _by_address(url: RedisUrl, options: dict[str, Any]) -> driver.Redis:
     return Redis.from_pool(driver.ConnectionPool(connection_class=kind, host=host, port=port, **options))
 
 
-def create_client(url: str, *, answer_seconds: float = 5.0, max_connections: int | None = None) -> Redis:
+def create_client(
+    url: str, *, lane: Lane | None = None, answer_seconds: float = 5.0, max_connections: int | None = None
+) -> Redis:
     """For a service: it connects when it is used. `answer_seconds`: above the longest blocking read that it is for.
 
+    lane: whose keys it is for, on a Cluster. None: the first one's; channels are the same on all nodes.
     SettingsError when the URL asks for what we haven't.
     """
     asked = urls.parsed(url)
@@ -143,16 +169,21 @@ def create_client(url: str, *, answer_seconds: float = 5.0, max_connections: int
         # Once, for a connection that was dropped while idle; who waits longer for Redis has a loop for it.
         "retry": Retry(NoBackoff(), 1),
     }
-    client = _by_address(asked, options) if asked.service is None else _by_sentinels(asked, asked.service, options)
+    if asked.is_cluster:
+        client = _by_slot(asked, lane.tag if lane is not None else FIRST_TAG, options)
+    elif asked.service is not None:
+        client = _by_sentinels(asked, asked.service, options)
+    else:
+        client = _by_address(asked, options)
     pool = client.connection_pool
     pool.connection_class = type("Connection", (_Connection, pool.connection_class), {"__slots__": ()})
     assert isinstance(client, Redis), "made of this class"
     return client
 
 
-def connect(url: str, *, answer_seconds: float = 5.0) -> Redis:
+def connect(url: str, *, lane: Lane | None = None, answer_seconds: float = 5.0) -> Redis:
     """The same for a command or a look, to which a wrong URL is one fault of many: AccessRefused."""
     try:
-        return create_client(url, answer_seconds=answer_seconds)
+        return create_client(url, lane=lane, answer_seconds=answer_seconds)
     except SettingsError as error:
         raise AccessRefused("redis", "the URL", said=str(error).removeprefix("REDIS_URL: ")) from None

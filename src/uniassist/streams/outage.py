@@ -19,6 +19,7 @@ from uniassist.errors import (
     Cut,
     Full,
     Loading,
+    Moved,
     NoPermission,
     NotStorable,
     Outage,
@@ -32,24 +33,25 @@ from uniassist.streams.asked import said_of
 
 # On an error of the driver: the command that it is of.
 ASKED = "asked"
-_CLUSTER = (AccessRefused, "a Cluster, which can't take our script")
+NO_CLUSTER = "a Cluster, which REDIS_URL has to say: redis+cluster://HOST:PORT"
+_MOVING = (Moved, "its slot is on the way to another node")
 
 # Codes that say something of the server and nothing of the command.
 _BY_CODE: Mapping[str, tuple[type[Outage], str]] = {
-    "ASK": _CLUSTER,
+    "ASK": _MOVING,
     "BUSY": (Away, "busy with a script"),
-    "CLUSTERDOWN": _CLUSTER,
-    "CROSSSLOT": _CLUSTER,
+    "CLUSTERDOWN": (Away, "a Cluster that is down"),
+    "CROSSSLOT": (AccessRefused, NO_CLUSTER),
     "LOADING": (Loading, ""),
     "MASTERDOWN": (ReadOnly, "a replica that has lost its primary"),
     "MISCONF": (ReadOnly, "its disk or its configuration"),
-    "MOVED": _CLUSTER,
+    "MOVED": (Moved, "its slot is another node's"),
     "NOAUTH": (AccessRefused, "a password is needed"),
     "NOPERM": (NoPermission, ""),
     "NOREPLICAS": (ReadOnly, "too few replicas"),
     "OOM": (Full, "maxmemory"),
     "READONLY": (ReadOnly, "a replica"),
-    "TRYAGAIN": _CLUSTER,
+    "TRYAGAIN": _MOVING,
     "UNBLOCKED": (ReadOnly, "a replica now"),
     "UNKILLABLE": (Away, "busy with a script"),
     "WRONGPASS": (AccessRefused, "wrong user or password"),
@@ -57,6 +59,8 @@ _BY_CODE: Mapping[str, tuple[type[Outage], str]] = {
 _IN_SCRIPT = re.compile(r"^(?:ERR )?Error running script .*@user_script: \d+: -([A-Z]+) ")
 # Rights that lack within a script have a code that says nothing: Redis 7.2 and Valkey, Redis 7.0.
 _REFUSED_IN_SCRIPT = re.compile(r"^(?:ERR )?(?:ACL failure in script: |The user executing the script can't )")
+# A key of a slot that is on its way to another node, touched by a script that didn't announce it.
+_MOVING_IN_SCRIPT = re.compile(r"[Aa]ttempted to access a non local key in a cluster node")
 # uvloop's, for a write to a connection that the server has closed: RuntimeError.
 _DRIVER = (exceptions.RedisError, OSError, RuntimeError)
 
@@ -132,8 +136,10 @@ def fault_of(error: exceptions.RedisError | OSError | RuntimeError, asked: Seque
 
 
 def _away(error: exceptions.ConnectionError) -> ServerFault:
-    """The driver raises its own class while it handles the system's."""
+    """The driver raises its own class while it handles the system's, or ours of asking where to connect."""
     below = error.__cause__ or error.__context__
+    if isinstance(below, ServerFault):
+        return below
     if not isinstance(below, OSError):
         return Cut("redis", "the connection broke", said=str(error))
     found = on_the_way("redis", below)
@@ -148,6 +154,8 @@ def code_of(error: Exception) -> str:
     in_script = _IN_SCRIPT.search(str(error))
     if in_script is not None:
         return in_script.group(1)
+    if _MOVING_IN_SCRIPT.search(str(error)):
+        return "TRYAGAIN"
     if _REFUSED_IN_SCRIPT.match(str(error)):
         return "NOPERM"
     return getattr(error, "status_code", None) or _first_word(str(error))
@@ -155,7 +163,8 @@ def code_of(error: Exception) -> str:
 
 def is_outage_code(message: str) -> bool:
     """Whether an error's text, as the server sends it, says something of the server."""
-    return _first_word(message) in _BY_CODE or _REFUSED_IN_SCRIPT.match(message) is not None
+    said = _REFUSED_IN_SCRIPT.match(message) or _MOVING_IN_SCRIPT.search(message)
+    return said is not None or _first_word(message) in _BY_CODE
 
 
 def _first_word(message: str) -> str:

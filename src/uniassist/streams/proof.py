@@ -13,18 +13,18 @@ EXPIRY_SECONDS = 60
 PROOF_DEADLINE_SECONDS = 0.8
 
 
-async def prove_writing(redis: Redis) -> None:
+async def prove_writing(redis: Redis, key: str = KEY) -> None:
     """One key written, which expires. A ServerFault says why nothing can be written."""
     try:
         async with asyncio.timeout(PROOF_DEADLINE_SECONDS):
-            await _write(redis)
+            await _write(redis, key)
     except TimeoutError:
         raise Away("redis", "no answer in time") from None
 
 
-async def _write(redis: Redis) -> None:
+async def _write(redis: Redis, key: str) -> None:
     try:
-        await redis.set(KEY, b"", ex=EXPIRY_SECONDS)
+        await redis.set(key, b"", ex=EXPIRY_SECONDS)
     except Full as fault:
         raise Full("redis", f"{fault.reason}{await _policy(redis)}", said=fault.said) from fault
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from uniassist.contracts import codec
 from uniassist.errors import ServerFault
 from uniassist.streams.client import PubSub, Redis
@@ -29,11 +31,19 @@ async def publish(redis: Redis, prefix: str, moved: Mapping[str, int]) -> None:
     """`moved`: session → its newest seq. Call after the commit, never inside the transaction."""
     of_sessions = moved_prefix(prefix)
     async with redis.pipeline(transaction=False) as hints:
-        # Which sessions: for gateways of the release before, that hear this channel.
+        # Which sessions: for workers with lanes, and gateways of the release before, that hear this channel.
         hints.publish(channel(prefix), codec.encode(moved))
         for session_id, seq in moved.items():
             hints.publish(of_sessions + session_id, seq)
         await hints.execute()
+
+
+def moved_in(hint: bytes) -> dict[str, int]:
+    """The sessions of a hint to workers; none when it doesn't say (an operator's)."""
+    try:
+        return msgspec.json.decode(hint, type=dict[str, int])
+    except msgspec.MsgspecError:
+        return {}
 
 
 class Listener:

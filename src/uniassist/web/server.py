@@ -27,6 +27,8 @@ _BACKLOG = 2048
 _OPEN_FILES = 65536
 # Pools of 20 to Postgres and to Redis, some dozens of calls, a score of connections that ask how we are.
 _RESERVED_FILES = 96
+# Of objects made, by generation: at Python's 700 a tenth of the CPU goes in looks that find nearly nothing.
+_COLLECT_AFTER = (10_000, 10, 10)
 _TICKS_A_SECOND = 10  # uvicorn's main loop
 
 
@@ -76,6 +78,7 @@ async def serve(
     # What exists by now stays: without it a full collection takes 50 ms, in which nobody is answered.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     log.info("listening", host=address[0], port=address[1])
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,10 +9,13 @@ from contextlib import AsyncExitStack
 
 from uniassist import VERSION, tracing
 from uniassist.delivery.engine import Engine, EngineSettings
+from uniassist.delivery.engines import Engines
 from uniassist.delivery.failures import Backoff
+from uniassist.delivery.metrics import DeliveryMetrics
 from uniassist.settings import WorkerSettings
 from uniassist.store import delivery as store
-from uniassist.streams.client import create_client
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Lane, Layout
 from uniassist.streams.trimming import HoldLimits
 from uniassist.telemetry import configure_logging
 from uniassist.web import server
@@ -37,14 +40,27 @@ async def run() -> None:
     async with AsyncExitStack() as stack:
         spans = tracing.start(service="worker", version=VERSION, is_configured=settings.service.traces)
         stack.push_async_callback(spans.stop)
-        pool = await store.create_pool(settings.database_url.reveal())
+        layout = Layout.of(settings.streams)
+        pool = await store.create_pool(settings.database_url.reveal(), lanes=len(layout.lanes))
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
-        redis = create_client(url)
-        stack.push_async_callback(redis.aclose)
-        reader = create_client(url, answer_seconds=block_seconds + 3.0)
-        stack.push_async_callback(reader.aclose)
+        clients = await stack.enter_async_context(LaneClients(url, layout))
+        readers = await stack.enter_async_context(LaneClients(url, layout, answer_seconds=block_seconds + 3.0))
         worker = f"{settings.streams.consumer}:{os.getpid()}:{secrets.token_hex(4)}"
-        engine = Engine(pool, redis, reader, _engine_settings(settings), worker=worker, spans=spans)
+        metrics = DeliveryMetrics()
+        engine = Engines(
+            [
+                Engine(
+                    pool,
+                    redis,
+                    readers.of(lane),
+                    _engine_settings(settings, layout, lane),
+                    worker=worker,
+                    spans=spans,
+                    metrics=metrics if lane is layout.lanes[0] else metrics.of_lane(),
+                )
+                for lane, redis in clients
+            ]
+        )
         health = HealthRegistry(
             service="worker",
             version=VERSION,
@@ -73,11 +89,11 @@ async def run() -> None:
             await engine.stop(DRAIN_SECONDS)
 
 
-def _engine_settings(settings: WorkerSettings) -> EngineSettings:
+def _engine_settings(settings: WorkerSettings, layout: Layout, lane: Lane) -> EngineSettings:
     streams, outbox = settings.streams, settings.outbox
     return EngineSettings(
-        prefix=streams.prefix,
-        global_key=streams.global_key,
+        layout=layout,
+        lane=lane,
         group=streams.group,
         consumer=streams.consumer,
         block_ms=streams.block_ms,
@@ -88,4 +104,5 @@ def _engine_settings(settings: WorkerSettings) -> EngineSettings:
         backoff=Backoff(outbox.backoff_base_ms, outbox.backoff_max_ms),
         retention_hours=outbox.retention_hours,
         hold_limits=HoldLimits(streams.others_max_age_seconds, streams.others_max_entries),
+        prunes=lane is layout.lanes[0],
     )

@@ -20,6 +20,7 @@ from uniassist.streams.append import Appender
 from uniassist.streams.client import Redis
 from uniassist.streams.epoch import Epoch
 from uniassist.streams.group import Group, Read
+from uniassist.streams.lanes import Layout
 from uniassist.streams.wake import moved_prefix
 
 
@@ -73,7 +74,8 @@ class Hand:
         rows = await store.claim(self.pool, self.worker, self.held, epoch=epoch.name, limit=limit, lease_seconds=10)
         if not rows:
             return []
-        keys = Keys(PREFIX, GLOBAL)
+        layout = Layout(PREFIX, GLOBAL)
+        keys = Keys(layout, layout.lanes[0])
         return await self._appender.append([envelope.entry_of(row, keys) for row in rows], epoch)
 
     async def read(self, count: int = 10) -> list[Read]:

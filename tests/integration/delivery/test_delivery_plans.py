@@ -98,7 +98,15 @@ async def test_a_claim_reads_what_it_takes_and_by_partial_indexes(pool: Pool) ->
 
 
 async def test_a_heartbeat_reads_partial_indexes_only(pool: Pool) -> None:
-    values = {"worker": "w", "lease": dt.timedelta(seconds=600), "epoch": "epoch", "take": True, "per_second": 0.0}
+    values = {
+        "worker": "w",
+        "lease": dt.timedelta(seconds=600),
+        "epoch": "epoch",
+        "take": True,
+        "per_second": 0.0,
+        "among": list(range(32)),
+        "mark": "",
+    }
     nodes = reads(await explained(pool, "heartbeat", **values))
     assert nodes
     assert {node.get("Index Name", node["Node Type"]) for node in nodes} <= _PARTIAL

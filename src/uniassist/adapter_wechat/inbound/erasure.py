@@ -14,8 +14,8 @@ from uniassist.adapter_wechat.inbound.deliveries import Deliveries
 from uniassist.adapter_wechat.media.storage import MediaStore, remove_left
 from uniassist.store.server.pool import Pool
 from uniassist.store.wechat import erasure as wechat_erasure
-from uniassist.streams.client import Redis
 from uniassist.streams.copies import forget_streams
+from uniassist.streams.lane_clients import LaneClients
 
 log = structlog.get_logger()
 
@@ -23,8 +23,7 @@ log = structlog.get_logger()
 @dataclass(frozen=True)
 class Erasure:
     pool: Pool
-    redis: Redis
-    stream_prefix: str
+    clients: LaneClients
     files: MediaStore
     deliveries: Deliveries
 
@@ -37,7 +36,7 @@ class Erasure:
         if erased is None:
             return
         await self.deliveries.cancel(openid)
-        await forget_streams(self.redis, self.stream_prefix, erased.session_ids)
+        await forget_streams(self.clients, erased.session_ids)
         try:
             await remove_left(self.pool, self.files, erased.media)
         except OSError as error:  # a TimeoutError is one

@@ -1,4 +1,4 @@
-"""Reads the global stream with a consumer group of its own. The stream only says whose turn it is.
+"""Reads the global stream, of each lane, with a consumer group of its own. It only says whose turn it is.
 
 What there is to say is read from Postgres, so whatever the stream loses is found by looking there.
 """
@@ -34,12 +34,8 @@ _PRUNE_SECONDS = 600.0
 _PRUNE_ROWS = 5000
 
 
-class StreamReader:
-    """Marks people as due.
-
-    redis: this reader's own, since it waits in blocking reads.
-    wake: tells the sender that somebody is due.
-    """
+class _LaneReader:
+    """Marks people as due whose events are on one lane's stream. `redis`: one that may wait in blocking reads."""
 
     def __init__(self, pool: Pool, redis: Redis, group: Group, wake: Callable[[], None]) -> None:
         self._pool = pool
@@ -48,21 +44,9 @@ class StreamReader:
         self._wake = wake
         self._epoch: Epoch | None = None
         self._database: str | None = None
-        self._is_taken = False
-        self._heard_at = self._looked_at = float("-inf")
-        self._reading = Loop("wechat-read", self._read_once)
-        self._claiming = Loop("wechat-claim", self._claim_once)
-        self._sweeping = Loop("wechat-sweep", self._sweep_once)
-        self._pruning = Loop("wechat-prune", self._prune_once)
-
-    @property
-    def loops(self) -> Sequence[Loop]:
-        return (self._reading, self._claiming, self._sweeping, self._pruning)
-
-    def check(self) -> None:
-        """RuntimeError where the stream is another system's. Replies then go out by looking into Postgres."""
-        if self._is_taken:
-            raise RuntimeError("the stream is another system's: see the worker's health")
+        self.is_taken = False
+        self.heard_at = self._looked_at = float("-inf")
+        self.loops = (Loop("wechat-read", self._read_once), Loop("wechat-claim", self._claim_once))
 
     async def _read_once(self) -> float:
         try:
@@ -72,7 +56,7 @@ class StreamReader:
         except NoGroup:
             self._epoch = None
             return 0.0
-        self._heard_at = time.monotonic()
+        self.heard_at = time.monotonic()
         await self._take(entries)
         return 0.0
 
@@ -94,9 +78,9 @@ class StreamReader:
         if found.database and self._database is None:
             self._database = await identity.of_database(self._pool)
         is_foreign = found.database not in ("", self._database)
-        if is_foreign and not self._is_taken:
+        if is_foreign and not self.is_taken:
             log.error("the stream is another system's", owner=found.database, ours=self._database)
-        self._is_taken = is_foreign
+        self.is_taken = is_foreign
         return is_foreign
 
     async def _begin(self, found: Epoch) -> None:
@@ -124,10 +108,35 @@ class StreamReader:
         await self._group.remove_idle_consumers(idle_ms=_IDLE_CONSUMER_MS)
         return _CLAIM_SECONDS
 
+
+class StreamReader:
+    """Marks people as due.
+
+    groups: of each lane, with its client of Redis, this reader's own, since it waits in blocking reads.
+    wake: tells the sender that somebody is due.
+    """
+
+    def __init__(self, pool: Pool, groups: Sequence[tuple[Redis, Group]], wake: Callable[[], None]) -> None:
+        self._pool = pool
+        self._wake = wake
+        self._lanes = [_LaneReader(pool, redis, group, wake) for redis, group in groups]
+        self._sweeping = Loop("wechat-sweep", self._sweep_once)
+        self._pruning = Loop("wechat-prune", self._prune_once)
+
+    @property
+    def loops(self) -> Sequence[Loop]:
+        return (*(loop for lane in self._lanes for loop in lane.loops), self._sweeping, self._pruning)
+
+    def check(self) -> None:
+        """RuntimeError where the stream is another system's. Replies then go out by looking into Postgres."""
+        if any(lane.is_taken for lane in self._lanes):
+            raise RuntimeError("the stream is another system's: see the worker's health")
+
     async def _sweep_once(self) -> float:
         if await store.sweep(self._pool):
             self._wake()
-        is_heard = time.monotonic() - self._heard_at < 2 * SWEEP_WITHOUT_STREAM_SECONDS
+        long_ago = time.monotonic() - 2 * SWEEP_WITHOUT_STREAM_SECONDS
+        is_heard = all(lane.heard_at > long_ago for lane in self._lanes)
         return SWEEP_SECONDS if is_heard else SWEEP_WITHOUT_STREAM_SECONDS
 
     async def _prune_once(self) -> float:

@@ -10,8 +10,10 @@ from uniassist.cli.outbox.lines import age
 from uniassist.errors import ServerFault
 from uniassist.settings import Reader
 from uniassist.streams import epoch as epochs
-from uniassist.streams.client import Redis, connect
+from uniassist.streams.client import Redis
 from uniassist.streams.group import WECHAT_GROUP
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Layout
 from uniassist.streams.stream_groups import GroupPosition, StreamGroups, look
 
 LOOK_SECONDS = 10.0
@@ -20,15 +22,16 @@ LOOK_SECONDS = 10.0
 async def stream_document(env: Mapping[str, str], workers: Sequence[str]) -> dict[str, Any]:
     """`problem` says why the rest isn't there: a stream that can't be looked at hides no event of Postgres's.
 
-    `workers`: names of those that are alive.
+    Where there are lanes, `lanes` has a document of each. `workers`: names of those that are alive.
     """
     reader = Reader(env)
     if not reader.optional("REDIS_URL"):
         return {"problem": "not looked at: REDIS_URL is not set"}
-    key = reader.optional("UNIASSIST_STREAM_GLOBAL_KEY") or f"{reader.text('UNIASSIST_STREAM_PREFIX')}all"
+    url, layout, group = reader.redis_url().reveal(), Layout.read(reader), reader.text("UNIASSIST_STREAM_GROUP")
     try:
-        async with asyncio.timeout(LOOK_SECONDS), connect(reader.redis_url().reveal()) as redis:
-            return await _document(redis, key, reader.text("UNIASSIST_STREAM_GROUP"), workers)
+        async with asyncio.timeout(LOOK_SECONDS), LaneClients(url, layout, is_command=True) as clients:
+            found = await clients.each(lambda redis, lane: _document(redis, lane.global_key, group, workers))
+            return found[0] if layout.count is None else {"lanes": found}
     except ServerFault as fault:
         return {"problem": str(fault)}
     except TimeoutError:
@@ -67,6 +70,8 @@ def _group(found: StreamGroups, each: GroupPosition, group: str, workers: Sequen
 def lines_of_stream(found: Mapping[str, Any], database: str) -> list[str]:
     if "problem" in found:
         return [f"stream {found['problem']}"]
+    if "lanes" in found:
+        return [line for lane in found["lanes"] for line in lines_of_stream(lane, database)]
     lines = [f"stream {found['key']}: {found['entries']} entries"]
     if found["database"] not in (None, database):
         lines.append(f"  ANOTHER SYSTEM'S: it belongs to the database {found['database']}, and this is {database}")

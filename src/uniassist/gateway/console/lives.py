@@ -22,7 +22,7 @@ from uniassist.store import console
 from uniassist.store.console import Place
 from uniassist.store.server.pool import Pool, Record
 from uniassist.streams import lookup
-from uniassist.streams.client import Redis
+from uniassist.streams.lane_clients import LaneClients
 from uniassist.web import requests
 from uniassist.web.operations import Operation, Parameter, serves
 from uniassist.web.responses import json_response
@@ -43,14 +43,10 @@ Mask = Callable[[Any], Any]
 class LifeRoutes:
     """`mask` takes secrets out of what is shown."""
 
-    def __init__(
-        self, *, access: Access, pool: Pool, redis: Redis, stream_prefix: str, global_key: str, mask: Mask
-    ) -> None:
+    def __init__(self, *, access: Access, pool: Pool, clients: LaneClients, mask: Mask) -> None:
         self._access = access
         self._pool = pool
-        self._redis = redis
-        self._stream_prefix = stream_prefix
-        self._global_key = global_key
+        self._clients = clients
         self._mask = mask
 
     @serves(
@@ -102,16 +98,17 @@ class LifeRoutes:
             return {}, {}, None
         first = min(ms(row["created_at"]) or 0 for row in published) - CLOCKS_MS
         last = max(ms(row["delivered_at"]) or 0 for row in published) + CLOCKS_MS
+        lane, redis = self._clients.of_session(place.session_id)
         try:
             async with asyncio.timeout(STREAM_SECONDS):
                 on_session = await lookup.session_entries(
-                    self._redis,
-                    f"{self._stream_prefix}{place.session_id}",
+                    redis,
+                    lane.session_key(place.session_id),
                     {row["seq"]: row["event_id"] for row in published},
                 )
                 on_global = await lookup.global_entries(
-                    self._redis,
-                    self._global_key,
+                    redis,
+                    lane.global_key,
                     [row["event_id"] for row in published],
                     from_ms=first,
                     to_ms=last,

@@ -26,8 +26,9 @@ from uniassist.gateway.turns.ids import now_ms
 from uniassist.lifecycle import Loop
 from uniassist.store import console, delivery, outbox
 from uniassist.store.server.pool import Pool
-from uniassist.streams.client import Redis
-from uniassist.streams.stream_groups import StreamGroups, look
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lane_groups import look_all
+from uniassist.streams.stream_groups import StreamGroups
 from uniassist.web.calling.client import CallFailed, JsonClient
 from uniassist.web.health import Health, HealthRegistry
 
@@ -152,8 +153,7 @@ class Sampling:
         self,
         *,
         pool: Pool,
-        redis: Redis,
-        global_key: str,
+        clients: LaneClients,
         metrics: GatewayMetrics,
         calls: Calls,
         registry: ProviderRegistry,
@@ -163,8 +163,7 @@ class Sampling:
         paused_of: Callable[[Mapping[str, Any]], Paused | None],
     ) -> None:
         self._pool = pool
-        self._redis = redis
-        self._global_key = global_key
+        self._clients = clients
         self._metrics = metrics
         self._calls = calls
         self._registry = registry
@@ -191,7 +190,7 @@ class Sampling:
             _asked(delivery.backlog(self._pool)),
             _asked(console.delivery_times(self._pool)),
             _asked(console.database(self._pool)),
-            _asked(look(self._redis, self._global_key)),
+            _asked(look_all(self._clients)),
             _asked(self._info()),
         )
         workers, shards, control = await asyncio.gather(
@@ -263,7 +262,9 @@ class Sampling:
             return await delivery.control(connection)
 
     async def _info(self) -> dict[str, Any]:
-        found = await self._redis.info()
+        """Of one server; of a Cluster, of the first lane's node, with the memory of all that lanes are on."""
+        nodes = {each["run_id"]: each for each in await self._clients.each(lambda redis, _lane: redis.info())}
+        found = {**next(iter(nodes.values())), "used_memory": sum(each["used_memory"] for each in nodes.values())}
         wanted = (
             "redis_version",
             "uptime_in_seconds",

@@ -20,9 +20,8 @@ from uniassist.gateway.metrics import GatewayMetrics
 from uniassist.gateway.providers.registry import ProviderRegistry
 from uniassist.gateway.tickets import Tickets
 from uniassist.settings.console import ConsoleSettings
-from uniassist.settings.services import StreamSettings
 from uniassist.store.server.pool import Pool
-from uniassist.streams.client import Redis
+from uniassist.streams.lane_clients import LaneClients
 from uniassist.web.calling.client import JsonClient
 from uniassist.web.client_address import ClientAddresses
 from uniassist.web.health import HealthRegistry
@@ -34,7 +33,7 @@ class Parts:
     """What the console looks at."""
 
     pool: Pool
-    redis: Redis
+    clients: LaneClients
     metrics: GatewayMetrics
     calls: Calls
     registry: ProviderRegistry
@@ -59,7 +58,6 @@ class Console:
         env: str,
         revision: str,
         app_auth: Literal["off", "jwt"],
-        streams: StreamSettings,
         adapter_secrets: Sequence[str],
         proxies: ClientAddresses,
         mask: Mask,
@@ -75,8 +73,7 @@ class Console:
         )
         sampling = Sampling(
             pool=parts.pool,
-            redis=parts.redis,
-            global_key=streams.global_key,
+            clients=parts.clients,
             metrics=parts.metrics,
             calls=parts.calls,
             registry=parts.registry,
@@ -96,9 +93,7 @@ class Console:
         life = LifeRoutes(
             access=access,
             pool=parts.pool,
-            redis=parts.redis,
-            stream_prefix=streams.prefix,
-            global_key=streams.global_key,
+            clients=parts.clients,
             mask=mask,
         )
         return cls(

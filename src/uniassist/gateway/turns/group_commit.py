@@ -1,6 +1,7 @@
 """Group commit: turns that arrive together share a transaction, and none is answered before it is durable.
 
-While one transaction is under way the next turns gather; an idle gateway commits at once.
+While one transaction is under way the next turns gather, until only its commit is left: while that waits for the
+disk the next one is written. An idle gateway commits at once.
 A turn that its own decision refuses fails alone.
 When a statement fails (another gateway wrote the same nonce, say), each turn of the batch gets a transaction of its
 own, so that a bad one never takes its neighbours with it.
@@ -41,6 +42,7 @@ MAX_QUEUED_BYTES = 64 * 1024 * 1024
 MAX_TRIES = 4
 MAX_LOOKS = 8
 ANSWER_SECONDS = 15.0
+GATHER_SECONDS = 0.05
 
 
 @dataclass
@@ -53,6 +55,21 @@ class _Waiting:
 class _Outcome:
     rows: Rows
     answers: list[tuple[_Waiting, bytes | UniAssistError]] = field(default_factory=list)
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    """`call`, the first time."""
+    left = [call]
+
+    def first() -> None:
+        if left:
+            left.pop()()
+
+    return first
 
 
 class GroupCommit:
@@ -87,6 +104,7 @@ class GroupCommit:
         self._spans = spans
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_size)
         self._writer_count = writers
+        self._writing = asyncio.Lock()
         self._writers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._queued_bytes = 0
@@ -128,6 +146,7 @@ class GroupCommit:
     async def _write_batches(self) -> None:
         while True:
             batch = [await self._queue.get()]
+            written = await self._until_only_commits()
             size_bytes = batch[0].turn.size_bytes
             while len(batch) < MAX_BATCH and size_bytes < MAX_BATCH_BYTES and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
@@ -137,18 +156,34 @@ class GroupCommit:
             live = [waiting for waiting in batch if not waiting.answer.done()]
             try:
                 if live:
-                    await self._commit(live)
+                    await self._commit(live, written=written)
             except Exception as error:  # whatever it is, the next batch needs a writer
                 log.error("the group commit failed", exc_info=error)
                 _refuse(live, error)
             finally:
+                written()
                 for _ in batch:
                     self._queue.task_done()
 
-    async def _commit(self, batch: list[_Waiting], tries: int = 1) -> None:
+    async def _until_only_commits(self) -> Callable[[], None]:
+        """Wait until no other transaction has more to do than to commit; what is returned says so of the next one.
+
+        Not for long: that one may wait for a lock, and it is no matter of other sessions.
+        """
+        try:
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._writing.acquire()
+        except TimeoutError:
+            return _nothing
+        return _once(self._writing.release)
+
+    async def _commit(
+        self, batch: list[_Waiting], tries: int = 1, *, written: Callable[[], None] = _nothing
+    ) -> None:
+        """`written`: called when only the commit is left."""
         began_ns = time.time_ns()
         try:
-            outcome = await self._transaction(batch)
+            outcome = await self._transaction(batch, written)
         except Outage as error:
             self.errors += 1
             log.warning("not committed", error=str(error), turns=len(batch))
@@ -223,7 +258,7 @@ class GroupCommit:
             free = await store.unlocked_sessions(connection, session_ids | set(newest.values()))
         return {each for each in session_ids if each in free and newest.get(each, each) in free}
 
-    async def _transaction(self, waiting: Sequence[_Waiting]) -> _Outcome:
+    async def _transaction(self, waiting: Sequence[_Waiting], written: Callable[[], None]) -> _Outcome:
         async with self._pool.acquire(timeout=5.0) as connection, connection.transaction():
             batch = Batch(await self._look_up(connection, [each.turn for each in waiting]), now_ms())
             outcome = _Outcome(batch.rows)
@@ -243,6 +278,7 @@ class GroupCommit:
                 )
             if unused := batch.unused_sessions:
                 await store.forget_sessions(connection, unused)
+            written()
             return outcome
 
     async def _look_up(self, connection: Connection, turns: Sequence[Turn]) -> BatchFacts:

@@ -17,6 +17,7 @@ from uniassist.errors import (
     Away,
     Full,
     Loading,
+    Moved,
     NoPermission,
     NoSchema,
     Outage,
@@ -29,7 +30,9 @@ from uniassist.release.report.checklist import CheckFailed
 from uniassist.release.report.steps import Advice
 from uniassist.store import release as store
 from uniassist.store.server import pool
-from uniassist.streams.client import connect
+from uniassist.streams.client import Redis
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Lane
 
 LOOK_SECONDS = 5.0
 T = TypeVar("T")
@@ -60,6 +63,7 @@ TABLE: Mapping[tuple[Server, type[Outage]], OutageRow] = {
     ("redis", ReadOnly): OutageRow(
         "let REDIS_URL lead to the primary, or end its replication; make room if it is its disk"
     ),
+    ("redis", Moved): OutageRow("let the slot's move to another node end, or end it: CLUSTER SETSLOT"),
     ("redis", Full): OutageRow("raise maxmemory, or delete what isn't ours; make room if it is its disk"),
     ("redis", TooManyConnections): OutageRow("end who holds its connections, or raise maxclients"),
     ("redis", AccessRefused): OutageRow("correct REDIS_URL, or let its user in", rollback_mends=True),
@@ -113,11 +117,15 @@ async def write_postgres(url: str) -> None:
 
 
 async def write_redis(url: str) -> None:
-    """An entry appended to a stream of its own, and deleted. ServerFault."""
-    key = f"uniassist-look:{secrets.token_hex(8)}"
-    async with connect(url) as redis:
-        await redis.xadd(key, {"written": "by a look"})
-        await redis.delete(key)
+    """An entry appended to a stream of its own, and deleted, in each lane. ServerFault."""
+    name = f"uniassist-look:{secrets.token_hex(8)}"
+
+    async def write(redis: Redis, lane: Lane) -> None:
+        await redis.xadd(f"{name}{lane.tag}", {"written": "by a look"})
+        await redis.delete(f"{name}{lane.tag}")
+
+    async with LaneClients.to_look(url) as clients:
+        await clients.each(write)
 
 
 async def look(database_url: str | None, redis_url: str | None) -> list[FoundOutage]:

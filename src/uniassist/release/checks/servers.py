@@ -8,7 +8,9 @@ from uniassist.errors import ServerFault
 from uniassist.release.checks.connecting import connect as connect_postgres
 from uniassist.release.report.checklist import CheckFailed, expect
 from uniassist.store import release as store
-from uniassist.streams.client import connect
+from uniassist.streams.client import Redis
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Lane
 
 POSTGRES_MINIMUM = 14
 REDIS_MINIMUM = (6, 2)
@@ -43,20 +45,27 @@ async def schema_revision(url: str) -> str | None:
 
 
 async def check_redis(url: str, *, minimum: tuple[int, int] = REDIS_MINIMUM) -> str:
-    """An entry appended to a stream of its own, read and deleted."""
-    key = f"uniassist-preflight:{secrets.token_hex(8)}"
+    """An entry appended to a stream of its own, read and deleted; in each lane, where there are any."""
+    name = f"uniassist-preflight:{secrets.token_hex(8)}"
+    wanted = ".".join(map(str, minimum))
+
+    async def tried(redis: Redis, lane: Lane) -> str:
+        found = await redis.info("server")
+        shown = str(found["redis_version"])
+        numbers = tuple(int(part) for part in shown.split(".")[:2])
+        expect(numbers >= minimum, f"REDIS_URL: Redis {shown} is too old; at least {wanted} is needed")
+        key = f"{name}{lane.tag}"
+        try:
+            await redis.xadd(key, {"written": "by preflight"})
+            expect(await redis.xlen(key) == 1, "REDIS_URL: an entry that was appended isn't there")
+        finally:
+            await redis.delete(key)
+        return shown
+
     try:
-        async with connect(url) as redis:
-            found = await redis.info("server")
-            shown = str(found["redis_version"])
-            numbers = tuple(int(part) for part in shown.split(".")[:2])
-            wanted = ".".join(map(str, minimum))
-            expect(numbers >= minimum, f"REDIS_URL: Redis {shown} is too old; at least {wanted} is needed")
-            try:
-                await redis.xadd(key, {"written": "by preflight"})
-                expect(await redis.xlen(key) == 1, "REDIS_URL: an entry that was appended isn't there")
-            finally:
-                await redis.delete(key)
+        async with LaneClients.to_look(url) as clients:
+            versions = await clients.each(tried)
     except ServerFault as fault:
         raise CheckFailed(f"REDIS_URL: {fault}") from None
-    return f"Redis {shown}; an entry appended to a stream and deleted"
+    where = f" in each of {len(versions)} lanes" if clients.layout.count is not None else ""
+    return f"Redis {', '.join(dict.fromkeys(versions))}; an entry appended to a stream and deleted{where}"

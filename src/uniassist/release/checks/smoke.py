@@ -17,7 +17,7 @@ from uniassist.store import outbox
 from uniassist.store.release import session_states
 from uniassist.store.server import pool
 from uniassist.store.server.pool import Connection
-from uniassist.streams.client import Redis, connect
+from uniassist.streams.lane_clients import LaneClients
 from uniassist.web.calling.client import JsonClient
 
 STEP_SECONDS = 30.0
@@ -26,12 +26,14 @@ STEP_SECONDS = 30.0
 class Smoke:
     """Everything it writes is under a session of its own."""
 
-    def __init__(self, system: System, connection: Connection, redis: Redis, gateway: ServiceClient) -> None:
+    def __init__(
+        self, system: System, connection: Connection, clients: LaneClients, gateway: ServiceClient
+    ) -> None:
         self._system = system
         self._connection = connection
-        self._redis = redis
         self._gateway = gateway
         self._session = new_session()
+        self._lane, self._redis = clients.of_session(self._session)
 
     async def message(self) -> str:
         """Ingest → timeline → both streams → consumed."""
@@ -49,7 +51,7 @@ class Smoke:
         equal("seq", [event.seq for event in events], list(range(1, len(events) + 1)))
         for event in events:
             await self._consumed(event.event_id)
-        entries = await self._redis.xlen(f"{self._system.prefix}{self._session}")
+        entries = await self._redis.xlen(self._lane.session_key(self._session))
         equal("entries on the session stream", entries, len(events))
         return f"{len(events)} events consumed {time.monotonic() - began:.2f} s after the answer"
 
@@ -60,7 +62,7 @@ class Smoke:
 
     async def no_group(self) -> str:
         """The consumer group destroyed: it comes back, and nothing is lost."""
-        await self._redis.xgroup_destroy(self._system.global_key, self._system.group)
+        await self._redis.xgroup_destroy(self._lane.global_key, self._system.group)
         events = [await self._inject("pending") for _ in range(5)]
         seconds = max([await self._consumed(event_id) for event_id in events])
         return f"group destroyed, {len(events)} events consumed in {seconds:.2f} s"
@@ -144,13 +146,13 @@ async def _run(
     checklist: Checklist, system: System, plan: Callable[[Smoke], dict[str, Callable[[], Awaitable[str]]]]
 ) -> None:
     connection = await pool.connect(system.database_url)
-    redis = connect(system.redis_url)
+    clients = LaneClients(system.redis_url, system.layout, is_command=True)
     try:
         async with JsonClient() as client:
-            run = Smoke(system, connection, redis, ServiceClient(client, system.urls["gateway"]))
+            run = Smoke(system, connection, clients, ServiceClient(client, system.urls["gateway"]))
             for name, step in plan(run).items():
                 if not await checklist.run(name, step, deadline_seconds=STEP_SECONDS * 2):
                     return
     finally:
-        await redis.aclose()
+        await clients.aclose()
         await connection.close()

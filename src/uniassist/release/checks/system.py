@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from uniassist.settings import Reader
+from uniassist.settings import Reader, redis_url
+from uniassist.streams.lanes import Layout
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class System:
     context_token: str
     wechat_token: str
     env: Mapping[str, str]
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.prefix, self.global_key, redis_url.parsed(self.redis_url).lanes)
 
     @classmethod
     def in_use(cls, env: Mapping[str, str], gateway_url: str) -> System:

@@ -27,7 +27,9 @@ from uniassist.release.subprocesses import inherited, uniassist
 from uniassist.settings import Reader
 from uniassist.settings.known_services import SERVICES
 from uniassist.store import aside
-from uniassist.streams.client import connect
+from uniassist.streams.client import Redis
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Lane
 
 START_SECONDS = 90.0
 STOP_SECONDS = 40.0
@@ -58,12 +60,17 @@ async def system(
 
 async def remove_keys(url: str, pattern: str) -> int:
     """Delete every key whose name holds `pattern` (Redis's globs); returns how many there were."""
-    removed = 0
-    async with connect(url) as redis:
-        keys = [key async for key in redis.scan_iter(match=f"*{pattern}*", count=1000)]
+
+    async def remove(redis: Redis, lane: Lane) -> int:
+        removed = 0
+        found = [key async for key in redis.scan_iter(match=f"*{pattern}*", count=1000)]
+        keys = [key for key in found if lane.has(key.decode("utf-8", "replace"))]
         for at in range(0, len(keys), 500):
             removed += await redis.delete(*keys[at : at + 500])
-    return removed
+        return removed
+
+    async with LaneClients.to_look(url) as clients:
+        return sum(await clients.each(remove))
 
 
 @asynccontextmanager
@@ -154,5 +161,5 @@ def _described(state: RunState, env: Mapping[str, str]) -> System:
 
 
 async def _check_redis(url: str) -> None:
-    async with connect(url) as redis:
-        await redis.ping()
+    async with LaneClients.to_look(url) as clients:
+        await clients.each(lambda redis, _lane: redis.ping())

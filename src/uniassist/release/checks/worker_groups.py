@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from uniassist.release.checks.stream_entries import consumers, groups
 from uniassist.release.report.checklist import expect
+from uniassist.settings import redis_url as redis_urls
 from uniassist.store import release as store
 from uniassist.store.server import pool
-from uniassist.streams.client import Redis, connect
+from uniassist.streams.client import Redis
 from uniassist.streams.group import WECHAT_GROUP
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Layout
 
 # A worker that was given another group leaves a consumer in the old one, which asks for nothing any more. Before
 # Redis 7.2 waiting for entries doesn't count as asking, but an ingest was consumed just now.
@@ -18,8 +21,10 @@ async def expect_one_group(database_url: str, redis_url: str, global_key: str, e
     """How many groups and workers there are. CheckFailed where they read in several, or not in the expected."""
     async with await pool.connect(database_url) as connection:
         alive = {worker.rsplit(":", 2)[0] for worker in await store.live_workers(connection)}
-    async with connect(redis_url) as redis:
-        reading = await _reading(redis, global_key, alive)
+    layout = Layout("", global_key, redis_urls.parsed(redis_url).lanes)
+    async with LaneClients(redis_url, layout, is_command=True) as clients:
+        found = await clients.each(lambda redis, lane: _reading(redis, lane.global_key, alive))
+    reading = list(dict.fromkeys(group for lane in found for group in lane))
     workers = f"{len(alive)} {'worker' if len(alive) == 1 else 'workers'}"
     expect(
         len(reading) < 2,

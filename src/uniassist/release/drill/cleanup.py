@@ -85,7 +85,7 @@ async def _clean_postgres(drill: Drill, cleaned: Cleaned) -> None:
 
 async def _clean_redis(drill: Drill, begun_ms: int, cleaned: Cleaned) -> None:
     target = drill.target
-    async with connect(target.redis_url, answer_seconds=10.0) as redis:
+    async with connect(target.redis_url, lane=target.lane, answer_seconds=10.0) as redis:
         cleaned.entries += await _remove_entries(redis, target.global_key, begun_ms)
         try:
             await redis.xgroup_create(target.global_key, target.group, id="0")

@@ -18,7 +18,7 @@ from uniassist.release.checks.stream_entries import clock_ms
 from uniassist.release.clock import now, seconds_since
 from uniassist.release.drill import prerequisites, report
 from uniassist.release.drill.cleanup import Cleaned, clean_up
-from uniassist.release.drill.drill import Drill
+from uniassist.release.drill.drill import Drill, new_name
 from uniassist.release.drill.target import DrillTarget, live_target
 from uniassist.release.env.environment import Environment
 from uniassist.release.exit_codes import ExitCode, Refused
@@ -67,16 +67,17 @@ class ConductedDrill:
 
 async def conduct(target: DrillTarget, conducted: ConductedDrill) -> None:
     """Refused before anything is touched, when it would test nothing; else it cleans up, whatever comes."""
-    conducted.target = target
+    name = new_name()
+    conducted.target = target = target.in_lane_of(name)
     async with AsyncExitStack() as stack:
         try:
             connection = await stack.enter_async_context(await pool.connect(target.database_url))
-            redis = await stack.enter_async_context(connect(target.redis_url))
+            redis = await stack.enter_async_context(connect(target.redis_url, lane=target.lane))
             begun_ms = await clock_ms(redis)
         except ServerFault as fault:
             raise Refused(ExitCode.PREFLIGHT, f"{fault.variable}: can't connect: {fault}") from None
         await prerequisites.check(target, connection, redis)
-        conducted.drill = Drill(target, connection, redis)
+        conducted.drill = Drill(target, connection, redis, name)
         try:
             await conducted.drill.run(conducted.steps)
         finally:

@@ -25,6 +25,11 @@ from uniassist.streams.client import Redis
 BATCH = 5
 
 
+def new_name() -> str:
+    """Of a drill, and of its session."""
+    return f"{DRILL_PREFIX}{uuid.uuid4().hex[:12]}"
+
+
 @dataclass
 class Drill:
     """One run of the four steps.
@@ -36,7 +41,7 @@ class Drill:
     target: DrillTarget
     connection: Connection
     redis: Redis
-    name: str = field(default_factory=lambda: f"{DRILL_PREFIX}{uuid.uuid4().hex[:12]}")
+    name: str = field(default_factory=new_name)
     event_ids: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     repeated: bool = False
@@ -158,7 +163,7 @@ class Drill:
         return f"Workers with a lease in this database: {', '.join(workers)}."
 
     async def _on_both_streams(self, event_id: str) -> None:
-        for key in (f"{self.target.prefix}{self.name}", self.target.global_key):
+        for key in (self.target.session_key(self.name), self.target.global_key):
             found = [entry for entry in await newest(self.redis, key, 2000) if entry[1] == event_id]
             expect(found, f"{event_id} is consumed, but not on {key}: is UNIASSIST_STREAM_PREFIX the worker's?")
 

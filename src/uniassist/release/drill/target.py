@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uniassist.release.checks.system import System
 from uniassist.release.env.environment import Environment
 from uniassist.release.exit_codes import UsageRefused
-from uniassist.settings import Reader
+from uniassist.settings import Reader, redis_url
+from uniassist.streams.lanes import Lane, Layout
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class DrillTarget:
 
     mode: live or simulate.
     prefix, global_key, group: the names of its streams and of its consumer group.
+    lane: the one that the drill's session is in, of which `global_key` is then; None: not known yet.
     env: for the replay command.
     step_seconds: the deadline of each step.
     destroys_group: False skips the step that destroys the consumer group.
@@ -31,6 +33,15 @@ class DrillTarget:
     env: Mapping[str, str]
     step_seconds: float
     destroys_group: bool
+    lane: Lane | None = None
+
+    def in_lane_of(self, session_id: str) -> DrillTarget:
+        layout = Layout(self.prefix, self.global_key, redis_url.parsed(self.redis_url).lanes)
+        lane = layout.lane_of(session_id)
+        return replace(self, lane=lane, global_key=lane.global_key)
+
+    def session_key(self, session_id: str) -> str:
+        return self.lane.session_key(session_id) if self.lane is not None else f"{self.prefix}{session_id}"
 
     @classmethod
     def of(cls, mode: str, system: System, reader: Reader) -> DrillTarget:

@@ -4,7 +4,8 @@
 -- shard = hashtext(session_id) & 31.
 
 -- name: heartbeat
--- :epoch of Redis (null: not known), :take whether to take more shards, :per_second events consumed.
+-- :among the shards of the worker's lane, all 32 where there are no lanes; workers of other lanes have names with another
+-- end than :mark, which is empty without lanes. :epoch of Redis (null: not known), :take whether to take more shards, :per_second events consumed.
 -- `strays`: rows of shards kept that nobody alive answers for, of the 10,000 oldest of each kind. Those of shards just
 -- taken need another statement (give_back): the snapshot of this one may be older than the last claim of their former
 -- owner.
@@ -18,7 +19,8 @@ WITH me AS (
     ON CONFLICT (worker) DO UPDATE
         SET expires_at = EXCLUDED.expires_at, consumed_per_second = EXCLUDED.consumed_per_second
 ), others AS (
-    SELECT count(*)::integer AS n FROM delivery_workers WHERE worker <> :worker AND expires_at > now()
+    SELECT count(*)::integer AS n FROM delivery_workers
+    WHERE worker <> :worker AND expires_at > now() AND right(worker, length(:mark::text)) = :mark
 ), workers_cut AS (
     UPDATE delivery_workers SET expires_at = now() + :lease::interval
     WHERE worker IN (SELECT worker FROM delivery_workers WHERE worker <> :worker AND expires_at > now() + :lease::interval
@@ -41,13 +43,15 @@ WITH me AS (
 ), taken AS (
     UPDATE delivery_shards SET owner = :worker, token = token + 1, lease_expires_at = now() + :lease::interval
     WHERE shard IN (
-        SELECT shard FROM delivery_shards WHERE lease_expires_at <= now() AND :take
+        SELECT shard FROM delivery_shards WHERE lease_expires_at <= now() AND :take AND shard = ANY (:among::integer[])
         ORDER BY shard
-        LIMIT greatest(0, ceil(32.0 / (1 + (SELECT n FROM others)))::integer - (SELECT count(*) FROM kept))
+        LIMIT greatest(0, ceil(cardinality(:among)::numeric / (1 + (SELECT n FROM others)))::integer
+                          - (SELECT count(*) FROM kept))
         FOR UPDATE SKIP LOCKED)
     RETURNING shard, token
 ), lapsed AS MATERIALIZED (
-    SELECT shard FROM delivery_shards WHERE lease_expires_at <= now() AND shard NOT IN (SELECT shard FROM taken)
+    SELECT shard FROM delivery_shards
+    WHERE lease_expires_at <= now() AND shard = ANY (:among) AND shard NOT IN (SELECT shard FROM taken)
 ), oldest AS MATERIALIZED (  -- looked at only while a shard has no lease, whatever plan is made of it
     (SELECT hashtext(session_id) & 31 AS shard FROM outbox_events
      WHERE status = 'pending' AND (SELECT count(*) FROM lapsed) > 0 ORDER BY id LIMIT 10000)
@@ -229,8 +233,8 @@ WHERE shard IN (SELECT shard FROM delivery_shards WHERE owner = :worker AND leas
 RETURNING shard, token;
 
 -- name: last_epoch
--- Of those that anyone settled in.
-SELECT max(epoch) FROM delivery_shards;
+-- Of those that anyone settled in, of the lane that has the shards :among.
+SELECT max(epoch) FROM delivery_shards WHERE shard = ANY (:among::integer[]);
 
 -- name: backlog
 -- Bounded by design: beyond :up_to rows of a state it says only "that many or more".

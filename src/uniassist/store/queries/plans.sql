@@ -4,30 +4,58 @@
 -- One call of a person at a time, until the transaction's end; their erasure waits for it, too.
 SELECT pg_advisory_xact_lock(hashtextextended('plans:' || :user_id::text, 0));
 
--- name: answer
-SELECT answer FROM plan_answers WHERE user_id = :user_id AND subject = :subject AND call_key = :call_key;
+-- name: try_lock
+-- The same of many, without waiting: whose calls may be carried out now. A row that somebody else holds is waited for
+-- no longer than :patience, for all of them wait.
+SELECT user_id FROM unnest(:user_ids::text[]) AS asked (user_id), set_config('lock_timeout', :patience, true)
+WHERE pg_try_advisory_xact_lock(hashtextextended('plans:' || user_id, 0));
 
--- name: note_answer
-INSERT INTO plan_answers (user_id, subject, call_key, answer) VALUES (:user_id, :subject, :call_key, :answer);
-
--- name: of_person
--- In the order in which they were made. Deleted ones as well: they may be had back. Locked against who tells of steps.
-SELECT plan_id, body, version, timezone, told_through, created_at, changed_at, used_at, deleted_at FROM plans
-WHERE user_id = :user_id AND subject = :subject ORDER BY created_at, plan_id FOR UPDATE;
+-- name: look
+-- What calls find: what they were answered before, what is known of their form, and their person's plans in the order
+-- in which they were made. Deleted ones as well: they may be had back. Locked against who tells of steps.
+WITH asked AS (
+    SELECT * FROM unnest(:user_ids::text[], :subjects::text[], :call_keys::text[], :task_ids::text[])
+        WITH ORDINALITY AS a (user_id, subject, call_key, task_id, number)
+), mine AS (
+    SELECT a.number, p.plan_id, p.body, p.version, p.timezone, p.told_through, p.created_at, p.changed_at, p.used_at,
+           p.deleted_at
+    FROM asked a JOIN plans p ON p.user_id = a.user_id AND p.subject = a.subject FOR UPDATE OF p
+)
+SELECT a.number, r.answer, d.known, m.plan_id, m.body, m.version, m.timezone, m.told_through, m.created_at,
+       m.changed_at, m.used_at, m.deleted_at
+FROM asked a
+LEFT JOIN plan_answers r ON r.user_id = a.user_id AND r.subject = a.subject AND r.call_key = a.call_key
+LEFT JOIN plan_drafts d ON d.user_id = a.user_id AND d.subject = a.subject AND d.task_id = a.task_id
+LEFT JOIN mine m ON m.number = a.number
+ORDER BY a.number, m.created_at, m.plan_id;
 
 -- name: read
 SELECT plan_id, body, version, timezone, told_through, created_at, changed_at, used_at, deleted_at FROM plans
 WHERE user_id = :user_id AND subject = :subject AND deleted_at IS NULL AND (:plan_id::text IS NULL OR plan_id = :plan_id)
 ORDER BY created_at, plan_id;
 
--- name: put
-INSERT INTO plans (user_id, subject, plan_id, body, timezone, ends_on, told_through, due_at)
-VALUES (:user_id, :subject, :plan_id, :body, :timezone, :ends_on, :told_through, :due_at)
-ON CONFLICT (user_id, subject, plan_id) DO UPDATE SET
-    body = EXCLUDED.body, version = plans.version + (plans.body <> EXCLUDED.body)::int, timezone = EXCLUDED.timezone,
-    ends_on = EXCLUDED.ends_on, told_through = EXCLUDED.told_through, due_at = EXCLUDED.due_at, leased_until = NULL,
-    changed_at = CASE WHEN plans.body = EXCLUDED.body THEN plans.changed_at ELSE now() END, used_at = now(),
-    deleted_at = NULL;
+-- name: keep
+-- Of many calls: new plans, changed ones and deleted ones that are back; open forms; what the calls were answered.
+WITH put AS (
+    INSERT INTO plans (user_id, subject, plan_id, body, timezone, ends_on, told_through, due_at)
+    SELECT * FROM unnest(:plans_user_id::text[], :plans_subject::text[], :plans_plan_id::text[], :plans_body::text[],
+                         :plans_timezone::text[], :plans_ends_on::date[], :plans_told_through::date[],
+                         :plans_due_at::timestamptz[])
+    ON CONFLICT (user_id, subject, plan_id) DO UPDATE SET
+        body = EXCLUDED.body, version = plans.version + (plans.body <> EXCLUDED.body)::int,
+        timezone = EXCLUDED.timezone, ends_on = EXCLUDED.ends_on, told_through = EXCLUDED.told_through,
+        due_at = EXCLUDED.due_at, leased_until = NULL,
+        changed_at = CASE WHEN plans.body = EXCLUDED.body THEN plans.changed_at ELSE now() END, used_at = now(),
+        deleted_at = NULL
+), drafted AS (
+    INSERT INTO plan_drafts (user_id, subject, task_id, known)
+    SELECT * FROM unnest(:drafts_user_id::text[], :drafts_subject::text[], :drafts_task_id::text[],
+                         :drafts_known::text[])
+    ON CONFLICT (user_id, subject, task_id) DO UPDATE SET known = EXCLUDED.known, created_at = now()
+)
+INSERT INTO plan_answers (user_id, subject, call_key, answer)
+SELECT * FROM unnest(:answers_user_id::text[], :answers_subject::text[], :answers_call_key::text[],
+                     :answers_answer::bytea[]);
 
 -- name: use
 UPDATE plans SET used_at = now() WHERE user_id = :user_id AND subject = :subject AND plan_id = :plan_id;
@@ -41,10 +69,6 @@ UPDATE plans SET deleted_at = now() WHERE user_id = :user_id AND subject = :subj
 
 -- name: draft
 SELECT known FROM plan_drafts WHERE user_id = :user_id AND subject = :subject AND task_id = :task_id;
-
--- name: put_draft
-INSERT INTO plan_drafts (user_id, subject, task_id, known) VALUES (:user_id, :subject, :task_id, :known)
-ON CONFLICT (user_id, subject, task_id) DO UPDATE SET known = EXCLUDED.known, created_at = now();
 
 -- name: put_link
 INSERT INTO plan_links (link_hash, user_id, subject, plan_id, language, expires_at)

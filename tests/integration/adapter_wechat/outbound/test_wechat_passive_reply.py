@@ -24,7 +24,8 @@ from uniassist.adapter_wechat.outbound.passive_reply import Asked
 from uniassist.adapter_wechat.outbound.permission import Permission
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.store.wechat import people as store
-from uniassist.streams.client import connect
+from uniassist.streams.lane_clients import LaneClients
+from uniassist.streams.lanes import Layout
 from uniassist.web.calling.client import JsonClient
 
 OPENID = "o-1"
@@ -101,17 +102,18 @@ async def test_where_only_pushes_answer_one_whose_answer_nobody_waits_for_any_mo
             return False
 
     own_gateway.provider_seconds = 60.0
-    deliveries, redis = Deliveries(), connect(servers.redis_url)
+    layout = Layout(servers.stream_prefix, f"{servers.stream_prefix}all")
+    deliveries, clients = Deliveries(), LaneClients(servers.redis_url, layout)
     inbound = Inbound(
         pool,
         Unreadable(client, own_gateway.url, adapter_secret=ADAPTER_SECRET, token=CONTEXT_TOKEN),
         deliveries,
         Permission(None),
         None,
-        Erasure(pool, redis, servers.stream_prefix, MediaStore(str(tmp_path)), deliveries),
+        Erasure(pool, clients, MediaStore(str(tmp_path)), deliveries),
         limit_bytes=2000,
         wake=lambda: None,
     )
     push = read_push(read_fields(message(OPENID, "计划")))
     assert await inbound.answer_push(push, now()) == phrases.say("still_working", "zh")
-    await redis.aclose()
+    await clients.aclose()
