@@ -18,6 +18,8 @@ from uniassist.errors import Away, Outage
 log = structlog.get_logger()
 
 MOST_TOGETHER = 32
+# Of the pool's ten connections: a process that was frozen amid a transaction holds many people at once.
+MOST_ALONE = 5
 # Of a transaction; a caller waits for no longer, and a server that hangs is asked again.
 SECONDS = 3.0
 
@@ -44,6 +46,7 @@ class Together(Generic[W]):
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_writing = False
+        self._alone_at_once = asyncio.Semaphore(MOST_ALONE)
 
     async def submit(self, call: W) -> Any:
         """Its answer; a ServerFault, or what deciding it raised: then nothing was changed."""
@@ -95,7 +98,7 @@ class Together(Generic[W]):
 
     async def _alone(self, call: W) -> None:
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(SECONDS), self._alone_at_once:
                 await self._carry_out([call], True)
         except Exception as error:
             _fail([call], error)

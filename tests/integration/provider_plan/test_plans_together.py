@@ -14,9 +14,10 @@ from tests.unit.provider_plan.plan_requests import interaction, invocation
 from tests.waiting import eventually
 
 from uniassist.contracts.provider import InteractRequest, InteractResponse, InvokeRequest, InvokeResponse
-from uniassist.provider_plan import answers
+from uniassist.provider_plan import answers, together
 from uniassist.provider_plan.keeper import Keeper
 from uniassist.provider_plan.shelf import Shelf
+from uniassist.provider_plan.together import MOST_ALONE, MOST_TOGETHER
 from uniassist.provider_plan.writing import KeepingRules
 from uniassist.store import plans as store
 from uniassist.store.server.pool import Pool
@@ -200,3 +201,25 @@ async def test_nobody_is_answered_before_the_commit(keeper: Keeper, plans_url: s
             await asyncio.gather(*asked)
         finally:
             admin.execute("DROP TRIGGER plans_wait ON plan_answers")
+
+
+async def test_however_many_are_held_others_find_a_connection(
+    keeper: Keeper, plans_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was frozen amid a transaction holds as many people as fit in one."""
+    monkeypatch.setattr(together, "SECONDS", 60)
+    held, other = [someone() for _ in range(MOST_TOGETHER)], someone()
+    with psycopg.connect(plans_url) as holder:
+        for each in held:
+            holder.execute(LOCKS["their lock"], [each])
+        asked = [asyncio.create_task(keeper.invoke(says(each, "帮我计划学会游泳"))) for each in held]
+
+        def waits() -> bool:
+            found = holder.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            return found.rowcount >= MOST_ALONE
+
+        await eventually(waits, "they wait for their locks")
+        assert "学会游泳" in words(await keeper.invoke(says(other, "帮我计划学会游泳")))
+        assert not any(each.done() for each in asked)
+        holder.rollback()
+    await asyncio.gather(*asked)
