@@ -13,6 +13,7 @@ from uniassist.store.server import pool as pools
 from uniassist.store.server.pool import Connection, Pool, Record
 
 STATEMENT_SECONDS = 5.0
+IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 SLICE = 500
 
 
@@ -111,7 +112,9 @@ class Link:
 
 
 async def create_pool(url: str) -> Pool:
-    return await pools.create_pool(url, application_name="uniassist provider-plan")
+    """A process that was stopped amid a transaction (SIGSTOP, a frozen host) loses its locks: it may have many."""
+    settings = {"idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT}
+    return await pools.create_pool(url, application_name="uniassist provider-plan", settings=settings)
 
 
 class PersonsPlans:

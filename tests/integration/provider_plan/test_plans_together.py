@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import os
 from collections.abc import AsyncIterator
@@ -223,3 +224,15 @@ async def test_however_many_are_held_others_find_a_connection(
         assert not any(each.done() for each in asked)
         holder.rollback()
     await asyncio.gather(*asked)
+
+
+async def test_a_process_that_stops_amid_a_transaction_loses_its_locks(
+    keeper: Keeper, plans_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "IDLE_IN_TRANSACTION_TIMEOUT", "1s")
+    monkeypatch.setattr(together, "SECONDS", 30)
+    me = someone()
+    async with await store.create_pool(plans_url) as pool, pool.acquire() as stopped:
+        await stopped.execute("BEGIN")
+        assert await store.try_lock(stopped, [me], patience=dt.timedelta(seconds=1)) == {me}
+        assert "学会游泳" in words(await keeper.invoke(says(me, "帮我计划学会游泳")))
