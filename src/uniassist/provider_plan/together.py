@@ -7,7 +7,7 @@ and each of a transaction that failed, is carried out by itself, so that it dela
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,8 @@ MOST_TOGETHER = 32
 MOST_ALONE = 5
 # Of a transaction; a caller waits for no longer, and a server that hangs is asked again.
 SECONDS = 3.0
+# One under way for longer is waited for by its own persons only: a connection that hangs is no matter of others.
+GATHER_SECONDS = 1.0
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Together(Generic[W]):
     async def _write(self) -> None:
         try:
             while batch := self._next():
-                await self._share(batch)
+                await asyncio.wait([self._start(self._share(batch))], timeout=GATHER_SECONDS)
         finally:
             self._is_writing = False
 
@@ -95,6 +97,7 @@ class Together(Generic[W]):
         self._busy.update(call.user_id for call in left)
         for call in left:
             self._start(self._alone(call))
+        self._go_on()
 
     async def _alone(self, call: W) -> None:
         try:
@@ -106,10 +109,11 @@ class Together(Generic[W]):
             self._busy.discard(call.user_id)
             self._go_on()
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _fail(calls: Sequence[W], error: Exception) -> None:

@@ -13,13 +13,15 @@ from uniassist.provider_plan.together import MOST_TOGETHER, Together, Waiting
 
 
 class Postgres:
-    """Carries out once it is `open`; `held`: whose lock somebody else has; `bad`: who makes a transaction fail."""
+    """Carries out once it is `open`; `held`: whose lock somebody else has; `bad`: who makes a transaction fail;
+    `hung`: with whom none ends."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.seen: list[tuple[tuple[str, ...], bool]] = []
         self.under_way: list[str] = []
         self.held: set[str] = set()
+        self.hung: set[str] = set()
         self.freed = asyncio.Event()
         self.bad: dict[str, Exception] = {}
         self.together: Together[Waiting] = Together(self.carry_out)
@@ -31,7 +33,7 @@ class Postgres:
         self.under_way += users
         try:
             await self.open.wait()
-            if waits and set(users) & self.held:
+            if set(users) & (self.held | self.hung if waits else self.hung):
                 await self.freed.wait()
             for user in users:
                 if user in self.bad:
@@ -132,3 +134,21 @@ async def test_who_gave_up_waiting_wants_nothing_written() -> None:
     postgres.open.set()
     assert list(await asyncio.gather(first, other)) == ["to a", "to other"]
     assert postgres.seen[1:] == [(("other",), False)]
+
+
+async def test_one_that_hangs_is_waited_for_by_its_own_persons_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "SECONDS", 60)
+    monkeypatch.setattr(together, "GATHER_SECONDS", 0.01)
+    postgres = Postgres()
+    postgres.open.set()
+    postgres.hung = {"hung"}
+    first = postgres.ask("hung")
+    await settle()
+    second, other = postgres.ask("hung"), postgres.ask("other")
+    assert await asyncio.wait_for(other, 30) == "to other"
+    assert await postgres.ask("other") == "to other"
+    assert not first.done()
+    assert not second.done()
+    postgres.freed.set()
+    assert list(await asyncio.wait_for(asyncio.gather(first, second), 30)) == ["to hung", "to hung"]
+    assert [users for users, _ in postgres.seen].count(("hung",)) == 2
