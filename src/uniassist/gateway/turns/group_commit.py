@@ -142,6 +142,8 @@ class GroupCommit:
                 return await waiting.answer
         except TimeoutError:
             raise Unavailable(f"not committed within {ANSWER_SECONDS:.0f} s; try again with the same key") from None
+        finally:
+            del waiting  # it holds a refusal, whose traceback holds this frame
 
     async def _write_batches(self) -> None:
         while True:
@@ -266,7 +268,8 @@ class GroupCommit:
                 try:
                     outcome.answers.append((each, batch.decide(each.turn)))
                 except UniAssistError as error:
-                    outcome.answers.append((each, error))
+                    # Its traceback would hold this frame, which holds it: a ring, with the bodies of a whole batch.
+                    outcome.answers.append((each, error.with_traceback(None)))
             rows = outcome.rows = batch.rows
             if rows.sessions or rows.nonces or rows.keys or rows.answered_calls:
                 await store.write(

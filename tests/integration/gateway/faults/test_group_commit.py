@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -10,7 +12,7 @@ from tests.integration.gateway.client import unique
 from tests.integration.gateway.group_commits import group_commit_of
 from tests.waiting import eventually
 
-from uniassist.errors import Unavailable
+from uniassist.errors import SessionNotFound, Unavailable
 from uniassist.gateway.turns import group_commit as module
 from uniassist.gateway.turns.batch import BatchFacts
 from uniassist.gateway.turns.draft import Draft
@@ -161,4 +163,37 @@ async def test_what_comes_while_a_transaction_is_written_shares_the_next(
     await pool.fetchval("SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted")
     assert await asyncio.gather(*waiting) == [b"done"] * 8
     assert len(sizes) <= 3, "the writer whose transaction failed may have taken one of them"
+    await group_commit.stop()
+
+
+async def test_what_a_refused_turn_held_is_free_at_once(pool: Pool) -> None:
+    """Its body may be a megabyte, and the collector of rings counts objects, not bytes."""
+    group_commit = group_commit_of(pool)
+    group_commit.start()
+
+    class Body:
+        pass
+
+    async def refused() -> weakref.ref[Body]:
+        body = Body()
+
+        def decide(_draft: Draft, _run: RunFacts | None) -> bytes:
+            raise SessionNotFound(f"of {body}")
+
+        session_id, is_refused = unique("session"), False
+        try:
+            await group_commit.submit(Turn(session_id, decide, Opening(session_id, "u", False, 0)))
+        except SessionNotFound:
+            is_refused = True
+        assert is_refused
+        return weakref.ref(body)
+
+    gc.disable()
+    try:
+        left = await refused()
+        for _ in range(4):  # a writer has its latest batch until the next
+            await group_commit.submit(turn())
+        assert left() is None
+    finally:
+        gc.enable()
     await group_commit.stop()
