@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from uniassist.errors import Away, Outage
+from uniassist.errors import Away, Outage, ServerFault
 
 log = structlog.get_logger()
 
@@ -54,7 +54,10 @@ class Together(Generic[W]):
         """Its answer; a ServerFault, or what deciding it raised: then nothing was changed."""
         self._waiting.append(call)
         self._go_on()
-        return await call.answer
+        try:
+            return await call.answer
+        finally:
+            del call  # it holds an error whose traceback holds this frame
 
     def _go_on(self) -> None:
         if not self._is_writing:
@@ -119,6 +122,8 @@ class Together(Generic[W]):
 def _fail(calls: Sequence[W], error: Exception) -> None:
     if isinstance(error, TimeoutError):
         error = Away("postgres", f"no answer within {SECONDS:.0f} s")
+    if isinstance(error, ServerFault):  # says all by itself; its traceback would hold frames that hold the calls
+        error.with_traceback(None)
     for call in calls:
         if not call.answer.done():
             call.answer.set_exception(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -152,3 +154,30 @@ async def test_one_that_hangs_is_waited_for_by_its_own_persons_only(monkeypatch:
     postgres.freed.set()
     assert list(await asyncio.wait_for(asyncio.gather(first, second), 30)) == ["to hung", "to hung"]
     assert [users for users, _ in postgres.seen].count(("hung",)) == 2
+
+
+async def test_what_a_failed_call_held_is_free_at_once() -> None:
+    postgres = Postgres()
+    postgres.open.set()
+    postgres.bad = {"bad": Away("postgres", "gone")}
+
+    async def failed() -> weakref.ref[Waiting]:
+        call = Waiting("bad", asyncio.get_running_loop().create_future())
+        seen, is_failed = weakref.ref(call), False
+        submitting = postgres.together.submit(call)
+        del call
+        try:
+            await submitting
+        except Away:
+            is_failed = True
+        assert is_failed
+        return seen
+
+    gc.disable()
+    try:
+        left = await failed()
+        postgres.bad = {}
+        assert await postgres.ask("good") == "to good"
+        assert left() is None
+    finally:
+        gc.enable()
