@@ -9,7 +9,7 @@ from itertools import islice
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
-from uniassist.errors import Away, ServerFault
+from uniassist.errors import Away, Cut, ServerFault
 from uniassist.streams.client import Redis
 from uniassist.streams.outage import RedisEdge
 
@@ -107,6 +107,8 @@ class Channels:
                 if answer is None:
                     if self._waits_for_answer:
                         raise Away("redis", "no answer in time")
+                    if not connection.is_connected:  # cut meanwhile: a new one would answer, and hear of nothing
+                        raise Cut("redis", "the connection broke")
                     self._waits_for_answer = True
                     await connection.send_command("PING")
                     return
