@@ -50,16 +50,21 @@ class Channels:
 
     def follow(self, name: str) -> None:
         self._wanted.add(name)
-        self._changed[name] = None
+        self._note(name)
 
     def leave(self, name: str) -> None:
         self._wanted.discard(name)
-        self._changed[name] = None
+        self._note(name)
+
+    def _note(self, name: str) -> None:
+        """Without a connection nothing is kept: whoever connects asks for all, and an outage may last."""
+        if self._connection is not None:
+            self._changed[name] = None
 
     async def ask_once(self) -> bool:
         """Ask for what has changed, up to a bound. Says whether there is more."""
         connection = self._connection
-        # Whoever connects asks for all. One that is cut would be connected again by what is sent on it.
+        # One that is cut would be connected again by what is sent on it.
         if connection is None or not connection.is_connected:
             return False
         some = list(islice(self._changed, ASKED_AT_ONCE))
@@ -126,6 +131,7 @@ class Channels:
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._changed.clear()
         self.heard_at = float("-inf")
         if connection is not None:
             with contextlib.suppress(ServerFault), RedisEdge():
