@@ -133,6 +133,7 @@ class Checks:
         self._owed: set[str] = set()
         self._given: set[str] = set()
         self._given_in: set[tuple[str, str]] = set()  # events with their epochs, whose group is gone
+        self._read_ms: dict[str, int] = {}  # of the last entry that any group was given in an epoch
         self._stale: set[str] = set()
         self._reverted = 0
         self.findings = Findings()
@@ -196,7 +197,10 @@ class Checks:
                 self.findings.note("unread", f"{row['session_id']} {row['event_id']}: {epoch}")
 
     async def _unread_in(self, epoch: str) -> set[str]:
-        """Published in the epoch, and not given to the group, nor to one that was in its place before."""
+        """Published in the epoch, and not given to the group, nor to one that was in its place before.
+
+        One that was published twice in it may have been given the first time, of which trimming left nothing.
+        """
         async with self._outbox.redis.pipeline(transaction=True) as pipeline:
             pipeline.xinfo_groups(GLOBAL)
             pipeline.xrange(GLOBAL)
@@ -205,10 +209,22 @@ class Checks:
             return set()
         found: dict[bool, set[str]] = {True: set(), False: set()}
         read_up_to = _read_up_to(groups)
+        self._note_read_up_to(epoch, read_up_to)
         for at, fields in entries:
             if fields.get(b"epoch", b"").decode() == epoch:
                 found[_number(at) <= read_up_to].add(fields[b"eventId"].decode())
-        return {each for each in found[False] - found[True] if (each, epoch) not in self._given_in}
+        return {
+            each
+            for each in found[False] - found[True]
+            if (each, epoch) not in self._given_in and not self._was_given_first(each, epoch)
+        }
+
+    def _note_read_up_to(self, epoch: str, entry_id: tuple[int, int]) -> None:
+        self._read_ms[epoch] = max(entry_id[0], self._read_ms.get(epoch, 0))
+
+    def _was_given_first(self, event_id: str, epoch: str) -> bool:
+        first_ms = self._sightings.first_ms(event_id, epoch)
+        return first_ms is not None and first_ms <= self._read_ms[epoch]
 
     async def _look_at_sightings(self) -> None:
         for what, found in (("overtaken", self._sightings.overtaken), ("undead", self._sightings.undead)):
@@ -261,7 +277,9 @@ class Checks:
         for at, fields in entries:
             event_id, is_read = fields[b"eventId"].decode(), _number(at) <= read_up_to
             if is_read:
-                self._given_in.add((event_id, fields.get(b"epoch", b"").decode()))
+                epoch = fields.get(b"epoch", b"").decode()
+                self._given_in.add((event_id, epoch))
+                self._note_read_up_to(epoch, read_up_to)
             if not is_poison(event_id):
                 by_read[is_read].add(event_id)
         self._given |= by_read[True]

@@ -13,6 +13,7 @@ import typer
 
 from uniassist.cli.copyable import copyable
 from uniassist.cli.event_lines import line_of
+from uniassist.cli.local_zone import local_zone
 from uniassist.cli.system import SystemEnvFile
 from uniassist.cli.where import Gateway, StateDir, gateway
 from uniassist.client import Away, Client, Refused
@@ -48,6 +49,9 @@ def _send(
     locale: Annotated[
         str | None, typer.Option("--locale", help="Such as en or zh-CN; default: by the text.")
     ] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", help="Such as Europe/Berlin; default: this machine's.")
+    ] = None,
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for providers.")] = 10.0,
     url: Url = None,
     app_token: AppToken = None,
@@ -60,8 +64,9 @@ def _send(
         _client(where, user_id),
         text,
         session_id or f"session-{uuid.uuid4().hex[:8]}",
-        locale,
         wait_seconds,
+        locale=locale,
+        timezone=timezone or local_zone(),
         quiet=as_json,
     )
     ack, events = _run(talked)
@@ -86,11 +91,18 @@ def _client(where: Gateway, user_id: str | None = None) -> Client:
 
 
 async def _send_and_watch(
-    client: Client, text: str, session_id: str, locale: str | None, wait_seconds: float, *, quiet: bool
+    client: Client,
+    text: str,
+    session_id: str,
+    wait_seconds: float,
+    *,
+    locale: str | None,
+    timezone: str | None,
+    quiet: bool,
 ) -> tuple[IngestAck, list[TimelineEvent]]:
     events: list[TimelineEvent] = []
     async with client:
-        ack = await client.send(text, session_id=session_id, locale=locale)
+        ack = await client.send(text, session_id=session_id, locale=locale, timezone=timezone)
         owed = {run.run_id for run in ack.runs}
         try:
             async with (

@@ -91,6 +91,19 @@ def test_what_is_sent_is_answered_and_the_line_that_follows_it_runs(
     assert "hello" in once.out
 
 
+@pytest.mark.parametrize(
+    ("options", "zone"), [((), "Asia/Kathmandu"), (("--timezone", "Europe/Berlin"), "Europe/Berlin")]
+)
+def test_providers_are_told_the_machines_time_zone_or_the_one_that_is_asked_for(
+    command: Command, gateway: ServiceProcess, token: str, options: tuple[str, ...], zone: str
+) -> None:
+    env = {"GATEWAY_URL": gateway.url, "STAGING_APP_TOKEN": token, "TZ": "Asia/Kathmandu"}
+    sent = command("send", "hello", "--json", *options, **env)
+    assert sent.code == 0, sent.said
+    inbound, *_ = json.loads(sent.out)["events"]
+    assert inbound["payload"]["input"]["timezone"] == zone
+
+
 def test_a_timeline_is_shown_whole_from_a_cursor_and_as_json(
     command: Command, gateway: ServiceProcess, token: str
 ) -> None:
