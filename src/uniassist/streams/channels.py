@@ -9,7 +9,7 @@ from itertools import islice
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
-from uniassist.errors import Away, ServerFault
+from uniassist.errors import Away, Cut, ServerFault
 from uniassist.streams.client import Redis
 from uniassist.streams.outage import RedisEdge
 
@@ -50,16 +50,21 @@ class Channels:
 
     def follow(self, name: str) -> None:
         self._wanted.add(name)
-        self._changed[name] = None
+        self._note(name)
 
     def leave(self, name: str) -> None:
         self._wanted.discard(name)
-        self._changed[name] = None
+        self._note(name)
+
+    def _note(self, name: str) -> None:
+        """Without a connection nothing is kept: whoever connects asks for all, and an outage may last."""
+        if self._connection is not None:
+            self._changed[name] = None
 
     async def ask_once(self) -> bool:
         """Ask for what has changed, up to a bound. Says whether there is more."""
         connection = self._connection
-        # Whoever connects asks for all. One that is cut would be connected again by what is sent on it.
+        # One that is cut would be connected again by what is sent on it.
         if connection is None or not connection.is_connected:
             return False
         some = list(islice(self._changed, ASKED_AT_ONCE))
@@ -107,6 +112,8 @@ class Channels:
                 if answer is None:
                     if self._waits_for_answer:
                         raise Away("redis", "no answer in time")
+                    if not connection.is_connected:  # cut meanwhile: a new one would answer, and hear of nothing
+                        raise Cut("redis", "the connection broke")
                     self._waits_for_answer = True
                     await connection.send_command("PING")
                     return
@@ -124,6 +131,7 @@ class Channels:
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._changed.clear()
         self.heard_at = float("-inf")
         if connection is not None:
             with contextlib.suppress(ServerFault), RedisEdge():

@@ -46,8 +46,16 @@ class LaneClients:
         return iter(self._clients.items())
 
     async def each(self, look: Callable[[Redis, Lane], Awaitable[T]]) -> list[T]:
-        """What `look` finds in each lane, in their order. A ServerFault says of which lane nothing can be found."""
-        return await asyncio.gather(*(_looked(look, redis, lane) for lane, redis in self))
+        """What `look` finds in each lane, in their order. A ServerFault says of which lane nothing can be found.
+
+        It is raised once all have ended: a look that is left alone loses its client, and what it wrote stays.
+        """
+        looks = (_looked(look, redis, lane) for lane, redis in self)
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        return [each for each in found if not isinstance(each, BaseException)]
 
     def of(self, lane: Lane) -> Redis:
         return self._clients[lane]
