@@ -84,10 +84,11 @@ class Keepers:
     async def _begin(self, order: ServiceOrder, env: Mapping[str, str]) -> None:
         folder = self._folder(order.service)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "stopped").unlink(missing_ok=True)
         _write(folder / "order.json", msgspec.json.format(msgspec.json.encode(order)))
         with _errors(folder / "keeper.err") as err:
             process = await asyncio.create_subprocess_exec(
-                *(base_python(), "-I", "-S", str(self._keeper()), str(folder)),
+                *(base_python(), "-I", "-S", str(self._keeper()), str(folder), order.id),
                 env=dict(env),
                 cwd=self._home,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -124,6 +125,10 @@ class Keepers:
             if is_held(folder / "service.lock"):
                 holders = ", ".join(ports.named(pid) for pid in _holders(folder / "service.lock"))
                 raise DriverFailed(f"{service}: something of it still runs: {holders or 'it could not be found'}")
+            if order is not None:
+                # A keeper of a tool that was killed may still be on its way to the lock.
+                with contextlib.suppress(DriverFailed):
+                    _write(folder / "stopped", order.id.encode())
 
     def log(self, service: str) -> str:
         return str(self._folder(service) / "log")

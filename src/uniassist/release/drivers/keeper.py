@@ -1,9 +1,10 @@
 """Keeps one service running on this host: starts it, starts it again when it ends, drains it when told to stop.
 
-`python -I keeper.py FOLDER` reads FOLDER/order.json and goes to the background; the service gets the environment
-that the keeper was started with, and UNIASSIST_INSTANCE. The release tool runs a copy of this file that lies
-where the services run, with the system's Python: so it imports nothing but the standard library, and neither a
-release's removal nor the tool's upgrade pulls the ground from under it.
+`python -I keeper.py FOLDER ORDER` reads FOLDER/order.json and goes to the background; the service gets the
+environment that the keeper was started with, and UNIASSIST_INSTANCE. It ends where ORDER, the order's id, isn't
+wanted by the time that it has its lock: whoever started it was killed, and another one went on. The release tool
+runs a copy of this file that lies where the services run, with the system's Python: so it imports nothing but the
+standard library, and neither a release's removal nor the tool's upgrade pulls the ground from under it.
 
 Who runs is told by two locks, never by a process id that outlived its process. `keeper.lock` is held as long as
 the keeper lives. `service.lock` is inherited by the service and held as long as anything of it lives, also when
@@ -212,11 +213,21 @@ def _write_number(lock: int, number: str) -> None:
     os.pwrite(lock, number.ljust(_NUMBER_WIDTH).encode(), 0)
 
 
-def main(folder: Path) -> int:
+def _is_wanted(folder: Path, order: str) -> bool:
+    stopped = folder / "stopped"
+    if stopped.exists() and stopped.read_text("utf-8") == order:
+        return False
+    return bool(json.loads((folder / "order.json").read_text("utf-8"))["id"] == order)
+
+
+def main(folder: Path, order: str) -> int:
     """0 once the keeper is in the background and has its lock."""
     lock = os.open(folder / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     if not take(lock, LOCK_SECONDS):
         sys.stderr.write(f"{folder / 'keeper.lock'}: another keeper holds it\n")
+        return 1
+    if not _is_wanted(folder, order):
+        sys.stderr.write(f"{folder}: order {order} isn't wanted any more\n")
         return 1
     _write_number(lock, "")
     if os.fork():
@@ -229,4 +240,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

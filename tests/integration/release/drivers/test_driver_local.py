@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -211,7 +212,32 @@ async def test_a_tool_that_is_killed_midway_leaves_what_the_next_one_goes_on_fro
     second = await running(local, new.tag)
     assert second.instance != first.instance
     await local.driver().stop(SERVICE)
-    assert not _keepers(local)
+    await eventually(lambda: not _keepers(local), "no keeper is left")
+    assert local.health() is None
+
+
+@pytest.mark.parametrize("ordered", ["before", "since"])
+async def test_a_keeper_that_comes_late_starts_nothing(tmp_path: Path, ordered: str) -> None:
+    """Its tool was killed before it had its lock; the service was stopped, or another ordered and stopped."""
+    keepers, orders = Keepers(tmp_path), []
+    for number in ("1", "2"):
+        command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"]
+        order = ServiceOrder(number, "calm", "v1-x", "v1", "d", "w", command, str(tmp_path), 5.0, ("127.0.0.1", 1))
+        await keepers.start(order, {})
+        await keepers.stop("calm")
+        orders.append(order)
+    late = orders[-1] if ordered == "before" else orders[0]
+    folder = tmp_path / "services" / "calm"
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", keeper.__file__, str(folder), late.id), stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await started.communicate()
+    assert (started.returncode, b"isn't wanted any more" in said) == (1, True)
+    assert not (await keepers.look("calm")).alive
+    again = orders[0]
+    await keepers.start(again, {})
+    assert (await keepers.look("calm")).alive
+    await keepers.stop("calm")
 
 
 async def test_a_log_is_bounded(tmp_path: Path) -> None:
