@@ -64,7 +64,10 @@ async def test_a_loss_that_the_probe_notices_first_breaks_no_order(
     await some_consumed(own_outbox, 500)
     async with own_outbox.pool.acquire() as connection, connection.transaction():
         # No completion gets past these rows, so the relay waits for room with events claimed ahead.
-        await connection.execute("SELECT FROM outbox_events WHERE status = 'processing' ORDER BY id FOR UPDATE")
+        on_their_way = (
+            "SELECT FROM outbox_events WHERE status IN ('processing', 'delivered') ORDER BY id FOR UPDATE"
+        )
+        await eventually(lambda: connection.fetch(on_their_way), "some are on their way")
 
         async def is_full() -> bool:
             _, text = await get(worker, "/metrics")

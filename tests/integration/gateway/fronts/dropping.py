@@ -144,10 +144,13 @@ class AgUiReader:
 
 
 async def reads(reader: Reading, urls: list[str]) -> None:
-    """Drops at random, and goes on at another gateway, until it has seen the end."""
+    """Drops at random, and goes on at another gateway, until it has seen the end.
+
+    With growing patience: on a slow machine nothing is accepted in the time of the first tries.
+    """
     while True:  # ends: with the run, or the test's deadline
         try:
-            async with asyncio.timeout(random.uniform(0.3, 2.0)):
+            async with asyncio.timeout(random.uniform(0.3, 2.0 + reader.drops / 4)):
                 if await reader.read(random.choice(urls)):
                     return
         except GONE:
