@@ -88,15 +88,19 @@ class Sessions:
     async def connect(self, *_dsn: Any, **options: Any) -> Session:
         """A session that is set up. `options`: the driver's own."""
         session = await self._open(options)
-        if not self._is_pooled and await _is_behind_pooler(session):
-            self._is_pooled = True
-            await session.close(timeout=self.connect_seconds)
-            session = await self._open(options)
-        if self._is_pooled:
-            local = self._statements(session, "SET LOCAL")
-            session.per_transaction = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {local}"
-        else:
-            await session.execute(self._statements(session, "SET"))
+        try:
+            if not self._is_pooled and await self._is_behind_pooler(session):
+                self._is_pooled = True
+                await session.close(timeout=self.connect_seconds)
+                session = await self._open(options)
+            if self._is_pooled:
+                local = self._statements(session, "SET LOCAL")
+                session.per_transaction = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {local}"
+            else:
+                await session.execute(self._statements(session, "SET"))
+        except BaseException:
+            session.terminate()  # nobody else knows of it
+            raise
         return session
 
     def doubt(self) -> bool:
@@ -159,14 +163,16 @@ class Sessions:
             for session in [session for session, host in self._made.items() if host == doubted]:
                 session.terminate()
 
+    async def _is_behind_pooler(self, session: Session) -> bool:
+        """In one transaction, so that no pooler answers it by halves; with its own settings, for the server's
+        may end a statement before it has begun."""
+        async with session.transaction():
+            await session.execute(self._statements(session, "SET LOCAL"))
+            answering = await session.fetchval("SELECT pg_backend_pid()")
+        return bool(answering != session.get_server_pid())
+
     def _statements(self, session: Session, how: str) -> str:
         settings = dict(self._settings)
         if session.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
             settings["transaction_timeout"] = "0"
         return "; ".join(f"{how} {name} = '{value}'" for name, value in settings.items())
-
-
-async def _is_behind_pooler(session: Session) -> bool:
-    async with session.transaction():  # so that no pooler answers it by halves
-        answering = await session.fetchval("SELECT pg_backend_pid()")
-    return bool(answering != session.get_server_pid())

@@ -43,7 +43,7 @@ async def test_what_several_ask_at_once_is_answered_at_once(
     ]
     body = run_of(thread_id, "r2", resume=resume)
     made = await run(http_client, fronted.url, body)
-    assert any("Plan for" in text for text in made.texts.values()), [each.type for each in made.events]
+    assert any("Plan for" in text for text in made.texts.values()), (made.texts, made.events[-1])
     assert "Booked" in made.texts.values()
     assert (await run(http_client, fronted.url, body)).texts == made.texts, "repeated, it is the same"
 
