@@ -64,8 +64,11 @@ class Requested:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more comes, of an input all of whose events were seen: the last commit has them all."""
-        return self.is_input and bool(self.runs) and all(self.runs.values())
+        """Whether nothing more comes, of an input all of whose events were seen: the last commit has them all.
+
+        Of what it interacts with beside, only its calls tell.
+        """
+        return self.is_input and not self.interacts_with and bool(self.runs) and all(self.runs.values())
 
     @property
     def interacts_with(self) -> frozenset[str]:
@@ -121,7 +124,7 @@ class Following:
         """
         progress = _Progress(requested)
         frames = self._hub.follow(requested.session_id, requested.cursor, subject=subject, until=until)
-        async with aclosing(self._chunks(frames, looks=not requested.is_input)) as chunks:
+        async with aclosing(self._chunks(frames, looks=bool(requested.interacts_with))) as chunks:
             async for chunk in chunks:
                 for item in parsed(chunk):
                     if isinstance(item, DeltaFrame):

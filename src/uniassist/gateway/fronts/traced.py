@@ -20,7 +20,7 @@ class Traced:
     `run_id`: of its first run. `last_seq`, `at_ms`: of the last event.
     `runs`: all of its own, by status.
     `interacts_with`: the run whose call answers the person's last word; None: that was an input.
-    `interactions`: the runs that were answered since the last input, that one among them.
+    `interactions`: the runs that were answered, that one among them; an input beside or after them ends none.
     `asked`: what waits for the person, with the event that asks it.
     """
 
@@ -39,7 +39,7 @@ class Traced:
         """What the event says to its person, if anything."""
         self.last_seq, self.at_ms = event.seq, event.timestamp_ms
         if event.kind == "inbound":  # what was asked is answered by it, or passed over
-            self.interacts_with, self.interactions = None, set()
+            self.interacts_with = None
             self._since, self.asked = set(), []
         elif event.kind == "user_interaction":  # answers its run; what others asked still waits
             self.interacts_with = event.run_id

@@ -295,8 +295,8 @@ class A2aTasks:
         return progress
 
     async def _state(self, progress: Progress) -> State:
-        run_id = progress.interacts_with
-        return progress.state(is_owed=run_id is not None and await store.owes_calls(self._pool, run_id))
+        owed = [run_id for run_id in sorted(progress.interactions) if await store.owes_calls(self._pool, run_id)]
+        return progress.state(is_owed=bool(owed))
 
 
 def check_version(request: Request) -> None:
