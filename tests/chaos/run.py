@@ -29,6 +29,7 @@ SELECT percentile_cont(ARRAY[0.5, 0.99, 1.0])
        WITHIN GROUP (ORDER BY extract(epoch FROM consumed_at - created_at)::float8)
 FROM outbox_events WHERE event_id NOT LIKE '%/{MARK}-%'
 """
+NOTHING_CONSUMED = (0.0, 0.0, 0.0)  # as under a mutant that is found out at once
 _ATTEMPTS = f"SELECT coalesce(sum(attempts), 0) FROM outbox_events WHERE event_id NOT LIKE '%/{MARK}-%'"
 _UNDER_WAY = """
 SELECT event_id, status, attempts, locked_by, lease_expires_at, epoch, last_error, next_retry_at
@@ -153,7 +154,7 @@ async def _judge(system: System, load: Load, asked: Asked, found_after_seconds: 
         poisons=load.poisons.counts,
         healed_after_seconds=healed_after_seconds,
         found_after_seconds=found_after_seconds,
-        lags=tuple(await outbox.pool.fetchval(_LAGS)),
+        lags=tuple(await outbox.pool.fetchval(_LAGS) or NOTHING_CONSUMED),
         recoveries=system.recoveries,
         faults=system.done,
         findings=system.checks.findings,
