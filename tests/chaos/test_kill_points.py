@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 
@@ -46,6 +46,7 @@ STEPS = {
 
 # asyncpg sends a statement's text once, under a name, and the name with each execution.
 _PARSE = re.compile(rb"P....(__asyncpg_stmt_\w+__)\x00([^\x00]*)\x00", re.DOTALL)
+LONGEST_STATEMENT = 32 * 1024
 _BIND = re.compile(rb"B....\x00(__asyncpg_stmt_\w+__)\x00", re.DOTALL)
 
 
@@ -59,6 +60,7 @@ class Killer:
     passed: int = 0
     killed: bool = False
     _statements: set[tuple[int, bytes]] = field(default_factory=set)
+    _sent: dict[int, bytes] = field(default_factory=dict)
     _answer_due_on: int | None = None
 
     def tap(self, connection: int, direction: Direction, chunk: bytes) -> bool:
@@ -77,10 +79,14 @@ class Killer:
     def _asks(self, connection: int, chunk: bytes) -> bool:
         if self.step.server == "redis":
             return self.step.request in chunk
-        for name, text in _PARSE.findall(chunk):
+        before = self._sent.get(connection, b"")  # a long statement may come in two chunks
+        sent = before + chunk
+        self._sent[connection] = sent[-LONGEST_STATEMENT:]
+        for name, text in _PARSE.findall(sent):
             if self.step.request in text:
                 self._statements.add((connection, name))
-        return any((connection, name) in self._statements for name in _BIND.findall(chunk))
+        asked = [found[1] for found in _BIND.finditer(sent) if found.end() > len(before)]
+        return any((connection, name) in self._statements for name in asked)
 
     def _kill(self) -> bool:
         self.worker.kill()
@@ -150,3 +156,16 @@ async def nothing_pending(outbox: Outbox) -> None:
         return bool((await outbox.redis.xpending("uniassist:timeline:all", "ua-delivery"))["pending"] == 0)
 
     await eventually(acknowledged, "no entry is left pending")
+
+
+def test_a_statement_that_comes_in_two_chunks_is_seen() -> None:
+    class Worker:
+        def kill(self) -> None:
+            pass
+
+    parse = b"P\0\0\1\0__asyncpg_stmt_1__\0 INSERT INTO delivery_workers " + b"x" * 300 + b"\0"
+    sent = parse + b"B\0\0\0\x20\0__asyncpg_stmt_1__\0"
+    for cut in range(1, len(sent)):
+        killer = Killer(cast(ServiceProcess, Worker()), STEPS["taking shards"], "before")
+        assert not killer.tap(1, "request", sent[:cut])
+        assert killer.tap(1, "request", sent[cut:]), cut
