@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 from tests.conftest import REDIS_FLAVOUR
-from tests.integration.cluster.conftest import Load, in_order, streams_of
-from tests.integration.delivery.outbox_rows import metric, opened
+from tests.integration.cluster.conftest import Load, Streams, in_order, streams_of
+from tests.integration.delivery.outbox_rows import Outbox, metric, opened
 from tests.processes import ServiceProcess
 from tests.redis_cluster import Cluster
 from tests.waiting import eventually
@@ -17,6 +17,15 @@ from tests.waiting import eventually
 from uniassist.streams.lanes import slot_of
 
 StartOn = Callable[..., ServiceProcess]
+
+
+async def _all_came(outbox: Outbox, streams: Streams, load: Load) -> None:
+    """Each event that was written is on both its streams, in order, and none cost an attempt."""
+    await outbox.all_consumed()
+    expected = {session: list(range(1, count + 1)) for session, count in load.written.items()}
+    assert {session: await streams.session(session) for session in load.written} == expected
+    assert in_order(await streams.read()) == expected
+    assert (await outbox.pool.fetchval("SELECT max(attempts) FROM outbox_events")) == 0
 
 
 async def test_a_slot_that_moves_under_load_loses_nothing(
@@ -42,11 +51,7 @@ async def test_a_slot_that_moves_under_load_loses_nothing(
             assert moved > 4
             assert cluster.owner(slot) is target
             await load.more(48)
-        await outbox.all_consumed()
-        expected = {session: list(range(1, count + 1)) for session, count in load.written.items()}
-        assert {session: await streams.session(session) for session in load.written} == expected
-        assert in_order(await streams.read()) == expected
-        assert (await outbox.pool.fetchval("SELECT max(attempts) FROM outbox_events")) == 0
+        await _all_came(outbox, streams, load)
     assert metric(worker.scraped(), "uniassist_delivery_reconciliations_total") >= 1
     assert metric(worker.scraped(), "uniassist_delivery_out_of_order_total") == 0
 
@@ -65,11 +70,7 @@ async def test_a_slot_that_the_server_moves_at_once_loses_nothing_either(
             await load.consumed(3 * Load.SESSIONS)
             await cluster.move_at_once(slot, target)
             await load.more(48)
-        await outbox.all_consumed()
-        expected = {session: list(range(1, count + 1)) for session, count in load.written.items()}
-        assert {session: await streams.session(session) for session in load.written} == expected
-        assert in_order(await streams.read()) == expected
-        assert (await outbox.pool.fetchval("SELECT max(attempts) FROM outbox_events")) == 0
+        await _all_came(outbox, streams, load)
 
 
 async def test_a_primary_that_dies_under_load_loses_nothing_that_was_taken(

@@ -49,13 +49,8 @@ class System:
 
     def run(self, *arguments: str, deadline_seconds: float = READY_SECONDS) -> subprocess.CompletedProcess[str]:
         """A command of ours on this state directory, to its end."""
-        started = forking.uniassist([*arguments, "--state-dir", str(self.directory)], env=self.env)
-        try:
-            out, err = started.communicate(timeout=deadline_seconds)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            raise
-        return subprocess.CompletedProcess(arguments, started.returncode, out, err)
+        typed = [*arguments, "--state-dir", str(self.directory)]
+        return forking.ended(typed, env=self.env, deadline_seconds=deadline_seconds)
 
     def begin(self) -> None:
         """`up` in the foreground; it is not waited for."""
