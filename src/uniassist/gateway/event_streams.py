@@ -137,8 +137,7 @@ class Hub:
     async def stop(self) -> None:
         self.close_streams()
         # What is read for streams that are closed concerns nobody: no wait for what Redis may say.
-        waits = (self._poll.stop(LOOK_SECONDS), *(loop.stop(0) for loop in self._loops[1:]))
-        await asyncio.gather(*waits)
+        await asyncio.gather(*(loop.stop(LOOK_SECONDS if loop is self._poll else 0) for loop in self._loops))
         for reading in self._reading:
             reading.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
