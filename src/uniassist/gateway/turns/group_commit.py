@@ -276,6 +276,8 @@ class GroupCommit:
         if turn.opening is None or turn.run_id is not None or turn.call_id is not None:
             return None
         async with self._pool.acquire(timeout=5.0) as connection:
+            if connection.is_behind_pooler:
+                return None  # two statements take more round trips there than one transaction
             seen = await store.seen_session(connection, turn.opening, turn.nonce, turn.scoped_key)
             if seen.is_used or seen.session.successor_id is not None:
                 return None

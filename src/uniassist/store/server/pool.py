@@ -34,6 +34,11 @@ class Connection:
         self._driver = driver
         self._per_transaction = driver.per_transaction  # a lent one that is lost has no attributes any more
 
+    @property
+    def is_behind_pooler(self) -> bool:
+        """Each statement is a transaction then, with a beginning that sets what it depends on."""
+        return bool(self._per_transaction)
+
     async def fetch(self, sql: str, *arguments: Any, timeout: float | None = None) -> list[Record]:
         found: list[Record] = await self._ask(self._driver.fetch, sql, arguments, timeout)
         return found
