@@ -54,7 +54,7 @@ class Gathering(Generic[R]):
         self._alone_at_once = asyncio.Semaphore(MOST_ALONE)
 
     async def ask(self, key: str, arguments: Arguments) -> R | None:
-        """What the call is answered. ServerFault. Who is cancelled meanwhile doesn't know whether it was carried out."""
+        """The row, or None. ServerFault. Who is cancelled meanwhile doesn't know whether it was carried out."""
         waiting = _Waiting[R](key, arguments, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._go_on()

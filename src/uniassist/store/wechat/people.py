@@ -325,7 +325,12 @@ async def reports(pool: Pool, limit: int) -> list[Report]:
 
 async def forget_reports(pool: Pool, ids: Sequence[int]) -> set[int]:
     """Which of them were still there: others may forget the same."""
-    return {row["id"] for row in await pool.fetch(*statements("wechat")["forget_reports"](ids=[str(each) for each in ids]), timeout=10)}
+    return {
+        row["id"]
+        for row in await pool.fetch(
+            *statements("wechat")["forget_reports"](ids=[str(each) for each in ids]), timeout=10
+        )
+    }
 
 
 async def backlog(pool: Pool) -> dict[State, int]:
