@@ -10,6 +10,14 @@ import typer
 
 from uniassist.settings.known_services import SERVICES, KnownService
 
+# Text: it is read as the variable is, which says what it should be.
+Processes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N", help="So many processes on the one port, whatever <SERVICE>_PROCESSES says; 1 without it."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Modules are imported when asked for: a service starts without loading the others."""
@@ -28,10 +36,7 @@ def _register_one(app: typer.Typer, service: KnownService) -> None:
 
 
 def _register_with_processes(app: typer.Typer, service: KnownService, variable: str) -> None:
-    # Read as any other setting, which says what it should be.
-    option = typer.Option("--processes", metavar="N", help=f"As {variable}: so many processes on the one port.")
-
-    def run(processes: Annotated[str | None, option] = None) -> None:
+    def run(processes: Processes = None) -> None:
         if processes is not None:
             os.environ[variable] = processes
         import_module(service.module).main()
