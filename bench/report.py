@@ -159,7 +159,7 @@ def _cost(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = []
     for kind in ("chat", "routed"):
         now, before = r["cpu_ms"][f"{kind} now"], r["cpu_ms"].get(f"{kind} {r['before']}")
-        parts = ", ".join(f"{name} {now[name]:.2f}" for name in now if name not in ("all", "per_second"))
+        parts = ", ".join(f"{name} {now[name]:.2f}" for name in now if name not in ("all", "per_second", "busiest"))
         beside = f" = {r['ratio_to_before'][kind]} × {r['before']} ({before['all']:.2f} ms)" if before else ""
         rows.append(
             (f"CPU for an input, {kind}, 64 connections", f"{now['all']:.2f} ms{beside}: {parts}", "", "0.65 ×")
@@ -167,6 +167,24 @@ def _cost(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     bare = r["cpu_ms"]["pgbench"]["all"]
     rows.append(("CPU of Postgres for the same writes by pgbench", f"{bare:.2f} ms", "", ""))
     return rows
+
+
+def _processes(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    one = r["cpu_ms"]["1"]
+    return [
+        (
+            f"CPU for an input, chat, gateway of {count} process{'es' if count != '1' else ''}",
+            f"{now['all']:.2f} ms, the gateway's {now['gateway']:.2f} ms"
+            + (
+                f" = {now['gateway'] / one['gateway']:.2f} × one's; {now['busiest']:.0%} of it the busiest's"
+                if count != "1"
+                else ""
+            ),
+            "",
+            "",
+        )
+        for count, now in r["cpu_ms"].items()
+    ]
 
 
 def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -260,6 +278,7 @@ _ROWS = {
     "ingest": _ingest,
     "routed": _routed,
     "cost": _cost,
+    "processes": _processes,
     "many": _many,
     "sse": _sse,
     "streamed": _streamed,
