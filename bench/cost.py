@@ -68,9 +68,18 @@ def _checked_out(revision: str, directory: Path) -> Path | None:
     return target / "src"
 
 
-async def arm(stage: Stage, kind: str, source: Path | None, seconds: int, **settings: str) -> dict[str, float]:
-    """`source`: the package's; None: this checkout's. `settings`: the gateway's. `busiest`: of its processes, of
-    their CPU.
+async def arm(
+    stage: Stage,
+    kind: str,
+    source: Path | None,
+    seconds: int,
+    *,
+    connections: int = CONNECTIONS,
+    rate: int | None = None,
+    **settings: str,
+) -> dict[str, float]:
+    """`source`: the package's; None: this checkout's. `rate`: inputs a second; None: as many as there can be.
+    `settings`: the gateway's. `busiest`: of its processes, of their CPU.
     """
     environment = {"PYTHONPATH": str(source)} if source is not None else {}
     url = stage.fresh_database("cost", migrated=False)
@@ -101,13 +110,15 @@ async def arm(stage: Stage, kind: str, source: Path | None, seconds: int, **sett
     await until(is_done, 120)
     before = {name: _cpu_ms(pid) for name, pid in pids.items()}
     of_each = _cpu_of_each(gateway.pid)
-    rate, latencies = await asyncio.to_thread(load, Load(gateway_url, CONNECTIONS, seconds, text=TEXTS[kind]))
+    reached, latencies = await asyncio.to_thread(
+        load, Load(gateway_url, connections, seconds, rate, text=TEXTS[kind])
+    )
     await until(is_done, 120, every_seconds=0.25)
     figures = {name: (_cpu_ms(pid) - before[name]) / len(latencies) for name, pid in pids.items()}
     used = [after - of_each.get(pid, 0.0) for pid, after in _cpu_of_each(gateway.pid).items()]
     await connection.close()
     stage.stop_services()
-    return figures | {"all": sum(figures.values()), "per_second": rate, "busiest": max(used) / sum(used)}
+    return figures | {"all": sum(figures.values()), "per_second": reached, "busiest": max(used) / sum(used)}
 
 
 def _pgbench(stage: Stage, seconds: int) -> dict[str, float]:

@@ -8,17 +8,46 @@ from typing import Any
 from bench.cost import arm
 from bench.stage import Stage
 
-COUNTS = (1, 2, 4)
+CONNECTIONS = 64
+PACED_RATE = 300
+# Processes, connections, inputs a second (None: as many as can be). The batches of a commit, and with them its
+# cost, are as large as what waits at each process: so there are as many connections for each, and once for all.
+ARMS: tuple[tuple[int, int, int | None], ...] = (
+    (1, CONNECTIONS, PACED_RATE),
+    (2, CONNECTIONS, PACED_RATE),
+    (4, CONNECTIONS, PACED_RATE),
+    (1, CONNECTIONS, None),
+    (2, CONNECTIONS, None),
+    (2, 2 * CONNECTIONS, None),
+)
 
 
 async def measure(stage: Stage, *, seconds: int, rounds: int) -> dict[str, Any]:
-    """Milliseconds of CPU for an input of chat, by program; all counts of processes in turn in each round."""
-    seen: dict[int, list[dict[str, float]]] = {count: [] for count in COUNTS}
+    """Milliseconds of CPU for an input of chat, by program; all arms in turn in each round."""
+    seen: dict[int, list[dict[str, float]]] = {index: [] for index in range(len(ARMS))}
     for _ in range(rounds):
-        for count in COUNTS:
-            seen[count].append(await arm(stage, "chat", None, seconds, GATEWAY_PROCESSES=str(count)))
-    found = {
-        str(count): {name: round(statistics.median(each[name] for each in all_rounds), 3) for name in all_rounds[0]}
-        for count, all_rounds in seen.items()
+        for index, (count, connections, rate) in enumerate(ARMS):
+            figures = await arm(
+                stage,
+                "chat",
+                None,
+                seconds,
+                connections=connections,
+                rate=rate,
+                GATEWAY_PROCESSES=str(count),
+            )
+            seen[index].append(figures)
+    return {
+        "rounds": rounds,
+        "arms": [
+            {
+                "processes": count,
+                "connections": connections,
+                "rate": rate,
+                "cpu_ms": {
+                    name: round(statistics.median(each[name] for each in seen[index]), 3) for name in seen[index][0]
+                },
+            }
+            for index, (count, connections, rate) in enumerate(ARMS)
+        ],
     }
-    return {"rounds": rounds, "cpu_ms": found}

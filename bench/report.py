@@ -170,21 +170,20 @@ def _cost(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def _processes(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    one = r["cpu_ms"]["1"]
-    return [
-        (
-            f"CPU for an input, chat, gateway of {count} process{'es' if count != '1' else ''}",
-            f"{now['all']:.2f} ms, the gateway's {now['gateway']:.2f} ms"
-            + (
-                f" = {now['gateway'] / one['gateway']:.2f} × one's; {now['busiest']:.0%} of it the busiest's"
-                if count != "1"
-                else ""
-            ),
-            "",
-            "",
+    rows = []
+    for arm in r["arms"]:
+        now, of = arm["cpu_ms"], arm["processes"]
+        pace = f"{arm['rate']}/s" if arm["rate"] else "as many as there can be"
+        shared = f", {now['busiest']:.0%} of it the busiest's" if of > 1 else ""
+        rows.append(
+            (
+                f"CPU for an input, chat, gateway of {of}, {arm['connections']} connections, {pace}",
+                f"{now['all']:.2f} ms, the gateway's {now['gateway']:.2f} ms{shared}",
+                "",
+                "",
+            )
         )
-        for count, now in r["cpu_ms"].items()
-    ]
+    return rows
 
 
 def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:

@@ -127,7 +127,7 @@ async def serve(
     `place`: among the service's processes; None: it has no other.
     """
     place = place if place is not None else Place()
-    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds, place)
+    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds)
     address = listener.getsockname()
     # What exists by now stays: without it a full collection takes 50 ms, in which nobody is answered.
     gc.collect()
@@ -135,6 +135,8 @@ async def serve(
     gc.set_threshold(*_COLLECT_AFTER)
     log.info("listening", host=address[0], port=address[1])
     async with app.scrapes:
+        if not await place.may_serve():
+            return
         with _told_to_stop(server, place.parent):
             try:
                 await server.serve(sockets=[listener])
@@ -184,12 +186,10 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         on_stop: Callable[[], Awaitable[None]] | None,
         drain_seconds: int,
-        place: Place,
     ) -> None:
         super().__init__(config)
         self._on_stop = on_stop
         self._drain_seconds = drain_seconds
-        self._place = place
         self._stops = 0
 
     def stop(self) -> None:
@@ -201,10 +201,6 @@ class _Server(uvicorn.Server):
 
     def begin_to_stop(self) -> None:
         self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._place.began()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -31,7 +31,7 @@ import structlog
 
 from uniassist.errors import StartError
 from uniassist.web.processes.cells import Cells
-from uniassist.web.processes.place import READY, RESTARTS, Place
+from uniassist.web.processes.place import END, GO, READY, RESTARTS, SERVING, Place
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class Parent:
         ]
         self._signals = self._told = 0
         self._given_up: int | None = None
-        self._was_ready = False
+        self._serving = False
         self._code = 0
         self._woken, self._wake = os.pipe()
 
@@ -136,13 +136,21 @@ class Parent:
                 self._note_ready(child)
 
     def _note_ready(self, child: _Child) -> None:
+        """At first it waits for the others: nobody is served by a part of them, nor told that one is missing."""
         child.is_ready = True
         child.failed_starts = 0
         log.info("process ready", process=child.number, pid=child.pid)
-        if not self._was_ready:
-            self._was_ready = True
-            for other in self._children[1:]:
-                other.due_at = time.monotonic()
+        if self._serving:
+            self._tell(child, GO)
+        elif all(each.is_ready for each in self._children):
+            self._serving = True
+            self._cells.set_integer(0, SERVING, 1)
+            for each in self._children:
+                self._tell(each, GO)
+        else:
+            for each in self._children:
+                if each.pid is None:
+                    each.due_at = time.monotonic()
 
     def _start(self, child: _Child) -> None:
         child.due_at = None
@@ -233,9 +241,9 @@ class Parent:
                 self._code = code if code > 0 else 1
                 log.error("process did not drain", process=child.number, how=how)
             return
-        if not was_ready:
+        if not was_ready or not self._serving:
             child.failed_starts += 1
-            if not self._was_ready or child.failed_starts >= MOST_FAILED_STARTS:
+            if not self._serving or child.failed_starts >= MOST_FAILED_STARTS:
                 self._give_up(child, how, code)
                 return
         pause = child.pause(now)
@@ -254,9 +262,12 @@ class Parent:
         while self._told < wanted:
             self._told += 1
             for child in self._children:
-                if child.said is not None:
-                    with contextlib.suppress(OSError):
-                        child.said.send(b"e")
+                self._tell(child, END)
+
+    def _tell(self, child: _Child, word: bytes) -> None:
+        if child.said is not None:
+            with contextlib.suppress(OSError):
+                child.said.send(word)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1

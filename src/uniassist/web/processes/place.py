@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import socket
 import time
 from collections.abc import Sequence
@@ -11,8 +11,10 @@ from pathlib import Path
 from uniassist.web.processes.cells import Cells
 
 STUCK_SECONDS = 10.0
-# Columns of a process's row; what follows is the service's own.
-PID, READY, BEAT_NS, RESTARTS, FIRST_OWN = range(5)
+# Columns of a process's row; what follows is the service's own. SERVING, in the first: all were ready once.
+READY, BEAT_NS, RESTARTS, SERVING, FIRST_OWN = range(5)
+# What is said between a process and the parent.
+READY_WORD, GO, END = b"r", b"g", b"e"
 
 
 class NotAllRun(Exception):
@@ -58,13 +60,16 @@ class Place:
         """This process's part of what the whole service may use."""
         return max(least, -(-total // self.of))
 
-    def began(self) -> None:
-        """This process takes requests."""
+    async def may_serve(self) -> bool:
+        """Says that this process is ready, and waits until the parent lets it serve. False: it is to end."""
         self._beat()
-        self.cells.set_integer(self.row, PID, os.getpid())
         self.cells.set_integer(self.row, READY, 1)
-        if self.parent is not None:
-            self.parent.send(b"r")
+        if self.parent is None:
+            return True
+        self.parent.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self.parent, READY_WORD)
+        return await loop.sock_recv(self.parent, 1) == GO
 
     def is_up(self, number: int) -> bool:
         """Whether that process takes requests, by what it and the parent last said."""
@@ -76,6 +81,8 @@ class Place:
     async def check(self) -> None:
         """NotAllRun. A health check, and by being asked each second this process's sign of life."""
         self._beat()
+        if not self.cells.integer(0, SERVING):
+            return
         away = [number for number in self.others if not self.is_up(number)]
         if away:
             raise NotAllRun(f"don't run: {', '.join(map(str, away))}")
