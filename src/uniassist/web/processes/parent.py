@@ -14,16 +14,13 @@ import contextlib
 import gc
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -70,10 +67,8 @@ class Parent:
         self._count = count
         self._become = become
         self._cells = Cells(count)
-        self._directory = _made_directory()
-        self._children = [
-            _Child(number, _unix_listener(self._directory / str(number))) for number in range(1, count + 1)
-        ]
+        self._children = [_Child(number, _scraped()) for number in range(1, count + 1)]
+        self._ports = [child.scraped.getsockname()[1] for child in self._children]
         self._signals = self._told = 0
         self._given_up: int | None = None
         self._serving = False
@@ -90,14 +85,11 @@ class Parent:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        try:
-            # One first: what is wrong with the settings is said once.
-            self._start(self._children[0])
-            while not self._is_over():
-                self._look(time.monotonic())
-            return self._code
-        finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        # One first: what is wrong with the settings is said once.
+        self._start(self._children[0])
+        while not self._is_over():
+            self._look(time.monotonic())
+        return self._code
 
     def _is_over(self) -> bool:
         is_ending = bool(self._signals) or self._given_up is not None
@@ -188,7 +180,7 @@ class Parent:
                     listener=self._listener,
                     parent=parent,
                     scraped=child.scraped,
-                    directory=self._directory,
+                    ports=self._ports,
                 )
             )
             code = 0
@@ -273,20 +265,14 @@ class Parent:
         self._signals += 1
 
 
-def _made_directory() -> Path:
+def _scraped() -> socket.socket:
+    """Where the other processes ask one for its metrics, on this machine only."""
+    listener = socket.socket()
     try:
-        return Path(tempfile.mkdtemp(prefix="uniassist-"))
-    except OSError as error:
-        raise StartError(f"TMPDIR: several processes need a place for a socket of each: {error.strerror}") from None
-
-
-def _unix_listener(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(str(path))
+        listener.bind(("127.0.0.1", 0))
         listener.listen(64)
     except OSError as error:
         listener.close()
-        raise StartError(f"TMPDIR: no socket at {path}: {error}") from None
+        raise StartError(f"several processes need a port of 127.0.0.1 each: {error.strerror}") from None
     listener.setblocking(False)
     return listener

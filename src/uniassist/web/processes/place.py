@@ -6,7 +6,6 @@ import asyncio
 import socket
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from uniassist.web.processes.cells import Cells
 
@@ -26,7 +25,7 @@ class Place:
 
     `cells`: shared by all. `listener`: the service's, taken by the parent; None: it is to be taken.
     `parent`: what the parent says by; its end is the parent's. `scraped`: where others ask for this one's metrics.
-    `directory`: with a socket of each, by number.
+    `ports`: of this machine, where each is asked for them, the first's first.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class Place:
         listener: socket.socket | None = None,
         parent: socket.socket | None = None,
         scraped: socket.socket | None = None,
-        directory: Path | None = None,
+        ports: Sequence[int] = (),
     ) -> None:
         self.number = number
         self.of = of
@@ -46,7 +45,7 @@ class Place:
         self.listener = listener
         self.parent = parent
         self.scraped = scraped
-        self.directory = directory
+        self.ports = ports
 
     @property
     def row(self) -> int:
