@@ -23,6 +23,7 @@ from uniassist.settings.services import ServiceSettings
 from uniassist.telemetry import configure_logging
 from uniassist.web import protocol
 from uniassist.web.app import Service
+from uniassist.web.processes.accepting import Acceptor
 from uniassist.web.processes.parent import Parent
 from uniassist.web.processes.place import Place
 
@@ -127,7 +128,7 @@ async def serve(
     `place`: among the service's processes; None: it has no other.
     """
     place = place if place is not None else Place()
-    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds)
+    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds, place)
     address = listener.getsockname()
     # What exists by now stays: without it a full collection takes 50 ms, in which nobody is answered.
     gc.collect()
@@ -186,10 +187,13 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         on_stop: Callable[[], Awaitable[None]] | None,
         drain_seconds: int,
+        place: Place,
     ) -> None:
         super().__init__(config)
         self._on_stop = on_stop
         self._drain_seconds = drain_seconds
+        self._place = place
+        self._acceptor: Acceptor | None = None
         self._stops = 0
 
     def stop(self) -> None:
@@ -208,7 +212,23 @@ class _Server(uvicorn.Server):
         # could close its pools; `serve` listens to the signals itself
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._place.of == 1 or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        [listener] = sockets
+        self._acceptor = Acceptor(listener, self._place, self._protocol, lambda: len(self.server_state.connections))
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
     async def on_tick(self, counter: int) -> bool:
+        if self._acceptor is not None:
+            self._acceptor.tell_held()
         if counter % _TICKS_A_SECOND == 0:
             self._close_dawdlers()
         return await super().on_tick(counter)
@@ -217,6 +237,9 @@ class _Server(uvicorn.Server):
         log.info("draining", connections=len(self.server_state.connections))
         for server in self.servers:
             server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
+            await self._acceptor.wait_closed()
         if self._on_stop is not None:
             try:
                 async with asyncio.timeout(self._drain_seconds):

@@ -11,7 +11,7 @@ from uniassist.web.processes.cells import Cells
 
 STUCK_SECONDS = 10.0
 # Columns of a process's row; what follows is the service's own. SERVING, in the first: all were ready once.
-READY, BEAT_NS, RESTARTS, SERVING, FIRST_OWN = range(5)
+READY, BEAT_NS, RESTARTS, SERVING, CONNECTIONS, FIRST_OWN = range(6)
 # What is said between a process and the parent.
 READY_WORD, GO, END = b"r", b"g", b"e"
 
@@ -62,6 +62,7 @@ class Place:
     async def may_serve(self) -> bool:
         """Says that this process is ready, and waits until the parent lets it serve. False: it is to end."""
         self._beat()
+        self.cells.set_integer(self.row, CONNECTIONS, 0)
         self.cells.set_integer(self.row, READY, 1)
         if self.parent is None:
             return True

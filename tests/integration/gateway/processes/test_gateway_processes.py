@@ -17,6 +17,7 @@ from tests.integration.gateway.processes.each_process import (
     all_up,
     children,
     client_of_each,
+    process_of,
     samples,
 )
 from tests.integration.gateway.sse import follow
@@ -43,6 +44,17 @@ async def three(
     )
     await all_up(gateway.url, THREE)
     return gateway
+
+
+async def test_a_burst_of_connections_is_shared_out(three: ServiceProcess) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [
+            GatewayClient(await stack.enter_async_context(JsonClient(connection_limit=1)), three.url)
+            for _ in range(45)
+        ]
+        taken = Counter(await asyncio.gather(*(process_of(client) for client in clients)))
+    assert set(taken) == {1, 2, 3}
+    assert min(taken.values()) >= 5, taken
 
 
 async def test_what_comes_in_at_one_process_is_heard_at_all_others(three: ServiceProcess, http: JsonClient) -> None:
