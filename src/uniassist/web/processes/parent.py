@@ -250,6 +250,7 @@ class Parent:
 
     def _tell_to_end(self) -> None:
         """As often as there were signals: the second ends the wait for requests."""
+        self._listener.close()  # who comes now is refused, once the children have closed theirs
         wanted = max(self._signals, 1)
         while self._told < wanted:
             self._told += 1

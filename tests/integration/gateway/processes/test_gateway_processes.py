@@ -197,6 +197,7 @@ async def test_a_signal_to_the_whole_group_drains_all(three: ServiceProcess, num
         await eventually(
             lambda: sum(each.is_running() for each in processes) == 1, "only the one with the slow input is left", 8
         )
+        await eventually(lambda: _refused(three), "nobody is left to wait for an answer that won't come", 5)
         assert (await _rest_of_the_input(slow)).startswith(b"HTTP/1.1 200 OK")
     await eventually(lambda: not three.process.running, "the parent ends", 30)
     assert three.process.exit_code == 0
@@ -231,6 +232,15 @@ async def test_a_child_told_to_end_is_replaced(three: ServiceProcess) -> None:
         }
     async with client_of_each(three.url, THREE):
         """Each takes connections."""
+
+
+async def _refused(gateway: ServiceProcess) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
 
 
 async def _half_an_input(gateway: ServiceProcess) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
