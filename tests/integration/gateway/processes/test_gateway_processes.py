@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -188,7 +188,7 @@ async def test_a_signal_to_the_whole_group_drains_all(three: ServiceProcess, num
     session_id = unique("followed")
     async with AsyncExitStack() as stack:
         followers = [await stack.enter_async_context(follow(three.url, session_id)) for _ in range(6)]
-        slow = await _half_an_input(three)
+        rest = await stack.enter_async_context(_slow_input(three))
         processes = children(three)
         assert three.process.pid is not None
         os.killpg(three.process.pid, number)
@@ -198,7 +198,7 @@ async def test_a_signal_to_the_whole_group_drains_all(three: ServiceProcess, num
             lambda: sum(each.is_running() for each in processes) == 1, "only the one with the slow input is left", 8
         )
         await eventually(lambda: _refused(three), "nobody is left to wait for an answer that won't come", 5)
-        assert (await _rest_of_the_input(slow)).startswith(b"HTTP/1.1 200 OK")
+        assert (await rest()).startswith(b"HTTP/1.1 200 OK")
     await eventually(lambda: not three.process.running, "the parent ends", 30)
     assert three.process.exit_code == 0
     assert not any(each.is_running() for each in processes)
@@ -209,11 +209,10 @@ async def test_children_of_a_killed_parent_drain_and_end(three: ServiceProcess) 
     session_id = unique("followed")
     processes = children(three)
     assert three.process.pid is not None
-    async with follow(three.url, session_id) as follower:
-        slow = await _half_an_input(three)
+    async with follow(three.url, session_id) as follower, _slow_input(three) as rest:
         os.kill(three.process.pid, signal.SIGKILL)
         await follower.until(lambda f: f.ended, "its stream is closed in good order", 30)
-        assert (await _rest_of_the_input(slow)).startswith(b"HTTP/1.1 200 OK")
+        assert (await rest()).startswith(b"HTTP/1.1 200 OK")
     await eventually(lambda: not any(each.is_running() for each in processes), "no orphan is left", 30)
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -243,22 +242,22 @@ async def _refused(gateway: ServiceProcess) -> bool:
     return False
 
 
-async def _half_an_input(gateway: ServiceProcess) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-
+@asynccontextmanager
+async def _slow_input(gateway: ServiceProcess) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    """Half of one is sent; gives what sends the rest, and returns the answer."""
     body = codec.encode(message("你好"))
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    head = f"POST /v0/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
-    writer.write(head.encode())
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")  # a process has it
-    writer.write(body[:20])
-    await writer.drain()
-    return reader, writer, body[20:]
 
-
-async def _rest_of_the_input(half: tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]) -> bytes:
-    reader, writer, rest = half
-    writer.write(rest)
-    try:
+    async def rest() -> bytes:
+        writer.write(body[20:])
         return await asyncio.wait_for(reader.read(), 30)
+
+    head = f"POST /v0/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+    try:
+        writer.write(head.encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")  # a process has it
+        writer.write(body[:20])
+        await writer.drain()
+        yield rest
     finally:
         writer.close()
