@@ -198,7 +198,7 @@ async def read_snapshot(pool: Pool, openid: str, push_key: str | None = None) ->
     """None: nobody we know."""
     statement = statements("wechat")["snapshot"]
     asked = statement(openid=openid, push_key=push_key, max_events=MAX_EVENTS, max_replies=MAX_OPEN)
-    row = await pool.fetchrow_gathered(openid, *asked, by="openid", timeout=5)
+    row = await pool.fetchrow_gathered(openid, *asked, by="openid", timeout=10)
     if row is None:
         return None
     version, acted, *found = row.values()
@@ -258,7 +258,7 @@ async def write_changes(pool: Pool, found: PersonSnapshot, changes: Changes) -> 
         decision=changes.decision,
         push_reply=changes.reply,
     )
-    row = await pool.fetchrow_gathered(person.openid, *arguments, by="openid", timeout=5)
+    row = await pool.fetchrow_gathered(person.openid, *arguments, by="openid", timeout=10)
     return row is not None and bool(row["is_written"])
 
 
