@@ -49,6 +49,11 @@ class Connection:
         tag: str = await self._ask(self._driver.execute, sql, arguments, timeout)
         return tag
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the server's session is this connection's alone and ends with it; a pooler's doesn't."""
+        return not self._driver.per_transaction
+
     def transaction(self) -> Transaction:
         """`async with` it: committed at the end, rolled back after an error."""
         return Transaction(self._driver)
