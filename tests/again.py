@@ -8,9 +8,12 @@ beside it; and it is named at the very end. Such a test has a fault, or the prod
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests import scratch
 
 AT_MOST = 3
 TIMES = 2
@@ -27,8 +30,9 @@ def main(arguments: list[str]) -> int:
         print(f"{len(failed)} tests failed; only up to {AT_MOST} are run again")
         return code
     command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *arguments[1:], *failed]
+    environment = os.environ | {scratch.KEEP: "1"}  # what the red run left tells why
     for _ in range(TIMES):
-        if subprocess.run(command, check=False).returncode != 0:
+        if subprocess.run(command, env=environment, check=False).returncode != 0:
             return code
     print(f"UNSTEADY: failed in the whole run, passed {TIMES} times alone. Find out whose fault it is:")
     print("\n".join(f"  {name}" for name in failed))

@@ -13,18 +13,19 @@ from pathlib import Path
 
 _MEMORY = Path("/dev/shm")
 _PREFIX = "uniassist-"
+KEEP = "TEST_KEEPS_FILES"  # what runs before left stays
 _WANTED_BYTES = 6 * 1024**3  # a whole run takes one or two
 
 
 def in_memory() -> Path | None:
     """A directory of this process's, now the temporary one of all that it starts; None where it stays on the disk.
 
-    What runs before left, being killed or red, goes first.
+    What runs before left, being killed or red, goes first; not where `KEEP` is in the environment.
     """
     if "TMPDIR" in os.environ or not _has_room():
         return None
     for left in _MEMORY.glob(f"{_PREFIX}[0-9]*"):
-        if not Path("/proc", left.name.removeprefix(_PREFIX)).exists():
+        if KEEP not in os.environ and not Path("/proc", left.name.removeprefix(_PREFIX)).exists():
             shutil.rmtree(left, ignore_errors=True)
     directory = _MEMORY / f"{_PREFIX}{os.getpid()}"
     try:

@@ -121,7 +121,13 @@ async def test_a_worker_killed_at_a_step_loses_and_repeats_nothing(
             redis.tap = confirmations_lost
         (postgres if step.server == "postgres" else redis).tap = killer.tap
         starting = asyncio.create_task(asyncio.to_thread(doomed.start))
-        await eventually(lambda: killer.killed, f"killed {when} {name}")
+
+        def killed() -> bool:
+            if not killer.killed and starting.done():
+                starting.result()  # why it didn't start says more than that nothing happened
+            return killer.killed
+
+        await eventually(killed, f"killed {when} {name}")
         await asyncio.gather(starting, return_exceptions=True)  # it may not have lived to say that it is ready
         assert (await outbox.states())["consumed"] < 280, "it died on the way"
         await let_leases_expire(outbox)

@@ -140,7 +140,7 @@ async def heartbeat(
             among=list(among),
             mark=mark,
             silence=SILENCE,
-            direct=connection.is_direct,
+            direct=not connection.is_behind_pooler,
         )
         row = await connection.fetchrow(*asked, timeout=5)
     assert row is not None, "it always answers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,8 @@ import msgspec
 
 from uniassist.contracts.inputs import Mode
 from uniassist.contracts.timeline import RoutingMode, RunStatus
-from uniassist.store.queries import statements
-from uniassist.store.server.pool import Connection
+from uniassist.store.queries import composed, statements
+from uniassist.store.server.pool import Connection, Record
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST_MS = 253_402_300_799_000  # the end of the year 9999; a client's clock may say anything
@@ -41,6 +42,19 @@ class Opening:
     signed: bool
     at_ms: int
     subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A session that isn't locked.
+
+    `version`: of its row; None: there is none, and the session is new.
+    `is_used`: the nonce or the key that was asked for with it is used.
+    """
+
+    session: Session
+    version: int | None
+    is_used: bool
 
 
 class EventRow(msgspec.Struct, frozen=True):
@@ -151,21 +165,39 @@ async def lock_sessions(
                 locked_ids=sorted(missing),
             )
         )
-        for row in rows:
-            found[row["session_id"]] = Session(
-                session_id=row["session_id"],
-                user_id=row["user_id"],
-                seq=row["seq"],
-                last_activity_ms=round((row["last_activity_at"] - _EPOCH).total_seconds() * 1000),
-                signed=row["signed"],
-                successor_id=row["successor_id"],
-                state=row["state"],
-                is_new=row["is_new"],
-                subject=row["subject"],
-            )
+        found |= {row["session_id"]: _session(row) for row in rows}
         if not by_id.keys() & (wanted - found.keys()):
             break
     return found
+
+
+async def seen_session(
+    connection: Connection, opening: Opening, nonce: str | None, key: tuple[str, str] | None
+) -> Seen:
+    """The opening's session as it is, unlocked; one that is missing as if it were just opened."""
+    scope, name = key or (None, None)
+    statement = statements("ledger")["seen"](session_id=opening.session_id, nonce=nonce, scope=scope, key=name)
+    row = await connection.fetchrow(*statement)
+    assert row is not None, "it has one"
+    if row["version"] is not None:
+        return Seen(_session(row), row["version"], row["is_used"])
+    session_id, user_id, signed, at_ms, subject = dataclasses.astuple(opening)
+    opened = Session(session_id, user_id, 0, at_ms, signed, None, "{}", True, subject)
+    return Seen(opened, None, row["is_used"])
+
+
+def _session(row: Record) -> Session:
+    return Session(
+        session_id=row["session_id"],
+        user_id=row["user_id"],
+        seq=row["seq"],
+        last_activity_ms=round((row["last_activity_at"] - _EPOCH).total_seconds() * 1000),
+        signed=row["signed"],
+        successor_id=row["successor_id"],
+        state=row["state"],
+        is_new=row["is_new"],
+        subject=row["subject"],
+    )
 
 
 async def newest_sessions(connection: Connection, session_ids: Iterable[str]) -> dict[str, str]:
@@ -220,32 +252,62 @@ async def calls_of_runs(connection: Connection, run_ids: Sequence[str]) -> dict[
 
 
 async def write(
-    connection: Connection, rows: Rows, *, max_attempts: int, lease_owner: str, lease_seconds: float
-) -> None:
-    """Everything of the batch, in one statement."""
-    await connection.execute(
-        *statements("ledger")["write"](
-            **_session_columns(sorted(rows.sessions, key=lambda session: session.session_id)),
-            **_columns("events", EventRow, rows.events),
-            max_attempts=max_attempts,
-            **_columns("runs", RunRow, rows.runs),
-            changed_run_ids=[run_id for run_id, _ in rows.run_status],
-            changed_run_statuses=[status for _, status in rows.run_status],
-            changed_run_deadlines=[
-                _time(rows.run_deadlines[run_id]) if status == "running" else None
-                for run_id, status in rows.run_status
-            ],
-            **_columns("calls", CallRow, rows.calls),
-            lease_owner=lease_owner,
-            lease=dt.timedelta(seconds=lease_seconds),
-            answered_call_ids=rows.answered_calls,
-            nonces=rows.nonces,
-            **_columns("keys", KeyRow, rows.keys),
-        )
-    )
+    connection: Connection,
+    rows: Rows,
+    *,
+    max_attempts: int,
+    lease_owner: str,
+    lease_seconds: float,
+    decided_on: Seen | None = None,
+) -> bool:
+    """Everything of the batch, in one statement.
+
+    `decided_on`: how the batch's only session was seen, which nobody has locked. If it isn't so any more, nothing
+    at all is written, and False returned.
+    """
+    parts: dict[str, dict[str, object]] = {}
+    if decided_on is None:
+        parts["sessions"] = _session_columns(sorted(rows.sessions, key=lambda session: session.session_id))
+    else:
+        (session,) = rows.sessions
+        columns = {
+            name: getattr(session, name) for name in ("session_id", "user_id", "seq", "signed", "state", "subject")
+        }
+        columns["last_activity_at"] = _time(session.last_activity_ms)
+        if decided_on.version is None:
+            parts["beginning"] = columns
+        else:
+            parts["going_on"] = columns | {"version": decided_on.version}
+    if rows.events:
+        parts["events"] = {**_columns("events", EventRow, rows.events), "max_attempts": max_attempts}
+    if rows.runs:
+        parts["runs"] = _columns("runs", RunRow, rows.runs)
+    if rows.run_status:
+        parts["run_status"] = _status_columns(rows)
+    if rows.calls:
+        lease = {"lease_owner": lease_owner, "lease": dt.timedelta(seconds=lease_seconds)}
+        parts["calls"] = {**_columns("calls", CallRow, rows.calls), **lease}
+    if rows.answered_calls:
+        parts["answered_calls"] = {"answered_call_ids": rows.answered_calls}
+    if rows.nonces:
+        parts["nonces"] = {"nonces": rows.nonces}
+    if rows.keys:
+        parts["keys"] = _columns("keys", KeyRow, rows.keys)
+    values = {name: value for columns in parts.values() for name, value in columns.items()}
+    return bool(await connection.fetchval(*composed("ledger_write", tuple(parts), "end")(**values)))
 
 
-def _session_columns(sessions: Sequence[Session]) -> dict[str, list[object]]:
+def _status_columns(rows: Rows) -> dict[str, object]:
+    return {
+        "changed_run_ids": [run_id for run_id, _ in rows.run_status],
+        "changed_run_statuses": [status for _, status in rows.run_status],
+        "changed_run_deadlines": [
+            _time(rows.run_deadlines[run_id]) if status == "running" else None for run_id, status in rows.run_status
+        ],
+    }
+
+
+def _session_columns(sessions: Sequence[Session]) -> dict[str, object]:
     return {
         "sessions_session_id": [session.session_id for session in sessions],
         "sessions_user_id": [session.user_id for session in sessions],
@@ -258,11 +320,9 @@ def _session_columns(sessions: Sequence[Session]) -> dict[str, list[object]]:
     }
 
 
-def _columns(
-    table: str, shape: type[msgspec.Struct], rows: Sequence[msgspec.Struct]
-) -> dict[str, Sequence[object]]:
+def _columns(table: str, shape: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> dict[str, object]:
     """The statement's parameters for these rows: `<table>_<field>`, a sequence each."""
-    columns = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else [()] * len(shape.__struct_fields__)
+    columns = zip(*map(msgspec.structs.astuple, rows), strict=True)
     return {f"{table}_{name}": column for name, column in zip(shape.__struct_fields__, columns, strict=True)}
 
 

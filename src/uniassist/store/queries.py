@@ -21,11 +21,15 @@ _NUMBERS = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True)
 class Statement:
-    """`sql` with `$n` where the file has `:name`; `parameters`: their names, in the order of `$1`, `$2`, …"""
+    """`sql` with `$n` where the file has `:name`; `parameters`: their names, in the order of `$1`, `$2`, …
+
+    `text`: as the file has it.
+    """
 
     name: str
     sql: str
     parameters: tuple[str, ...]
+    text: str
 
     def __call__(self, **values: Any) -> tuple[Any, ...]:
         """`(sql, *arguments)` for the driver. TypeError names what is missing and what nobody asked for."""
@@ -40,6 +44,18 @@ def statements(family: str) -> Mapping[str, Statement]:
     """The statements of `queries/<family>.sql` by name."""
     path = files("uniassist.store").joinpath("queries", f"{family}.sql")
     return MappingProxyType(parsed(path.read_text("utf-8"), where=path.name))
+
+
+@cache
+def composed(family: str, parts: tuple[str, ...], end: str) -> Statement:
+    """One statement of those parts of `queries/parts/<family>.sql`, each one or more named queries, and its end."""
+    found = statements(f"parts/{family}")
+    named = ",\n".join(_without_comments(found[part].text) for part in parts)
+    return _translated(f"{family}({', '.join(parts)})", f"WITH {named}\n{_without_comments(found[end].text)}")
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
 def parsed(source: str, *, where: str) -> dict[str, Statement]:
@@ -66,4 +82,4 @@ def _translated(name: str, text: str) -> Statement:
     sql = _COLONS.sub(numbered, text)
     if numbers and len(set(_NUMBERS.findall(sql))) != len(numbers):
         raise ValueError(f"{name}: parameters have names, so none may have a number")
-    return Statement(name, sql, tuple(numbers))
+    return Statement(name, sql, tuple(numbers), text)

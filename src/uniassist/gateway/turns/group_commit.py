@@ -3,6 +3,8 @@
 While one transaction is under way the next turns gather, until only its commit is left: while that waits for the
 disk the next one is written. An idle gateway commits at once.
 A turn that its own decision refuses fails alone.
+A turn that comes alone locks nothing: it is decided on a look at its session, and written in one statement, which
+does nothing where the session isn't as it was seen. Then it goes the way of all others.
 When a statement fails (another gateway wrote the same nonce, say), each turn of the batch gets a transaction of its
 own, so that a bad one never takes its neighbours with it.
 """
@@ -30,7 +32,7 @@ from uniassist.gateway.turns.batch import Batch, BatchFacts
 from uniassist.gateway.turns.ids import now_ms
 from uniassist.gateway.turns.turn import Turn
 from uniassist.store import ledger as store
-from uniassist.store.ledger import Rows, Session
+from uniassist.store.ledger import Rows, Seen, Session
 from uniassist.store.server.pool import Connection, Pool
 from uniassist.tracing import NO_SPANS, Spans
 
@@ -82,6 +84,7 @@ class GroupCommit:
     `after_commit`: called with a batch's rows, in the event loop, right after its commit.
     `writers`: transactions at once.
     `errors`: transactions that failed, since the start.
+    `written_alone`: turns that were written without a lock, since the start.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class GroupCommit:
         self._stopping = False
         self._queued_bytes = 0
         self.errors = 0
+        self.written_alone = 0
 
     def start(self) -> None:
         self._writers = [
@@ -185,7 +189,9 @@ class GroupCommit:
         """`written`: called when only the commit is left."""
         began_ns = time.time_ns()
         try:
-            outcome = await self._transaction(batch, written)
+            outcome = await self._alone(batch[0], written) if len(batch) == tries == 1 else None
+            if outcome is None:
+                outcome = await self._transaction(batch, written)
         except Outage as error:
             self.errors += 1
             log.warning("not committed", error=str(error), turns=len(batch))
@@ -260,6 +266,48 @@ class GroupCommit:
             free = await store.unlocked_sessions(connection, session_ids | set(newest.values()))
         return {each for each in session_ids if each in free and newest.get(each, each) in free}
 
+    async def _alone(self, waiting: _Waiting, written: Callable[[], None]) -> _Outcome | None:
+        """The turn without a transaction around its look and its writing. None: nothing of it is written.
+
+        Only of turns that begin or go on with a session: what others ask for (a run, a call's lease) is locked, or
+        protected by its session's lock. A nonce or a key that is used after the look fails the statement.
+        """
+        turn = waiting.turn
+        if turn.opening is None or turn.run_id is not None or turn.call_id is not None:
+            return None
+        async with self._pool.acquire(timeout=5.0) as connection:
+            if connection.is_behind_pooler:
+                return None  # two statements take more round trips there than one transaction
+            seen = await store.seen_session(connection, turn.opening, turn.nonce, turn.scoped_key)
+            if seen.is_used or seen.session.successor_id is not None:
+                return None
+            batch = Batch(BatchFacts({turn.session_id: seen.session}), now_ms())
+            try:
+                answer = batch.decide(turn)
+            except UniAssistError:
+                return None  # because of a session that may have changed since
+            rows = batch.rows
+            if len(rows.sessions) != 1 or rows.sessions[0].successor_id is not None:
+                return None
+            written()
+            try:
+                if not await self._write(connection, rows, decided_on=seen):
+                    return None
+            except TryAgain:  # its key was used meanwhile, say
+                return None
+        self.written_alone += 1
+        return _Outcome(rows, [(waiting, answer)])
+
+    async def _write(self, connection: Connection, rows: Rows, decided_on: Seen | None = None) -> bool:
+        return await store.write(
+            connection,
+            rows,
+            max_attempts=self._max_attempts,
+            lease_owner=self._owner,
+            lease_seconds=self._lease_seconds,
+            decided_on=decided_on,
+        )
+
     async def _transaction(self, waiting: Sequence[_Waiting], written: Callable[[], None]) -> _Outcome:
         async with self._pool.acquire(timeout=5.0) as connection, connection.transaction():
             batch = Batch(await self._look_up(connection, [each.turn for each in waiting]), now_ms())
@@ -272,13 +320,7 @@ class GroupCommit:
                     outcome.answers.append((each, error.with_traceback(None)))
             rows = outcome.rows = batch.rows
             if rows.sessions or rows.nonces or rows.keys or rows.answered_calls:
-                await store.write(
-                    connection,
-                    rows,
-                    max_attempts=self._max_attempts,
-                    lease_owner=self._owner,
-                    lease_seconds=self._lease_seconds,
-                )
+                await self._write(connection, rows)
             if unused := batch.unused_sessions:
                 await store.forget_sessions(connection, unused)
             written()
@@ -289,7 +331,7 @@ class GroupCommit:
         facts = BatchFacts(await store.lock_sessions(connection, openings, {turn.session_id for turn in turns}))
         await self._look_ahead(connection, facts, {turn.session_id for turn in turns if turn.follows_successor})
         nonces = [turn.nonce for turn in turns if turn.nonce is not None]
-        keys = [(turn.idempotency.scope, turn.idempotency.key) for turn in turns if turn.idempotency]
+        keys = [turn.scoped_key for turn in turns if turn.scoped_key is not None]
         runs = [turn.run_id for turn in turns if turn.run_id is not None]
         calls = sorted(turn.call_id for turn in turns if turn.call_id is not None)
         facts.nonces = await store.known_nonces(connection, nonces) if nonces else set()

@@ -74,3 +74,7 @@ class Turn:
     follows_successor: bool = True
     size_bytes: int = 0
     allowance: Allowance | None = None
+
+    @property
+    def scoped_key(self) -> tuple[str, str] | None:
+        return None if self.idempotency is None else (self.idempotency.scope, self.idempotency.key)

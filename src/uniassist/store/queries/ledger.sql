@@ -1,4 +1,4 @@
--- The ledger: sessions locked in id order, then everything of a batch in one statement.
+-- The ledger: sessions locked in id order. What is written then is put together of parts/ledger_write.sql.
 
 -- name: open_and_lock
 -- :opened_…: sessions to open when they are missing; :locked_ids: sessions to lock. A row that a concurrent commit
@@ -15,6 +15,15 @@ WITH opened AS (
     FROM sessions WHERE session_id = ANY (:locked_ids::text[]) ORDER BY session_id FOR UPDATE
 )
 SELECT *, true AS is_new FROM opened UNION ALL SELECT *, false FROM locked;
+
+-- name: seen
+-- One session, unlocked, with its row's version: null where there is none. :nonce, :scope and :key may be null.
+SELECT s.session_id, s.user_id, s.seq, s.last_activity_at, s.signed, s.successor_id, s.state, s.subject,
+       false AS is_new, s.xmin::text::bigint AS version, used.is_used
+FROM (
+    SELECT EXISTS (SELECT FROM signature_nonces WHERE nonce = :nonce)
+        OR EXISTS (SELECT FROM idempotency_keys WHERE scope = :scope AND key = :key) AS is_used
+) used LEFT JOIN sessions s ON s.session_id = :session_id;
 
 -- name: newest_sessions
 WITH RECURSIVE line AS (
@@ -52,55 +61,3 @@ FROM provider_runs WHERE run_id = ANY (:run_ids::text[]);
 
 -- name: calls_of_runs
 SELECT call_id, run_id FROM provider_calls WHERE run_id = ANY (:run_ids::text[]) ORDER BY call_id FOR UPDATE;
-
--- name: write
--- :events_kind is the column `kind` of the batch's events, and so for each table that it writes to.
-WITH touched AS (
-    INSERT INTO sessions (session_id, user_id, seq, last_activity_at, signed, successor_id, state, subject)
-    SELECT * FROM unnest(:sessions_session_id::text[], :sessions_user_id::text[], :sessions_seq::bigint[],
-                         :sessions_last_activity_at::timestamptz[], :sessions_signed::boolean[],
-                         :sessions_successor_id::text[], :sessions_state::jsonb[], :sessions_subject::text[])
-    ON CONFLICT (session_id) DO UPDATE SET user_id = EXCLUDED.user_id, signed = EXCLUDED.signed,
-        seq = EXCLUDED.seq, last_activity_at = EXCLUDED.last_activity_at, successor_id = EXCLUDED.successor_id,
-        state = EXCLUDED.state, subject = EXCLUDED.subject
-), event AS (
-    SELECT * FROM unnest(:events_event_id::text[], :events_trace_id::text[], :events_session_id::text[],
-                         :events_user_id::text[], :events_provider_id::text[], :events_run_id::text[],
-                         :events_seq::bigint[], :events_timestamp_ms::bigint[], :events_kind::text[],
-                         :events_extension_kind::text[], :events_render_schema_ref::text[],
-                         :events_payload::jsonb[], :events_traceparent::text[])
-        WITH ORDINALITY AS e (event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms, kind,
-                              extension_kind, render_schema_ref, payload, traceparent, position)
-), timeline AS (
-    INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms,
-                                 kind, extension_kind, render_schema_ref, payload)
-    SELECT event_id, trace_id, session_id, user_id, provider_id, run_id, seq, timestamp_ms,
-           kind, extension_kind, render_schema_ref, payload FROM event ORDER BY position
-), outbox AS (
-    INSERT INTO outbox_events (event_id, session_id, max_attempts, traceparent)
-    SELECT event_id, session_id, :max_attempts::integer, traceparent FROM event ORDER BY position
-), run AS (
-    INSERT INTO provider_runs (run_id, trace_id, session_id, user_id, provider_id, mode, routing_mode,
-                               idempotency_key, status, score)
-    SELECT * FROM unnest(:runs_run_id::text[], :runs_trace_id::text[], :runs_session_id::text[], :runs_user_id::text[],
-                         :runs_provider_id::text[], :runs_mode::text[], :runs_routing_mode::text[],
-                         :runs_idempotency_key::text[], :runs_status::text[], :runs_score::float8[])
-), finished AS (
-    UPDATE provider_runs r SET status = f.status, deadline_at = f.deadline_at, updated_at = now()
-    FROM unnest(:changed_run_ids::text[], :changed_run_statuses::text[], :changed_run_deadlines::timestamptz[])
-        AS f (run_id, status, deadline_at)
-    WHERE r.run_id = f.run_id
-), call AS (
-    INSERT INTO provider_calls (call_id, run_id, session_id, provider_id, kind, request, traceparent, lease_owner,
-                                lease_expires_at)
-    SELECT c.*, :lease_owner::text, now() + :lease::interval
-    FROM unnest(:calls_call_id::text[], :calls_run_id::text[], :calls_session_id::text[], :calls_provider_id::text[],
-                :calls_kind::text[], :calls_request::jsonb[], :calls_traceparent::text[]) AS c
-), settled AS (
-    DELETE FROM provider_calls WHERE call_id = ANY (:answered_call_ids::text[])
-), nonce AS (
-    INSERT INTO signature_nonces (nonce, expires_at) SELECT n, now() + interval '11 minutes'
-    FROM unnest(:nonces::text[]) AS n
-)
-INSERT INTO idempotency_keys (scope, key, body_hash, answer)
-SELECT * FROM unnest(:keys_scope::text[], :keys_key::text[], :keys_body_hash::bytea[], :keys_answer::bytea[]);

@@ -28,10 +28,16 @@ _CONNECTING = PostgresEdge(connecting=True)
 class Connection:
     """A session of Postgres. `timeout` in seconds, of the statement; the session's own where it is None."""
 
-    __slots__ = ("_driver",)
+    __slots__ = ("_driver", "_per_transaction")
 
     def __init__(self, driver: Session) -> None:
         self._driver = driver
+        self._per_transaction = driver.per_transaction  # a lent one that is lost has no attributes any more
+
+    @property
+    def is_behind_pooler(self) -> bool:
+        """Each statement is a transaction then, with a beginning that sets what it depends on."""
+        return bool(self._per_transaction)
 
     async def fetch(self, sql: str, *arguments: Any, timeout: float | None = None) -> list[Record]:
         found: list[Record] = await self._ask(self._driver.fetch, sql, arguments, timeout)
@@ -49,40 +55,36 @@ class Connection:
         tag: str = await self._ask(self._driver.execute, sql, arguments, timeout)
         return tag
 
-    @property
-    def is_direct(self) -> bool:
-        """Whether the server's session is this connection's alone and ends with it; a pooler's doesn't."""
-        return not self._driver.per_transaction
-
     def transaction(self) -> Transaction:
         """`async with` it: committed at the end, rolled back after an error."""
-        return Transaction(self._driver)
+        return Transaction(self._driver, self._per_transaction)
 
     async def _ask(
         self, ask: Callable[..., Awaitable[Any]], sql: str, arguments: tuple[Any, ...], timeout: float | None
     ) -> Any:
         with _EDGE:
-            if not self._driver.per_transaction or self._driver.is_in_transaction():
+            if not self._per_transaction or self._driver.is_in_transaction():
                 return await ask(sql, *arguments, timeout=timeout)
             async with self.transaction():
                 return await ask(sql, *arguments, timeout=timeout)
 
 
 class Transaction:
-    __slots__ = ("_driver", "_session")
+    __slots__ = ("_driver", "_per_transaction", "_session")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, per_transaction: str) -> None:
         self._session = session
+        self._per_transaction = per_transaction
         self._driver: DriverTransaction = session.transaction()
 
     async def __aenter__(self) -> None:
         with _EDGE:
             await self._driver.start()
-            if not self._session.per_transaction:
+            if not self._per_transaction:
                 return
         try:
             with _EDGE:
-                await self._session.execute(self._session.per_transaction)
+                await self._session.execute(self._per_transaction)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
