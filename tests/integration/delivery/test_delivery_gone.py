@@ -19,10 +19,12 @@ async def beat(pool: Pool, worker: str) -> Heartbeat:
 
 
 async def let_silence_pass(outbox: Outbox, worker: str) -> None:
-    """What time would do in two seconds."""
-    await outbox.pool.execute(
-        "UPDATE delivery_workers SET beat_at = beat_at - interval '2 seconds' WHERE worker = $1", worker
-    )
+    """Wait until it counts as silent."""
+    async with asyncio.timeout(10):
+        while not await outbox.pool.fetchval(
+            "SELECT beat_at < now() - $2::interval FROM delivery_workers WHERE worker = $1", worker, store.SILENCE
+        ):
+            await asyncio.sleep(0.05)
 
 
 async def session_ended(outbox: Outbox, worker: str) -> None:
@@ -42,7 +44,9 @@ async def opened(url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def living(database_url: str) -> AsyncIterator[Pool]:
+    """Its session is older than any other's beat."""
     async with opened(database_url) as pool:
+        await pool.fetchval("SELECT 1")
         yield pool
 
 
@@ -121,3 +125,20 @@ async def test_a_crash_of_postgres_makes_nobody_dead(outbox: Outbox, database_ur
         assert (found.dead, found.taken) == ([], {})
         assert len((await beat(first, "first")).kept) == 32
         assert (await beat(second, "second")).dead == []
+
+
+async def test_a_crash_of_postgres_makes_nobody_dead_who_comes_back_late(outbox: Outbox, database_url: str) -> None:
+    """A loop that failed pauses for up to five seconds, however soon its neighbour beats again."""
+    async with opened(database_url) as first, opened(database_url) as second:
+        await beat(first, "first")
+        await beat(second, "second")
+        await outbox.pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN delivery_workers ON pid = session_pid"
+        )
+        await session_ended(outbox, "first")
+        await session_ended(outbox, "second")
+        await beat(second, "second")
+        await let_silence_pass(outbox, "first")
+        found = await beat(second, "second")
+        assert (found.dead, found.taken) == ([], {})
+        assert len((await beat(first, "first")).kept) == 32

@@ -14,15 +14,16 @@
 -- A lease that ends later than one given now is from before the clock was set back. It is cut to what it can be: whoever
 -- lives renews it in time, and who doesn't holds nothing up for as long as the step was.
 -- `dead`: who was not heard of for :silence and whose session is gone, as this server knows: nobody waits for the end of
--- their leases. It counts only where this worker's own last session is still there, for a crash of Postgres ends all of
--- them. :direct whether this session is the worker's alone; a pooler's says nothing. A reused pid only makes it later.
+-- their leases. It counts only where this worker's own last session is still there, and began before the other's last
+-- beat: a crash of Postgres ends all of them, and who comes back first must not bury who comes later. :direct whether
+-- this session is the worker's alone; a pooler's says nothing. A reused pid only makes it later.
 WITH dead AS MATERIALIZED (
     SELECT worker, expires_at > now() AS counted FROM delivery_workers w
     WHERE worker <> :worker AND right(worker, length(:mark::text)) = :mark
       AND beat_at < now() - :silence::interval AND server_began = pg_postmaster_start_time()
       AND session_pid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_get_activity(w.session_pid))
-      AND EXISTS (SELECT FROM delivery_workers m CROSS JOIN LATERAL pg_stat_get_activity(m.session_pid)
-                  WHERE m.worker = :worker AND m.session_pid IS NOT NULL AND m.server_began = pg_postmaster_start_time())
+      AND EXISTS (SELECT FROM delivery_workers m CROSS JOIN LATERAL pg_stat_get_activity(m.session_pid) own
+                  WHERE m.worker = :worker AND m.session_pid IS NOT NULL AND own.backend_start < w.beat_at)
 ), me AS (
     INSERT INTO delivery_workers (worker, expires_at, consumed_per_second, beat_at, session_pid, server_began)
     VALUES (:worker, now() + :lease::interval, :per_second, now(), CASE WHEN :direct::boolean THEN pg_backend_pid() END,
@@ -31,7 +32,9 @@ WITH dead AS MATERIALIZED (
         SET expires_at = EXCLUDED.expires_at, consumed_per_second = EXCLUDED.consumed_per_second,
             beat_at = EXCLUDED.beat_at, session_pid = EXCLUDED.session_pid, server_began = EXCLUDED.server_began
 ), buried AS (
-    UPDATE delivery_workers SET expires_at = now() WHERE worker IN (SELECT worker FROM dead WHERE counted)
+    UPDATE delivery_workers SET expires_at = now()
+    WHERE worker IN (SELECT worker FROM delivery_workers WHERE worker IN (SELECT worker FROM dead WHERE counted)
+                     ORDER BY worker FOR UPDATE SKIP LOCKED)
 ), others AS (
     SELECT count(*)::integer AS n FROM delivery_workers
     WHERE worker <> :worker AND expires_at > now() AND right(worker, length(:mark)) = :mark
