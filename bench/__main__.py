@@ -12,7 +12,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import cost, delivery, fronts, hostile, ingest, libraries, many, report, routed, sse, streamed, wechat
+from bench import (
+    cost,
+    delivery,
+    fronts,
+    hostile,
+    ingest,
+    libraries,
+    many,
+    processes,
+    report,
+    routed,
+    sse,
+    streamed,
+    wechat,
+)
 from bench.stage import stage
 
 NAMES = (
@@ -24,6 +38,7 @@ NAMES = (
     "routed",
     "cost",
     "libraries",
+    "processes",
     "many",
     "sse",
     "streamed",
@@ -79,6 +94,8 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         return await cost.measure(built, seconds=5 if short else 15, rounds=3)
     if name == "libraries":
         return await libraries.measure(built, seconds=2 if short else 5, rounds=1 if short else 3)
+    if name == "processes":
+        return await processes.measure(built, seconds=5 if short else 15, rounds=3)
     if name == "routed":
         return await routed.measure(built, seconds=4 if short else 15, rounds=1 if short else 20)
     if name == "sse":

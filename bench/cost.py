@@ -36,7 +36,7 @@ async def measure(stage: Stage, *, seconds: int, rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         for kind in TEXTS:
             for revision, source in sources.items():
-                figures = await _arm(stage, kind, source, seconds)
+                figures = await arm(stage, kind, source, seconds)
                 seen.setdefault(f"{kind} {revision}", []).append(figures)
         seen.setdefault("pgbench", []).append(_pgbench(stage, seconds))
     found = {
@@ -68,7 +68,19 @@ def _checked_out(revision: str, directory: Path) -> Path | None:
     return target / "src"
 
 
-async def _arm(stage: Stage, kind: str, source: Path | None, seconds: int) -> dict[str, float]:
+async def arm(
+    stage: Stage,
+    kind: str,
+    source: Path | None,
+    seconds: int,
+    *,
+    connections: int = CONNECTIONS,
+    rate: int | None = None,
+    **settings: str,
+) -> dict[str, float]:
+    """`source`: the package's; None: this checkout's. `rate`: inputs a second; None: as many as there can be.
+    `settings`: the gateway's. `busiest`: of its processes, of their CPU.
+    """
     environment = {"PYTHONPATH": str(source)} if source is not None else {}
     url = stage.fresh_database("cost", migrated=False)
     migration = [sys.executable, "-m", "uniassist.cli.main", "db", "migrate"]
@@ -85,7 +97,7 @@ async def _arm(stage: Stage, kind: str, source: Path | None, seconds: int) -> di
         plan, plan_url = stage.start("provider-plan", url, **environment)
         environment |= {"UNIASSIST_PLAN_PROVIDER_BASE_URL": plan_url}
         pids["plan"] = plan.pid
-    gateway, gateway_url = stage.start("gateway", url, **environment)
+    gateway, gateway_url = stage.start("gateway", url, **environment, **settings)
     worker, _ = stage.start("worker", url, **environment)
     pids |= {"gateway": gateway.pid, "worker": worker.pid}
     pids |= {"postgres": stage.postgres.process.pid, "redis": stage.redis.process.pid}
@@ -97,12 +109,16 @@ async def _arm(stage: Stage, kind: str, source: Path | None, seconds: int) -> di
     await asyncio.to_thread(load, Load(gateway_url, CONNECTIONS, 1, text=TEXTS[kind]))
     await until(is_done, 120)
     before = {name: _cpu_ms(pid) for name, pid in pids.items()}
-    rate, latencies = await asyncio.to_thread(load, Load(gateway_url, CONNECTIONS, seconds, text=TEXTS[kind]))
+    of_each = _cpu_of_each(gateway.pid)
+    reached, latencies = await asyncio.to_thread(
+        load, Load(gateway_url, connections, seconds, rate, text=TEXTS[kind])
+    )
     await until(is_done, 120, every_seconds=0.25)
     figures = {name: (_cpu_ms(pid) - before[name]) / len(latencies) for name, pid in pids.items()}
+    used = [after - of_each.get(pid, 0.0) for pid, after in _cpu_of_each(gateway.pid).items()]
     await connection.close()
     stage.stop_services()
-    return figures | {"all": sum(figures.values()), "per_second": rate}
+    return figures | {"all": sum(figures.values()), "per_second": reached, "busiest": max(used) / sum(used)}
 
 
 def _pgbench(stage: Stage, seconds: int) -> dict[str, float]:
@@ -111,6 +127,12 @@ def _pgbench(stage: Stage, seconds: int) -> dict[str, float]:
     rate = pgbench(stage, CONNECTIONS, seconds)
     postgres = (_cpu_ms(stage.postgres.process.pid) - began) / (rate * seconds)
     return {"postgres": postgres, "all": postgres, "per_second": rate}
+
+
+def _cpu_of_each(pid: int | None) -> dict[int, float]:
+    """Of a process and its children, by their ids."""
+    process = psutil.Process(pid)
+    return {each.pid: sum(each.cpu_times()[:2]) for each in (process, *process.children())}
 
 
 def _cpu_ms(pid: int | None) -> float:

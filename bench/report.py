@@ -164,7 +164,7 @@ def _cost(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     rows = []
     for kind in ("chat", "routed"):
         now, before = r["cpu_ms"][f"{kind} now"], r["cpu_ms"].get(f"{kind} {r['before']}")
-        parts = ", ".join(f"{name} {now[name]:.2f}" for name in now if name not in ("all", "per_second"))
+        parts = ", ".join(f"{name} {now[name]:.2f}" for name in now if name not in ("all", "per_second", "busiest"))
         beside = f" = {r['ratio_to_before'][kind]} × {r['before']} ({before['all']:.2f} ms)" if before else ""
         rows.append(
             (f"CPU for an input, {kind}, 64 connections", f"{now['all']:.2f} ms{beside}: {parts}", "", "0.65 ×")
@@ -192,6 +192,23 @@ def _libraries(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ),
         ("JSON of an input, µs of CPU", listed(r["json_us"]), "", ""),
     ]
+
+
+def _processes(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for arm in r["arms"]:
+        now, of = arm["cpu_ms"], arm["processes"]
+        pace = f"{arm['rate']}/s" if arm["rate"] else "as many as there can be"
+        shared = f", {now['busiest']:.0%} of it the busiest's" if of > 1 else ""
+        rows.append(
+            (
+                f"CPU for an input, chat, gateway of {of}, {arm['connections']} connections, {pace}",
+                f"{now['all']:.2f} ms, the gateway's {now['gateway']:.2f} ms{shared}",
+                "",
+                "",
+            )
+        )
+    return rows
 
 
 def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -286,6 +303,7 @@ _ROWS = {
     "routed": _routed,
     "cost": _cost,
     "libraries": _libraries,
+    "processes": _processes,
     "many": _many,
     "sse": _sse,
     "streamed": _streamed,

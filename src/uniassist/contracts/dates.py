@@ -81,18 +81,21 @@ _AFTER = re.compile(
 
 @dataclass(frozen=True)
 class _Form:
-    """anywhere: it is a day wherever it stands in a text; else only where it is all of it."""
+    """anywhere: it is a day wherever it stands in a text; else only where it is all of it.
+    is_english: what has no Latin letter isn't read by it.
+    """
 
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str], dt.date], dt.date | None]
     anywhere: bool = True
+    is_english: bool = False
 
 
 def read_date(text: str, today: dt.date) -> dt.date | None:
     """The day that `text` is and nothing else; None where it is none, or there is no such day."""
     plain = _folded(text) if len(text) <= LONGEST else ""
     while True:  # ends: each round makes it shorter
-        for form in _FORMS:
+        for form in _forms_for(plain):
             if (found := form.pattern.fullmatch(plain)) is not None:
                 return _tried(form, found, today)
         shorter = _AFTER.sub("", _BEFORE.sub("", plain))
@@ -104,7 +107,7 @@ def read_date(text: str, today: dt.date) -> dt.date | None:
 def find_date(text: str, today: dt.date) -> dt.date | None:
     """A day that `text` names among other things."""
     plain = _folded(text)
-    for form in _FORMS:
+    for form in _forms_for(plain):
         if form.anywhere and (found := form.pattern.search(plain)) is not None:
             return _tried(form, found, today)
     return None
@@ -235,6 +238,13 @@ def _form(
     return _Form(re.compile(pattern), read, anywhere)
 
 
+def _english(
+    pattern: str, read: Callable[[re.Match[str], dt.date], dt.date | None], *, anywhere: bool = True
+) -> _Form:
+    """One with a letter in whatever it reads."""
+    return _Form(re.compile(pattern), read, anywhere, is_english=True)
+
+
 _FORMS = (
     _form(
         r"(?<!\d)(?P<year>\d{4})\s*[-/.年]\s*(?P<month>\d{1,2})\s*[-/.月]\s*(?P<day>\d{1,2})(?!\d)\s*[日号]?",
@@ -254,11 +264,11 @@ _FORMS = (
         lambda it, today: _of_year(it, today, _number(it["month"]), _number(it["day"])),
         anywhere=False,
     ),
-    _form(
+    _english(
         rf"\b{_EN_MONTH}\s+{_EN_DAY}\b(?:\s+(?P<year>\d{{4}}))?",
         lambda it, today: _of_year(it, today, _MONTHS[it["month"]], int(it["day"])),
     ),
-    _form(
+    _english(
         rf"\b(?:the\s+)?{_EN_DAY}\s+(?:of\s+)?{_EN_MONTH}\b(?:\s+(?P<year>\d{{4}}))?",
         lambda it, today: _of_year(it, today, _MONTHS[it["month"]], int(it["day"])),
     ),
@@ -266,11 +276,11 @@ _FORMS = (
         rf"(?P<which>这个?|本|下+个?)月的?{_D}\s*[号日]",
         lambda it, today: _months_after(today, _months(it["which"]), _number(it["day"])),
     ),
-    _form(
+    _english(
         rf"\b(?:the\s+)?{_EN_DAY}\s+(?:of\s+)?(?P<which>next|this) month\b",
         lambda it, today: _months_after(today, int(it["which"] == "next"), int(it["day"])),
     ),
-    _form(
+    _english(
         rf"\b(?P<which>next|this) month,?\s+(?:on\s+)?the\s+{_EN_DAY}\b",
         lambda it, today: _months_after(today, int(it["which"] == "next"), int(it["day"])),
     ),
@@ -282,7 +292,7 @@ _FORMS = (
         r"(?P<year>今年|明年|后年)?年?(?:年底|年末)(?!总|奖|终|考)",
         lambda it, today: _of_year(it, today, 12, 31),
     ),
-    _form(
+    _english(
         r"\b(?:the\s+)?end of (?P<which>the|this|next) (?P<unit>month|year)\b",
         lambda it, today: (
             _month_end(today, int(it["which"] == "next"))
@@ -303,20 +313,20 @@ _FORMS = (
         lambda it, today: _next_weekday(today, _CHINESE_WEEKDAYS[it["weekday"]]),
         anywhere=False,
     ),
-    _form(
+    _english(
         rf"\b(?P<which>next|this)\s+{_EN_WEEKDAY}\b",
         lambda it, today: _of_week(today, _WEEKDAYS[it["weekday"]], _weeks(it["which"])),
     ),
-    _form(
+    _english(
         rf"\b{_EN_WEEKDAY} (?:of )?next week\b",
         lambda it, today: _of_week(today, _WEEKDAYS[it["weekday"]], 1),
     ),
-    _form(
+    _english(
         rf"\b(?:by|before|until|till)\s+{_EN_WEEKDAY}\b",
         lambda it, today: _next_weekday(today, _WEEKDAYS[it["weekday"]]),
     ),
-    _form(_EN_WEEKDAY, lambda it, today: _next_weekday(today, _WEEKDAYS[it["weekday"]]), anywhere=False),
-    _form(
+    _english(_EN_WEEKDAY, lambda it, today: _next_weekday(today, _WEEKDAYS[it["weekday"]]), anywhere=False),
+    _english(
         r"(?P<which>this|next) weekend",
         lambda it, today: _of_week(today, 5, _weeks(it["which"])),
         anywhere=False,
@@ -330,11 +340,11 @@ _FORMS = (
         lambda it, today: _later(today, _number(it["count"]), it["unit"]),
     ),
     _form(r"半(?P<unit>个月|年)(?:之?内|之?后|以内|以后)", _half),
-    _form(
+    _english(
         rf"\b(?:in|within)\s+{_EN}\s+(?P<unit>day|week|fortnight|month|year)s?\b(?:'?\s*time)?",
         lambda it, today: _later(today, _number(it["count"]), it["unit"]),
     ),
-    _form(
+    _english(
         rf"\b{_EN}\s+(?P<unit>day|week|fortnight|month|year)s?\s+(?:from (?:now|today)|later)\b",
         lambda it, today: _later(today, _number(it["count"]), it["unit"]),
     ),
@@ -347,5 +357,11 @@ _FORMS = (
         lambda it, today: today + dt.timedelta(days=_NAMED[it["name"]]),
     ),
     _form(rf"{_D}\s*[号日]", _day_of_month, anywhere=False),
-    _form(r"(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)", _day_of_month, anywhere=False),
+    _english(r"(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)", _day_of_month, anywhere=False),
 )
+_WITHOUT_LETTERS = tuple(each for each in _FORMS if not each.is_english)
+_LETTER = re.compile(r"[a-z]")
+
+
+def _forms_for(plain: str) -> tuple[_Form, ...]:
+    return _FORMS if _LETTER.search(plain) is not None else _WITHOUT_LETTERS

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from opencc import OpenCC
 
+_SHORT = 300  # characters: a message, as people write them
 _BLOCKS = ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00))
 
 
@@ -14,7 +15,14 @@ def simplified(text: str) -> str:
 
     Character by character, so that a place in one text is the same place in the other.
     """
-    return text if text.isascii() else text.translate(_counterparts())
+    if text.isascii():
+        return text
+    return _of_short(text) if len(text) <= _SHORT else text.translate(_counterparts())
+
+
+@lru_cache(maxsize=256)  # asked a dozen times of each message and its parts
+def _of_short(text: str) -> str:
+    return text.translate(_counterparts())
 
 
 @cache

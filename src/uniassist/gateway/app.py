@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+from prometheus_client import CollectorRegistry
+
 from uniassist import VERSION, tracing
 from uniassist.contracts.bounds import MAX_VALUES
 from uniassist.gateway.bounds.bounds import Bounds, Limits
@@ -58,7 +60,7 @@ from uniassist.streams.lane_clients import LaneClients
 from uniassist.streams.lanes import Layout
 from uniassist.telemetry import configure_logging
 from uniassist.tracing import Spans
-from uniassist.web import server
+from uniassist.web import bodies, server
 from uniassist.web.app import NO_PAGES, Service, create_app
 from uniassist.web.auth.app_keys import from_setting
 from uniassist.web.auth.app_tokens import AppTokens
@@ -68,6 +70,7 @@ from uniassist.web.calling.client import JsonClient
 from uniassist.web.client_address import ClientAddresses
 from uniassist.web.health import HealthRegistry
 from uniassist.web.operations import served
+from uniassist.web.processes.place import Place
 
 KEYS_KEPT = dt.timedelta(days=3)
 PRUNE_SECONDS = 30.0
@@ -75,19 +78,18 @@ PRUNE_AGAIN_SECONDS = 0.5
 LOCK_TIMEOUT = "2s"
 IDLE_IN_TRANSACTION_TIMEOUT = "10s"
 DRAIN_SECONDS = 10
+# To each server; of several processes each has its part of those to Postgres, which admits a hundred in all.
+CONNECTIONS, LEAST_CONNECTIONS = 20, 6
 HISTORY_LINES = 100  # of a session, for a chat; its entry's budget is in tokens
 
 
 def main() -> None:
-    server.run(run)
+    server.run_processes("gateway", GatewaySettings.from_env, run)
 
 
-async def run() -> None:
-    settings = GatewaySettings.from_env()
+async def run(settings: GatewaySettings, place: Place) -> None:
     configure_logging("gateway", settings.service.log_level)
-    listener = server.listen(
-        settings.service.host, settings.service.port, port_variable=settings.service.port_variable
-    )
+    listener = server.listener_of(settings.service, place)
     owner = f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
     async with AsyncExitStack() as stack:
         spans = tracing.start(service="gateway", version=VERSION, is_configured=settings.service.traces)
@@ -95,7 +97,7 @@ async def run() -> None:
         pool = await create_pool(
             settings.database_url.reveal(),
             application_name="uniassist-gateway",
-            max_size=20,
+            max_size=place.share(CONNECTIONS, least=LEAST_CONNECTIONS),
             # A session that someone holds costs its own inputs their answer, not all others; a gateway that was
             # stopped in mid-transaction (SIGSTOP, a frozen host) loses its locks.
             settings={
@@ -105,13 +107,13 @@ async def run() -> None:
         )
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
         layout = Layout.of(settings.streams)
-        clients = LaneClients(settings.redis_url.reveal(), layout, max_connections=20)
+        clients = LaneClients(settings.redis_url.reveal(), layout, max_connections=CONNECTIONS)
         stack.push_async_callback(clients.aclose)
         redis = clients.first
         # 0, no bound in common: one provider's calls would wait for another's. Each has its own `concurrency`.
         client = await stack.enter_async_context(JsonClient(connection_limit=0, answer_values=MAX_VALUES))
         app_tokens = await stack.enter_async_context(_app_tokens(settings, client))
-        metrics = GatewayMetrics()
+        metrics = GatewayMetrics(place)
         prefix, board = settings.streams.prefix, Board()
         hub = Hub(pool, redis, prefix=prefix, board=board)
         pushes = _pushes(settings)
@@ -134,14 +136,15 @@ async def run() -> None:
         group_commit = GroupCommit(
             pool,
             owner=owner,
-            queue_size=settings.ingest_queue_size,
+            queue_size=place.share(settings.ingest_queue_size),
             lease_seconds=LEASE_SECONDS,
             max_attempts=settings.outbox_max_attempts,
             spans=spans,
             after_commit=partial(_after_commit, hub, calls, hints, exchange),
+            on_failed=metrics.commit_failed,
         )
         pruning = Loop("prune", partial(_prune, pool))
-        health = await stack.enter_async_context(_health(settings, pool, clients))
+        health = await stack.enter_async_context(_health(settings, pool, clients, place))
         erasures = Erasures(pool, client, registry)
         operator = _operator(settings, pool, clients, erasures)
         pushed = [] if pushes is None else [PushRoutes(pushes, exchange.pushed)]
@@ -158,6 +161,7 @@ async def run() -> None:
             app_tokens,
             [*operator, *pushed],
             console,
+            place,
         )
         hub.start()
         exchange.start()
@@ -169,7 +173,7 @@ async def run() -> None:
         if console is not None:
             console.sampling.loop.start()
         try:
-            await server.serve(app, listener, on_stop=_closing(hub), drain_seconds=DRAIN_SECONDS)
+            await server.serve(app, listener, on_stop=_closing(hub), drain_seconds=DRAIN_SECONDS, place=place)
         finally:
             if console is not None:
                 await console.sampling.loop.stop(0)
@@ -290,13 +294,14 @@ async def _app_tokens(settings: GatewaySettings, client: JsonClient) -> AsyncIte
         await key_set.stop()
 
 
-def _health(settings: GatewaySettings, pool: Pool, clients: LaneClients) -> HealthRegistry:
+def _health(settings: GatewaySettings, pool: Pool, clients: LaneClients, place: Place) -> HealthRegistry:
     health = HealthRegistry(
         service="gateway",
         version=VERSION,
         revision=settings.service.revision,
         instance=settings.service.instance,
         env_digest=settings.service.env_digest,
+        place=place,
     )
 
     health.required("postgres", Proof(partial(store_proof.prove_writing, pool, "sessions")))
@@ -356,6 +361,7 @@ def _app(
     app_tokens: AppTokens | None,
     others: Sequence[OperatorRoutes | PushRoutes],
     console: Console | None,
+    place: Place,
 ) -> Service:
     secrets = tuple(secret.reveal() for secret in settings.adapter_secrets)
     forms = tuple(form for form in FORMS if form in settings.signatures)
@@ -386,8 +392,8 @@ def _app(
         version=VERSION,
         asks_for_token=app_tokens is not None,
     )
-    overview = Overview(pool, group_commit, metrics)
-    metrics.registry.register(OriginalNames(overview))
+    overview, common = Overview(pool, metrics), CollectorRegistry()
+    common.register(OriginalNames(overview))
     of_console = console.routes if console is not None else ()
     return create_app(
         service="gateway",
@@ -407,6 +413,8 @@ def _app(
         cors_origins=settings.cors_origins,
         cors_loopback=settings.cors_loopback,
         spans=spans,
-        body_budget_bytes=settings.service.bodies_bytes,
+        body_budget_bytes=place.share(settings.service.bodies_bytes, least=bodies.LEAST_BUDGET_BYTES),
+        place=place,
+        common_metrics=common,
         pages=console.pages if console is not None else NO_PAGES,
     )

@@ -237,9 +237,12 @@ class Calls:
     ) -> Said | None:
         lane = self._lane(provider)
         try:
-            # The wait for a place has the call's own deadline, so a provider that hangs delays nobody for longer.
-            async with asyncio.timeout(provider.timeout_seconds):
-                await lane.limit.acquire()
+            if not lane.limit.locked():
+                await lane.limit.acquire()  # at once
+            else:
+                # The wait has the call's own deadline, so a provider that hangs delays nobody for longer.
+                async with asyncio.timeout(provider.timeout_seconds):
+                    await lane.limit.acquire()
         except TimeoutError:
             self._failed(call, "no free place among its calls")
             return None

@@ -1,4 +1,7 @@
-"""What the gateway counts, once, for Prometheus and for /v0/metrics."""
+"""What the gateway counts, once, for Prometheus and for /v0/metrics.
+
+Prometheus is shown each process's own; /v0/metrics and the console what all of them have counted together.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,48 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_LATENCIES_KEPT = 2048
+from uniassist.gateway import counts
+from uniassist.gateway.counts import Counts
+from uniassist.web.processes.place import Place
+
+_ERRORS_OF = {"invoke": counts.INVOKE_ERRORS, "interact": counts.INTERACT_ERRORS}
+
 _ANSWERS_KEPT = 256
 
 
 @dataclass
 class ProviderAnswers:
-    """What came of the calls of one provider since the process started. `recent`: seconds of the last answers."""
+    """What came of this process's calls of one provider since it started. `recent`: seconds of the last answers."""
 
     answered: int = 0
     failed: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_ANSWERS_KEPT))
 
 
-class GatewayMetrics:
-    """Counted since the process started; the latency percentile is over the last 2,048 inputs."""
+class OpenStreams:
+    """How many event streams are open, at this process and at all."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Gauge, counted: Counts) -> None:
+        self._shown = shown
+        self._counts = counted
+
+    def inc(self) -> None:
+        self._shown.inc()
+        self._counts.add(counts.FOLLOWERS)
+
+    def dec(self) -> None:
+        self._shown.dec()
+        self._counts.add(counts.FOLLOWERS, -1)
+
+
+class GatewayMetrics:
+    """Counted since the gateway started; the latency percentile is over the last 2,048 inputs of each process.
+
+    `place`: among the gateway's processes; None: it has no other.
+    """
+
+    def __init__(self, place: Place | None = None) -> None:
+        self._counts = Counts(place if place is not None else Place())
         self.registry = CollectorRegistry()
         self._ingest = Counter("uniassist_ingest", "Inputs by outcome", ["outcome"], registry=self.registry)
         self._latency = Histogram(
@@ -49,37 +77,64 @@ class GatewayMetrics:
             ["provider", "of"],
             registry=self.registry,
         )
-        self.streams = Gauge("uniassist_sse_connections", "Open event streams", registry=self.registry)
-        self._recent: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        self.ingest_total = 0
-        self.ingest_errors = 0
-        self.call_errors = {"invoke": 0, "interact": 0}
+        shown = Gauge("uniassist_sse_connections", "Open event streams", registry=self.registry)
+        self.streams = OpenStreams(shown, self._counts)
         self.answers: dict[str, ProviderAnswers] = {}
 
     @property
     def followers(self) -> int:
         """Open event streams."""
-        return int(next(iter(self.streams.collect())).samples[0].value)
+        return self._counts.total(counts.FOLLOWERS)
+
+    @property
+    def ingest_total(self) -> int:
+        return self._counts.total(counts.INGEST)
+
+    @property
+    def ingest_errors(self) -> int:
+        return self._counts.total(counts.INGEST_ERRORS)
+
+    @property
+    def persistence_errors(self) -> int:
+        """Transactions that failed."""
+        return self._counts.total(counts.PERSISTENCE_ERRORS)
+
+    @property
+    def answered(self) -> int:
+        """Calls of all providers."""
+        return self._counts.total(counts.ANSWERED)
+
+    @property
+    def failed(self) -> int:
+        return self._counts.total(counts.FAILED)
+
+    def call_errors(self, kind: str) -> int:
+        return self._counts.total(_ERRORS_OF[kind])
 
     def ingested(self, seconds: float) -> None:
-        self.ingest_total += 1
+        self._counts.add(counts.INGEST)
         self._ingest.labels("accepted").inc()
         self._latency.observe(seconds)
-        self._recent.append(seconds)
+        self._counts.add_latency(seconds)
 
     def ingest_failed(self) -> None:
         """An input that was refused or couldn't be committed."""
-        self.ingest_total += 1
-        self.ingest_errors += 1
+        self._counts.add(counts.INGEST)
+        self._counts.add(counts.INGEST_ERRORS)
         self._ingest.labels("failed").inc()
 
+    def commit_failed(self) -> None:
+        self._counts.add(counts.PERSISTENCE_ERRORS)
+
     def provider_failed(self, kind: str, provider_id: str) -> None:
-        self.call_errors[kind] += 1
+        self._counts.add(_ERRORS_OF[kind])
+        self._counts.add(counts.FAILED)
         self._calls.labels(kind).inc()
         self.answers.setdefault(provider_id, ProviderAnswers()).failed += 1
 
     def provider_answered(self, provider_id: str, seconds: float) -> None:
         """`seconds`: until all of its answer was there."""
+        self._counts.add(counts.ANSWERED)
         answers = self.answers.setdefault(provider_id, ProviderAnswers())
         answers.answered += 1
         answers.recent.append(seconds)
@@ -93,5 +148,5 @@ class GatewayMetrics:
         self._tokens.labels(provider_id, "completion").inc(max(0, completion_tokens))
 
     def latency_p95_ms(self) -> float:
-        ordered = sorted(self._recent)
+        ordered = self._counts.latencies()
         return round(ordered[int(len(ordered) * 0.95)] * 1000, 3) if ordered else 0.0

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from uniassist.contracts.base import SCHEMA_VERSION, Int64, SchemaVersion, TimestampMs, Wire
 from uniassist.errors import ServerFault, Unavailable
 from uniassist.gateway.metrics import GatewayMetrics
-from uniassist.gateway.turns.group_commit import GroupCommit
 from uniassist.gateway.turns.ids import now_ms
 from uniassist.store import outbox
 from uniassist.store.server.pool import Pool
@@ -97,9 +96,8 @@ _EXAMPLE = MetricsDocument(
 class Overview:
     """Answers from counters. The outbox's counts are looked up once in KEPT_SECONDS at most, whoever asks."""
 
-    def __init__(self, pool: Pool, group_commit: GroupCommit, metrics: GatewayMetrics) -> None:
+    def __init__(self, pool: Pool, metrics: GatewayMetrics) -> None:
         self._pool = pool
-        self._group_commit = group_commit
         self._metrics = metrics
         self._kept: OutboxCounts | None = None
         self._kept_at = 0.0
@@ -147,10 +145,10 @@ class Overview:
                 latency_p95_ms=metrics.latency_p95_ms(),
             ),
             provider=ProviderMetrics(
-                invoke_error_total=metrics.call_errors["invoke"],
-                interact_error_total=metrics.call_errors["interact"],
+                invoke_error_total=metrics.call_errors("invoke"),
+                interact_error_total=metrics.call_errors("interact"),
             ),
-            persistence=PersistenceMetrics(error_total=self._group_commit.errors),
+            persistence=PersistenceMetrics(error_total=metrics.persistence_errors),
             outbox=counts,
         )
 

@@ -19,11 +19,12 @@ from uniassist.settings.secret_files import take_in, value_of
 from uniassist.settings.services import ServiceSettings
 from uniassist.settings.variables import PROVIDER_TOKEN_PREFIX
 from uniassist.telemetry import configure_logging
-from uniassist.web import server
+from uniassist.web import bodies, server
 from uniassist.web.app import create_app
 from uniassist.web.calling.client import JsonClient
 from uniassist.web.health import HealthRegistry
 from uniassist.web.operations import served
+from uniassist.web.processes.place import Place
 
 _SHORTEST_TOKEN = 16
 
@@ -82,11 +83,16 @@ async def serve(
     token: str | None,
     gateway: Gateway | None,
     others: Sequence[object] = (),
+    place: Place | None = None,
 ) -> None:
-    """`gateway`: hears what comes late; None: this provider reports nothing. `others`: with further operations."""
+    """`gateway`: hears what comes late; None: this provider reports nothing. `others`: with further operations.
+
+    `place`: among the provider's processes; None: it has no other.
+    """
+    place = place if place is not None else Place()
     name = f"provider-{provider.provider_id}"
     configure_logging(name, settings.log_level)
-    listener = server.listen(settings.host, settings.port, port_variable=settings.port_variable)
+    listener = server.listener_of(settings, place)
     metrics = CollectorRegistry()
     routes = SpecialistRoutes(provider, metrics=metrics, token=token, gateway=gateway)
     health = HealthRegistry(
@@ -95,6 +101,7 @@ async def serve(
         revision=settings.revision,
         instance=settings.instance,
         env_digest=settings.env_digest,
+        place=place,
     )
     for check, look in provider.checks.items():
         health.required(check, look)
@@ -106,10 +113,11 @@ async def serve(
         health=health,
         metrics=metrics,
         spans=spans,
-        body_budget_bytes=settings.bodies_bytes,
+        body_budget_bytes=place.share(settings.bodies_bytes, least=bodies.LEAST_BUDGET_BYTES),
+        place=place,
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(spans.stop)
         await stack.enter_async_context(health)
         stack.push_async_callback(routes.stop)
-        await server.serve(app, listener)
+        await server.serve(app, listener, place=place)

@@ -25,16 +25,16 @@ from uniassist.store.server import proof
 from uniassist.store.server.pool import Pool
 from uniassist.web import server
 from uniassist.web.calling.client import JsonClient
+from uniassist.web.processes.place import Place
 
 log = structlog.get_logger()
 
 
 def main() -> None:
-    server.run(run)
+    server.run_processes("provider-plan", ProviderPlanSettings.from_env, run)
 
 
-async def run() -> None:
-    read = ProviderPlanSettings.from_env()
+async def run(read: ProviderPlanSettings, place: Place) -> None:
     kinds()  # the first person doesn't wait for the files
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(JsonClient())
@@ -52,7 +52,7 @@ async def run() -> None:
                 loop.start()
                 stack.push_async_callback(loop.stop, 2.0)
         token = read.token.reveal() if read.token is not None else None
-        await serve(plan, read.service, token=token, gateway=None, others=others)
+        await serve(plan, read.service, token=token, gateway=None, others=others, place=place)
 
 
 def _keeping(read: ProviderPlanSettings, pool: Pool, suggester: Suggester | None) -> tuple[Provider, list[object]]:

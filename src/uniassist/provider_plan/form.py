@@ -6,10 +6,12 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from uniassist.contracts.base import JsonObject
 from uniassist.contracts.dates import read_date
+from uniassist.contracts.language import Language, language
 from uniassist.provider_plan.phrases import say
 from uniassist.provider_plan.planner.hours import time_words
 
@@ -53,6 +55,18 @@ def left_open(known: Mapping[str, str]) -> tuple[PlanField, ...]:
 def data_schema(
     locale: str | None, defaults: Mapping[str, str], fields: Sequence[PlanField] = FIELDS
 ) -> JsonObject:
+    """Not to be changed."""
+    if not any(field.name in defaults for field in fields):
+        return _blank(language(locale), tuple(fields))
+    return _data_schema(locale, defaults, fields)
+
+
+@cache  # one for each language and choice of fields
+def _blank(tongue: Language, fields: tuple[PlanField, ...]) -> JsonObject:
+    return _data_schema(tongue, {}, fields)
+
+
+def _data_schema(locale: str | None, defaults: Mapping[str, str], fields: Sequence[PlanField]) -> JsonObject:
     return {
         "type": "object",
         "title": say("form_title", locale),
@@ -62,6 +76,12 @@ def data_schema(
 
 
 def ui_schema(locale: str | None, fields: Sequence[PlanField] = FIELDS) -> JsonObject:
+    """Not to be changed."""
+    return _ui_schema(language(locale), tuple(fields))
+
+
+@cache
+def _ui_schema(locale: Language, fields: tuple[PlanField, ...]) -> JsonObject:
     described: JsonObject = {
         "ui:order": [field.name for field in fields],
         "ui:submitButtonOptions": {"submitText": say("submit", locale)},

@@ -94,7 +94,7 @@ def read_reply(
     goal = _goal(clauses, (_CHANGED_GOAL, _CHANGED_GOAL_EN))
     if goal is not None and "dueDate" not in found:
         found.setdefault("goal", goal)
-    if before and not asks and going_on.lasts_days(before):
+    if before and not asks:
         found = _of_trip(found, before, clauses)
     complaints = [each for each in clauses if _REPLIED_CONSTRAINT.search(simplified(each))] if not asks else []
     if complaints:
@@ -107,8 +107,10 @@ def read_reply(
 
 
 def _of_trip(found: dict[str, str], before: str, clauses: Sequence[str]) -> dict[str, str]:
-    """What was read, where the goal that goes on is a trip: another place in it, so many days."""
+    """What was read; where the goal that goes on is a trip, another place in it, so many days."""
     stay, said = going_on.stay_in(clauses), found.get("goal")
+    if (stay is None and said is None) or not going_on.lasts_days(before):
+        return found
     goal = (
         going_on.elsewhere(before, said) if said is not None and (stay is None or said not in stay[0]) else before
     )

@@ -125,7 +125,8 @@ class Shelf:
         return back
 
     def note(self, task_id: str, known: Mapping[str, str]) -> None:
-        if self.is_kept:
+        """Nothing is no note, where there was none before: a form that isn't kept is read as one without."""
+        if self.is_kept and (known or self.draft):
             self.writes.append(Drafted(task_id, known))
 
     def link(self, plan_id: str | None) -> str | None:

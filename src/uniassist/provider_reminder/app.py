@@ -19,20 +19,22 @@ from uniassist.store.server import proof
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.web import server
 from uniassist.web.calling.client import JsonClient
+from uniassist.web.processes.place import Place
 
 _STOP_SECONDS = 6.0
 
 
 def main() -> None:
-    server.run(run)
+    server.run_processes("provider-reminder", ProviderReminderSettings.from_env, run)
 
 
-async def run() -> None:
-    settings = ProviderReminderSettings.from_env()
+async def run(settings: ProviderReminderSettings, place: Place) -> None:
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     async with AsyncExitStack() as stack:
         pool = await create_pool(
-            settings.database_url.reveal(), application_name="uniassist-provider-reminder", max_size=20
+            settings.database_url.reveal(),
+            application_name="uniassist-provider-reminder",
+            max_size=place.share(20, least=6),
         )
         stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
         client = await stack.enter_async_context(JsonClient())
@@ -44,7 +46,7 @@ async def run() -> None:
         deliveries.forgetting.start()
         token = settings.token.reveal() if settings.token is not None else None
         try:
-            await serve(reminder(pool, deliveries), settings.service, token=token, gateway=gateway)
+            await serve(reminder(pool, deliveries), settings.service, token=token, gateway=gateway, place=place)
         finally:
             await deliveries.forgetting.stop(1.0)
             await deliveries.loop.stop(_STOP_SECONDS)

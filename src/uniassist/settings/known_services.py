@@ -15,7 +15,7 @@ class KnownService:
     """`module`: has its `main`. `port_variable`: where it listens. `url_variable`: where a verifier reaches it.
 
     `base_url_variable`: of a provider, where the gateway calls it. `token_variable`: what it is shown there.
-    `is_of_every_release`: one of the runbook's four.
+    `is_of_every_release`: one of the runbook's four. `processes_variable`: how many it runs as; None: one.
     """
 
     name: str
@@ -26,6 +26,7 @@ class KnownService:
     base_url_variable: str | None = None
     token_variable: str | None = None
     is_of_every_release: bool = True
+    processes_variable: str | None = None
 
 
 # In the order of a rollout and of a start: who is called goes before who calls.
@@ -38,6 +39,7 @@ SERVICES: tuple[KnownService, ...] = (
         "STAGING_PROVIDER_PLAN_BASE_URL",
         "UNIASSIST_PLAN_PROVIDER_BASE_URL",
         "UNIASSIST_PROVIDER_TOKEN_PLAN",
+        processes_variable="PROVIDER_PLAN_PROCESSES",
     ),
     KnownService(
         "provider-reminder",
@@ -48,6 +50,7 @@ SERVICES: tuple[KnownService, ...] = (
         "UNIASSIST_REMINDER_PROVIDER_BASE_URL",
         "UNIASSIST_PROVIDER_TOKEN_REMINDER",
         is_of_every_release=False,
+        processes_variable="PROVIDER_REMINDER_PROCESSES",
     ),
     KnownService(
         "adapter-wechat",
@@ -62,6 +65,7 @@ SERVICES: tuple[KnownService, ...] = (
         "uniassist.gateway.app",
         "GATEWAY_PORT",
         "STAGING_GATEWAY_BASE_URL",
+        processes_variable="GATEWAY_PROCESSES",
     ),
     KnownService(
         "worker",

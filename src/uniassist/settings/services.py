@@ -21,7 +21,7 @@ class ServiceSettings:
     """What every service needs. `port_variable` is the variable to name when the port is taken.
 
     `instance`, `env_digest` None: no release tool started it. `traces`: an exporter of spans is configured.
-    `bodies_bytes`: of all bodies that arrive at a time.
+    `bodies_bytes`: of all bodies that arrive at a time. `processes`: of this service, on its one port.
     """
 
     env: str
@@ -34,9 +34,11 @@ class ServiceSettings:
     port_variable: str
     traces: bool
     bodies_bytes: int
+    processes: int = 1
 
     @classmethod
-    def read(cls, reader: Reader, port_variable: str) -> ServiceSettings:
+    def read(cls, reader: Reader, port_variable: str, processes_variable: str | None = None) -> ServiceSettings:
+        """`processes_variable` None: it is always one."""
         host = reader.text("HOST")
         if reader.env == "dev" and host not in _LOOPBACK:
             raise SettingsError("HOST: dev listens on loopback only; set UNIASSIST_ENV for another address")
@@ -52,6 +54,7 @@ class ServiceSettings:
             port_variable="PORT" if own_port is not None else port_variable,
             traces=_traces(reader),
             bodies_bytes=reader.integer("UNIASSIST_BODIES_MIB") * 1024 * 1024,
+            processes=reader.integer(processes_variable) if processes_variable is not None else 1,
         )
 
 
@@ -156,7 +159,7 @@ class GatewaySettings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> GatewaySettings:
         reader = Reader(environ)
-        service = ServiceSettings.read(reader, "GATEWAY_PORT")
+        service = ServiceSettings.read(reader, "GATEWAY_PORT", "GATEWAY_PROCESSES")
         previous = reader.optional_secret("UNIASSIST_ADAPTER_SECRET_PREVIOUS")
         plan_base_url = reader.optional_http_url("UNIASSIST_PLAN_PROVIDER_BASE_URL")
         reminder_base_url = reader.optional_http_url("UNIASSIST_REMINDER_PROVIDER_BASE_URL")
@@ -278,7 +281,7 @@ class ProviderPlanSettings:
         is_needed = reader.strict
         access = "UNIASSIST_PROVIDER_CONTEXT_TOKEN"
         return cls(
-            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT"),
+            service=ServiceSettings.read(reader, "PROVIDER_PLAN_PORT", "PROVIDER_PLAN_PROCESSES"),
             token=_provider_token(reader, PLAN_TOKEN, is_called=True),
             database_url=reader.database_url() if is_needed or reader.optional("DATABASE_URL") else None,
             gateway_url=reader.http_url("GATEWAY_URL"),
@@ -311,7 +314,7 @@ class ProviderReminderSettings:
         reader = Reader(environ)
         own = reader.optional_secret(f"{REMINDER_TOKEN}_ACCESS")
         return cls(
-            service=ServiceSettings.read(reader, "PROVIDER_REMINDER_PORT"),
+            service=ServiceSettings.read(reader, "PROVIDER_REMINDER_PORT", "PROVIDER_REMINDER_PROCESSES"),
             database_url=reader.database_url(),
             token=_provider_token(reader, REMINDER_TOKEN, is_called=True),
             gateway_url=reader.http_url("GATEWAY_URL"),

@@ -48,6 +48,11 @@ def port(name: str, default: str, whose: str) -> Variable:
     return Variable(name, "integer", f"Port of {whose}.", default, low=1, high=65535)
 
 
+def processes(name: str, whose: str) -> Variable:
+    meaning = f"{whose} runs as so many processes on its one port, for a machine with cores to spare."
+    return Variable(name, "integer", meaning, "1", low=1, high=64)
+
+
 def count(name: str, default: str, meaning: str, low: int, high: int) -> Variable:
     return Variable(name, "integer", meaning, default, low=low, high=high)
 

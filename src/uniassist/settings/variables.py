@@ -9,7 +9,7 @@ import re
 
 from uniassist.settings.bounds_variables import BOUNDS
 from uniassist.settings.console_variables import CONSOLE
-from uniassist.settings.variable import Variable, VariableGroup, count, port, secret, url
+from uniassist.settings.variable import Variable, VariableGroup, count, port, processes, secret, url
 
 # Secrets that a providers file names: `token_env`, `access_token_env`.
 PROVIDER_TOKEN_PREFIX = "UNIASSIST_PROVIDER_TOKEN_"  # noqa: S105 - the beginning of variables' names
@@ -54,6 +54,9 @@ GROUPS: tuple[VariableGroup, ...] = (
             port("WORKER_PORT", "8789", "the worker's health and metrics"),
             port("PROVIDER_PLAN_PORT", "8890", "provider-plan"),
             port("PROVIDER_REMINDER_PORT", "8891", "provider-reminder"),
+            processes("GATEWAY_PROCESSES", "The gateway"),
+            processes("PROVIDER_PLAN_PROCESSES", "provider-plan"),
+            processes("PROVIDER_REMINDER_PROCESSES", "provider-reminder"),
         ),
     ),
     VariableGroup(

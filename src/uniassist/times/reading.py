@@ -13,7 +13,12 @@ from uniassist.times.model import Day, Days, Moment, Period, Reading
 from uniassist.times.parts import Form, Placed
 
 READ_CHARACTERS = 2000
-_FORMS: tuple[Form, ...] = (*chinese.FORMS, *chinese_clock.FORMS, *english.FORMS, *english_clock.FORMS)
+_CHINESE: tuple[Form, ...] = (*chinese.FORMS, *chinese_clock.FORMS)
+_ENGLISH: tuple[Form, ...] = (*english.FORMS, *english_clock.FORMS)
+# Whatever a form reads has one of these: a text in one language alone is read by half of them. The English dashes
+# also stand between Chinese days.
+_OF_CHINESE = re.compile(r"[^\x00-\x7f]|\d")
+_OF_ENGLISH = re.compile(r"[a-z\d~–—-]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     0x3000: 0x20,
     ord("’"): ord("'"),
@@ -80,7 +85,10 @@ def _folded(text: str) -> str:
 def _parts(folded: str, today: dt.date) -> list[Placed]:
     """From left to right, the longest where some begin alike; none overlaps another."""
     found: list[Placed] = []
-    for each in _FORMS:
+    forms = _CHINESE if _OF_CHINESE.search(folded) is not None else ()
+    if _OF_ENGLISH.search(folded) is not None:
+        forms += _ENGLISH
+    for each in forms:
         for match in each.pattern.finditer(folded):
             try:
                 part = each.read(match, today)

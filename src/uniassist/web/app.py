@@ -22,6 +22,8 @@ from uniassist.web.health_metrics import HealthCollector
 from uniassist.web.openapi import build_openapi
 from uniassist.web.operations import Content, Handler, Operation, Served, served, set_operation
 from uniassist.web.problems import answer_error
+from uniassist.web.processes.place import Place
+from uniassist.web.processes.scrapes import Scrapes
 from uniassist.web.service_routes import BeforeMetrics, ServiceRoutes
 from uniassist.web.traced import Traced
 
@@ -46,6 +48,8 @@ def create_app(
     before_metrics: BeforeMetrics | None = None,
     body_budget_bytes: int = DEFAULT_BUDGET_BYTES,
     pages: Mapping[str, Handler] = NO_PAGES,
+    place: Place | None = None,
+    common_metrics: CollectorRegistry | None = None,
 ) -> Service:
     """A service as an ASGI app, without a lifespan: its `app.py` opens what it needs around `server.serve`.
 
@@ -55,11 +59,14 @@ def create_app(
     `cors_origins`, `cors_loopback`: whose pages may call from their scripts; the second: those of this machine.
     `body_budget_bytes`: of all bodies under way at a time.
     `pages`: what people look at, by path; no operations.
+    `place`: among the service's processes; None: it has no other.
+    `common_metrics`: what is the same whichever process is asked.
     """
     budget = BodyBudget(body_budget_bytes, metrics)
     metrics.register(HealthCollector(health))
     ProcessCollector(registry=metrics)
-    own = ServiceRoutes(health, metrics, before_metrics) if before_metrics else ServiceRoutes(health, metrics)
+    scrapes = Scrapes(place if place is not None else Place(), metrics, common_metrics)
+    own = ServiceRoutes(health, scrapes, before_metrics) if before_metrics else ServiceRoutes(health, scrapes)
     everything = [*operations, *served(own)]
     document = encode(build_openapi(service=service, version=version, operations=everything))
 
@@ -80,15 +87,21 @@ def create_app(
         # Not health and metrics, which are asked all day, nor streams, which last for hours.
         traced = {each.operation.path for each in operations if not _streams(each.operation)}
         endpoints |= {path: Traced(endpoints[path], spans, path) for path in traced}
-    return Service(_with_cors(_Paths(endpoints), cors_origins, _LOOPBACK if cors_loopback else None), budget)
+    return Service(
+        _with_cors(_Paths(endpoints), cors_origins, _LOOPBACK if cors_loopback else None), budget, scrapes
+    )
 
 
 class Service:
-    """An ASGI app with what its server must know of it. `bodies`: the budget of what arrives."""
+    """An ASGI app with what its server must know of it.
 
-    def __init__(self, app: ASGIApp, bodies: BodyBudget) -> None:
+    `bodies`: the budget of what arrives. `scrapes`: what the service's other processes are told.
+    """
+
+    def __init__(self, app: ASGIApp, bodies: BodyBudget, scrapes: Scrapes) -> None:
         self._app = app
         self.bodies = bodies
+        self.scrapes = scrapes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)

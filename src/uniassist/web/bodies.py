@@ -15,6 +15,7 @@ from uniassist.web.operations import operation_of
 
 MIB = 1024 * 1024
 DEFAULT_BUDGET_BYTES = 64 * MIB
+LEAST_BUDGET_BYTES = 2 * MIB  # the largest body, and room for others
 # An eighth of the budget is for small bodies only: large ones that are slow don't keep a line of text out.
 SMALL_BYTES = 16 * 1024
 # After a refusal so much more of its body is passed over: a sender who is cut off sees a reset, and no answer.

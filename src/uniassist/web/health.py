@@ -12,6 +12,7 @@ import structlog
 from uniassist.contracts.base import Wire
 from uniassist.errors import ServerFault
 from uniassist.lifecycle import Loop
+from uniassist.web.processes.place import Place
 
 log = structlog.get_logger()
 
@@ -30,6 +31,7 @@ class Health(Wire, frozen=True):
     checks: "ok"; else what is wrong with a server ("read-only", "full (disk)"), or "failing" of anything else.
 
     `instance` and `env_digest` are what the release tool gave to the process that it started; absent without one.
+    `process`: which of the service's processes answers; absent where there is one only.
     """
 
     ok: bool
@@ -40,6 +42,7 @@ class Health(Wire, frozen=True):
     degraded: bool | None = None
     instance: str | None = None
     env_digest: str | None = None
+    process: int | None = None
 
 
 class Liveness(Wire, frozen=True):
@@ -62,13 +65,19 @@ class HealthRegistry:
         revision: str,
         instance: str | None = None,
         env_digest: str | None = None,
+        place: Place | None = None,
     ) -> None:
+        """`place`: among the service's processes; None: it has no other."""
         self.service = service
         self._version = version
         self._revision = revision
         self._instance = instance
         self._env_digest = env_digest
         self._probes: dict[str, _Probe] = {}
+        self._process: int | None = None
+        if place is not None and place.of > 1:
+            self._process = place.number
+            self.optional("processes", place.check)
 
     def required(self, name: str, check: Check, *, deadline_seconds: float = 0.9) -> None:
         self._add(name, check, "required", deadline_seconds)
@@ -89,6 +98,7 @@ class HealthRegistry:
             degraded=True if failing == {"optional"} else None,
             instance=self._instance,
             env_digest=self._env_digest,
+            process=self._process,
         )
 
     async def __aenter__(self) -> HealthRegistry:

@@ -11,15 +11,21 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import structlog
 import uvicorn
 import uvloop
 
 from uniassist.errors import SettingsError, StartError
+from uniassist.settings.services import ServiceSettings
+from uniassist.telemetry import configure_logging
 from uniassist.web import protocol
 from uniassist.web.app import Service
+from uniassist.web.processes.accepting import Acceptor
+from uniassist.web.processes.parent import Parent
+from uniassist.web.processes.place import Place
 
 log = structlog.get_logger()
 
@@ -32,14 +38,60 @@ _COLLECT_AFTER = (10_000, 10, 10)
 _TICKS_A_SECOND = 10  # uvicorn's main loop
 
 
+class HasService(Protocol):
+    @property
+    def service(self) -> ServiceSettings: ...
+
+
+Settings = TypeVar("Settings", bound=HasService)
+
+
 def run(start: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a service's `async def run()` to its end. What keeps it from starting is one line and exit code 1."""
     _raise_open_files()
-    try:
+    with _said_in_a_line():
         uvloop.run(start())
+
+
+def run_processes(
+    name: str, read: Callable[[], Settings], start: Callable[[Settings, Place], Coroutine[Any, Any, None]]
+) -> None:
+    """The same in as many processes as the settings say: in this one, or in children of this one."""
+    _raise_open_files()
+    with _said_in_a_line():
+        settings = read()
+        service = settings.service
+        if service.processes == 1:
+            uvloop.run(start(settings, Place()))
+            return
+        configure_logging(name, service.log_level)
+        listener = listen(service.host, service.port, port_variable=service.port_variable)
+        code = Parent(listener, service.processes, partial(_be_one, start, settings)).run()
+    if code:
+        raise SystemExit(code)
+
+
+def _be_one(
+    start: Callable[[Settings, Place], Coroutine[Any, Any, None]], settings: Settings, place: Place
+) -> None:
+    with _said_in_a_line():
+        uvloop.run(start(settings, place))
+
+
+@contextlib.contextmanager
+def _said_in_a_line() -> Generator[None, None, None]:
+    try:
+        yield
     except (SettingsError, StartError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
+
+
+def listener_of(service: ServiceSettings, place: Place) -> socket.socket:
+    """The parent's, or one of this process's own."""
+    if place.listener is not None:
+        return place.listener
+    return listen(service.host, service.port, port_variable=service.port_variable)
 
 
 def listen(host: str, port: int, *, port_variable: str) -> socket.socket:
@@ -67,41 +119,91 @@ async def serve(
     *,
     on_stop: Callable[[], Awaitable[None]] | None = None,
     drain_seconds: int = 10,
+    place: Place | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: no new connections, `on_stop`, and then the requests under way.
 
     `on_stop`: ends what wouldn't end by itself (event streams).
     `drain_seconds`: for `on_stop`, and again for the requests; a second signal ends the wait.
+    `place`: among the service's processes; None: it has no other.
     """
-    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds)
+    place = place if place is not None else Place()
+    server = _Server(_config(app, drain_seconds), on_stop, drain_seconds, place)
     address = listener.getsockname()
     # What exists by now stays: without it a full collection takes 50 ms, in which nobody is answered.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
     log.info("listening", host=address[0], port=address[1])
+    async with app.scrapes:
+        if not await place.may_serve():
+            return
+        with _told_to_stop(server, place.parent):
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                listener.close()
+
+
+@contextlib.contextmanager
+def _told_to_stop(server: _Server, parent: socket.socket | None) -> Generator[None, None, None]:
+    """By signals; by the parent, where there is one: what reaches all processes at once then counts as one."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    try:
-        await server.serve(sockets=[listener])
-    finally:
+    if parent is None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-        listener.close()
+            loop.add_signal_handler(number, server.stop)
+    else:
+        parent.setblocking(False)
+        loop.add_reader(parent, _hear, server, parent)
+        loop.add_signal_handler(signal.SIGTERM, server.begin_to_stop)
+    try:
+        yield
+    finally:
+        if parent is None:
+            loop.remove_signal_handler(signal.SIGINT)
+        else:
+            loop.remove_reader(parent)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _hear(server: _Server, parent: socket.socket) -> None:
+    try:
+        said = parent.recv(16)
+    except BlockingIOError:
+        return
+    except OSError:
+        said = b""
+    for _ in said:
+        server.stop()
+    if not said:
+        log.warning("the parent is gone: draining")
+        asyncio.get_running_loop().remove_reader(parent)
+        server.begin_to_stop()
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, on_stop: Callable[[], Awaitable[None]] | None, drain_seconds: int
+        self,
+        config: uvicorn.Config,
+        on_stop: Callable[[], Awaitable[None]] | None,
+        drain_seconds: int,
+        place: Place,
     ) -> None:
         super().__init__(config)
         self._on_stop = on_stop
         self._drain_seconds = drain_seconds
+        self._place = place
+        self._acceptor: Acceptor | None = None
+        self._stops = 0
 
     def stop(self) -> None:
-        if self.should_exit:
+        """Twice: without waiting for what is under way."""
+        self._stops += 1
+        if self._stops > 1:
             self.force_exit = True
+        self.should_exit = True
+
+    def begin_to_stop(self) -> None:
         self.should_exit = True
 
     @contextlib.contextmanager
@@ -110,7 +212,23 @@ class _Server(uvicorn.Server):
         # could close its pools; `serve` listens to the signals itself
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._place.of == 1 or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        [listener] = sockets
+        self._acceptor = Acceptor(listener, self._place, self._protocol, lambda: len(self.server_state.connections))
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
     async def on_tick(self, counter: int) -> bool:
+        if self._acceptor is not None:
+            self._acceptor.tell_held()
         if counter % _TICKS_A_SECOND == 0:
             self._close_dawdlers()
         return await super().on_tick(counter)
@@ -119,6 +237,9 @@ class _Server(uvicorn.Server):
         log.info("draining", connections=len(self.server_state.connections))
         for server in self.servers:
             server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
+            await self._acceptor.wait_closed()
         if self._on_stop is not None:
             try:
                 async with asyncio.timeout(self._drain_seconds):

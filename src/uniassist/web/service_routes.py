@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
 from uniassist.web.health import Health, HealthRegistry, Liveness
 from uniassist.web.operations import Content, Operation, serves
+from uniassist.web.processes.scrapes import Scrapes
 from uniassist.web.responses import json_response
 
 _TAGS = ("operations",)
@@ -24,12 +24,10 @@ async def _nothing() -> None:
 class ServiceRoutes:
     """The operations that operators and the release tool ask of any service."""
 
-    def __init__(
-        self, health: HealthRegistry, metrics: CollectorRegistry, before_metrics: BeforeMetrics = _nothing
-    ) -> None:
+    def __init__(self, health: HealthRegistry, scrapes: Scrapes, before_metrics: BeforeMetrics = _nothing) -> None:
         """`before_metrics`: brings up to date what can't be counted as it happens; raises nothing."""
         self._health = health
-        self._metrics = metrics
+        self._scrapes = scrapes
         self._before_metrics = before_metrics
 
     @serves(
@@ -74,5 +72,5 @@ class ServiceRoutes:
     )
     async def read_metrics(self, _request: Request) -> Response:
         await self._before_metrics()
-        shown = generate_latest(self._metrics)
+        shown = await self._scrapes.text()
         return Response(shown, media_type=None, headers={"Content-Type": CONTENT_TYPE_LATEST})

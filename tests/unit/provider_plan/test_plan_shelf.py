@@ -11,7 +11,7 @@ from tests.unit.provider_plan.persons import PersonTalking
 
 from uniassist.provider_plan.planner.changing import Add, Refused, Show, change
 from uniassist.provider_plan.planner.keeping import kept, restored
-from uniassist.provider_plan.shelf import MOST_PLANS
+from uniassist.provider_plan.shelf import MOST_PLANS, Drafted, Shelf
 from uniassist.provider_plan.shelf_requests import shelf_request
 
 GOALS = ["去东京玩五天", "learn to swim", "a trip to Rome"]
@@ -281,3 +281,13 @@ def test_whatever_is_said_every_kept_plan_can_be_lived_by(steps: list[tuple[str,
             back = restored(kept(each.plan))
             assert back is not None
             assert kept(back) == kept(each.plan)
+
+
+def test_a_form_is_noted_once_something_is_known_of_it_and_again_when_nothing_is_any_more() -> None:
+    new, known = Shelf(is_kept=True), Shelf(is_kept=True, draft={"goal": "学会游泳"})
+    new.note("plan-1", {})
+    assert new.writes == []
+    new.note("plan-1", {"goal": "学会游泳"})
+    assert new.writes == [Drafted("plan-1", {"goal": "学会游泳"})]
+    known.note("plan-1", {})
+    assert known.writes == [Drafted("plan-1", {})]

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Sample(Wire, frozen=True):
-    """`at`: when. Counters are since this gateway's start; absent figures couldn't be had."""
+    """`at`: when. Counters are since this gateway's start, of all its processes; absent figures couldn't be had."""
 
     at: TimestampMs
     inputs: Int64
@@ -96,7 +96,10 @@ class GroupSeen(Wire, frozen=True):
 
 
 class ProviderSeen(Wire, frozen=True):
-    """Since this gateway's start. `breaker`: closed, open, trial due. `manifest` absent: not looked at yet."""
+    """Of the process that answers, since its start.
+
+    `breaker`: closed, open, trial due. `manifest` absent: not looked at yet.
+    """
 
     provider_id: str
     connected: bool
@@ -215,8 +218,8 @@ class Sampling:
             inputs=own.ingest_total,
             input_errors=own.ingest_errors,
             input_p95_ms=own.latency_p95_ms(),
-            answered=sum(each.answered for each in own.answers.values()),
-            failed=sum(each.failed for each in own.answers.values()),
+            answered=own.answered,
+            failed=own.failed,
             followers=own.followers,
             pending=seen.backlog.get("pending"),
             processing=seen.backlog.get("processing"),

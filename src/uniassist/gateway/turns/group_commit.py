@@ -83,7 +83,7 @@ class GroupCommit:
     `max_attempts`: of the outbox events that turns cause.
     `after_commit`: called with a batch's rows, in the event loop, right after its commit.
     `writers`: transactions at once.
-    `errors`: transactions that failed, since the start.
+    `on_failed`: called for each transaction that failed.
     `written_alone`: turns that were written without a lock, since the start.
     """
 
@@ -96,6 +96,7 @@ class GroupCommit:
         lease_seconds: float,
         max_attempts: int,
         after_commit: Callable[[Rows], None],
+        on_failed: Callable[[], None] = _nothing,
         writers: int = 2,
         spans: Spans = NO_SPANS,
     ) -> None:
@@ -104,6 +105,7 @@ class GroupCommit:
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._after_commit = after_commit
+        self._on_failed = on_failed
         self._spans = spans
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_size)
         self._writer_count = writers
@@ -111,7 +113,6 @@ class GroupCommit:
         self._writers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._queued_bytes = 0
-        self.errors = 0
         self.written_alone = 0
 
     def start(self) -> None:
@@ -193,15 +194,15 @@ class GroupCommit:
             if outcome is None:
                 outcome = await self._transaction(batch, written)
         except Outage as error:
-            self.errors += 1
+            self._on_failed()
             log.warning("not committed", error=str(error), turns=len(batch))
             # Whether a commit under way went through isn't known, so "nothing was written" would be a guess.
             _refuse(batch, Unavailable("the database is away; try again, with the same key if there is one"))
         except Locked:
-            self.errors += 1
+            self._on_failed()
             await self._commit_around_locks(batch, tries)
         except Exception as error:
-            self.errors += 1
+            self._on_failed()
             await self._commit_after(error, batch, tries)
         else:
             for waiting, answer in outcome.answers:

@@ -21,6 +21,14 @@ def _random_digits() -> Iterator[str]:
 _digits = _random_digits()
 
 
+def _draw_anew() -> None:
+    global _digits
+    _digits = _random_digits()
+
+
+os.register_at_fork(after_in_child=_draw_anew)
+
+
 def new_id() -> str:
     """32 hex digits in the layout of UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, then random."""
     random = next(_digits)

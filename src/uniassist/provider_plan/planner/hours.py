@@ -28,6 +28,8 @@ _RUN_TOGETHER = re.compile(
     r"(?P<each>每个?(?:天|日|周|週|星期|礼拜|禮拜|晚|早)(?:上)?)"
     r"(?=[一二两兩三四五六七八九十半]+[个個]?(?:半)?(?:小时|小時|钟头|鐘頭|分钟|分鐘))"
 )
+# What a length of less than a day is told by; wide letters are read as well.
+_OF_HOURS = re.compile(r"[分刻钟时半]|\.5|(?<![a-z])(?:min|hr)|hour|half|[\uff01-\uff5e]")
 _MOST_GAP = 12  # characters between "每天" and "两小时"
 _MOST_WEEKLY = 7 * 24 * 60
 
@@ -58,7 +60,8 @@ def spaced(text: str) -> str:
 def time_words(text: str, now: dt.datetime) -> str | None:
     """The words that say how much time there is; None where none do."""
     apart = spaced(text)
-    readings = read(apart, now)
+    # Most clauses name no such length: their times needn't be read to know that they are of no use here.
+    readings = read(apart, now) if _OF_HOURS.search(simplified(apart).lower()) is not None else ()
     if hours_in(apart, readings) is None:
         return None
     for one, other in pairwise(readings):

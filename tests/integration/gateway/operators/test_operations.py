@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from starlette.requests import Request
 from tests.integration.gateway.client import GatewayClient, decoded, message, now_ms
-from tests.integration.gateway.group_commits import group_commit_of
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
 
@@ -83,7 +82,7 @@ async def test_whoever_asks_the_rows_are_counted_once_in_a_while(
         return await counts(asked)
 
     monkeypatch.setattr(outbox, "counts", noted)
-    asked, overview = Request({"type": "http"}), Overview(pool, group_commit_of(pool), GatewayMetrics())
+    asked, overview = Request({"type": "http"}), Overview(pool, GatewayMetrics())
     await asyncio.gather(*(overview.read(asked) for _ in range(5)))
     await overview.read(asked)
     assert counted == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 
@@ -23,3 +24,24 @@ def test_ids_are_never_the_same_and_their_bits_are_evenly_spread() -> None:
     for bit in [*random_bits, 64, 75]:
         share = sum(value >> bit & 1 for value in made) / len(made)
         assert 0.47 < share < 0.53, f"bit {bit}: {share}"
+
+
+def test_a_forked_process_gives_out_ids_of_its_own() -> None:
+    new_id()  # so that some are drawn ahead
+    ids = [_of_a_fork(), new_id(), _of_a_fork(), new_id()]
+    assert len({each[13:] for each in ids}) == len(ids)
+
+
+def _of_a_fork() -> str:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(write, new_id().encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as told:
+        said = told.read()
+    os.waitpid(pid, 0)
+    return said
