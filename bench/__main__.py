@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import cost, delivery, fronts, hostile, ingest, many, report, routed, sse, streamed, wechat
+from bench import cost, delivery, fronts, hostile, ingest, libraries, many, report, routed, sse, streamed, wechat
 from bench.stage import stage
 
 NAMES = (
@@ -23,6 +23,7 @@ NAMES = (
     "ingest",
     "routed",
     "cost",
+    "libraries",
     "many",
     "sse",
     "streamed",
@@ -76,6 +77,8 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
         return await many.measure(built, seconds=8 if short else 30)
     if name == "cost":
         return await cost.measure(built, seconds=5 if short else 15, rounds=3)
+    if name == "libraries":
+        return await libraries.measure(built, seconds=2 if short else 5, rounds=1 if short else 3)
     if name == "routed":
         return await routed.measure(built, seconds=4 if short else 15, rounds=1 if short else 20)
     if name == "sse":

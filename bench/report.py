@@ -169,6 +169,26 @@ def _cost(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _libraries(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    def listed(found: dict[str, float]) -> str:
+        return "; ".join(f"{name} {value}" for name, value in found.items())
+
+    drivers = {
+        name: f"{each['client']} + {each['postgres']} (a batch takes {each['wall'] / 1000:.1f} ms)"
+        for name, each in r["driver_us"].items()
+    }
+    return [
+        ("the least that a request costs an HTTP server, µs of CPU", listed(r["server_us"]), "", ""),
+        (
+            "a turn's look and writing, alone and of 16, µs of CPU: driver + Postgres",
+            "; ".join(f"{name}: {value}" for name, value in drivers.items()),
+            "",
+            "",
+        ),
+        ("JSON of an input, µs of CPU", listed(r["json_us"]), "", ""),
+    ]
+
+
 def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
@@ -260,6 +280,7 @@ _ROWS = {
     "ingest": _ingest,
     "routed": _routed,
     "cost": _cost,
+    "libraries": _libraries,
     "many": _many,
     "sse": _sse,
     "streamed": _streamed,

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -155,20 +156,23 @@ async def lock_sessions(
         if not missing:
             break
         opened = [by_id[session_id] for session_id in sorted(missing & by_id.keys())]
-        rows = await connection.fetch(
-            *statements("ledger")["open_and_lock"](
-                opened_ids=[opening.session_id for opening in opened],
-                opened_user_ids=[opening.user_id for opening in opened],
-                opened_signed=[opening.signed for opening in opened],
-                opened_at=[_time(opening.at_ms) for opening in opened],
-                opened_subjects=[opening.subject for opening in opened],
-                locked_ids=sorted(missing),
-            )
-        )
+        rows = await connection.fetch(*locking(opened, sorted(missing)))
         found |= {row["session_id"]: _session(row) for row in rows}
         if not by_id.keys() & (wanted - found.keys()):
             break
     return found
+
+
+def locking(opened: Sequence[Opening], locked_ids: Sequence[str]) -> tuple[Any, ...]:
+    """`(sql, *arguments)` that opens what is missing and locks what is there, in the order given."""
+    return statements("ledger")["open_and_lock"](
+        opened_ids=[opening.session_id for opening in opened],
+        opened_user_ids=[opening.user_id for opening in opened],
+        opened_signed=[opening.signed for opening in opened],
+        opened_at=[_time(opening.at_ms) for opening in opened],
+        opened_subjects=[opening.subject for opening in opened],
+        locked_ids=locked_ids,
+    )
 
 
 async def seen_session(
@@ -251,19 +255,13 @@ async def calls_of_runs(connection: Connection, run_ids: Sequence[str]) -> dict[
     return found
 
 
-async def write(
-    connection: Connection,
-    rows: Rows,
-    *,
-    max_attempts: int,
-    lease_owner: str,
-    lease_seconds: float,
-    decided_on: Seen | None = None,
-) -> bool:
-    """Everything of the batch, in one statement.
+def writing(
+    rows: Rows, *, max_attempts: int, lease_owner: str, lease_seconds: float, decided_on: Seen | None = None
+) -> tuple[Any, ...]:
+    """`(sql, *arguments)` of everything of the batch, in one statement, whose only value says whether it's written.
 
     `decided_on`: how the batch's only session was seen, which nobody has locked. If it isn't so any more, nothing
-    at all is written, and False returned.
+    at all is written.
     """
     parts: dict[str, dict[str, object]] = {}
     if decided_on is None:
@@ -294,7 +292,7 @@ async def write(
     if rows.keys:
         parts["keys"] = _columns("keys", KeyRow, rows.keys)
     values = {name: value for columns in parts.values() for name, value in columns.items()}
-    return bool(await connection.fetchval(*composed("ledger_write", tuple(parts), "end")(**values)))
+    return composed("ledger_write", tuple(parts), "end")(**values)
 
 
 def _status_columns(rows: Rows) -> dict[str, object]:

@@ -299,14 +299,14 @@ class GroupCommit:
         return _Outcome(rows, [(waiting, answer)])
 
     async def _write(self, connection: Connection, rows: Rows, decided_on: Seen | None = None) -> bool:
-        return await store.write(
-            connection,
+        sql, *arguments = store.writing(
             rows,
             max_attempts=self._max_attempts,
             lease_owner=self._owner,
             lease_seconds=self._lease_seconds,
             decided_on=decided_on,
         )
+        return bool(await connection.fetchval(sql, *arguments))
 
     async def _transaction(self, waiting: Sequence[_Waiting], written: Callable[[], None]) -> _Outcome:
         async with self._pool.acquire(timeout=5.0) as connection, connection.transaction():
