@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from bench.ingest import Load, load, pgbench
-from bench.stage import Stage, connect, until
+from bench.stage import Stage, connect, cpu_ms, until
 
 BEFORE = "c1a4def"
 CONNECTIONS = 64
@@ -108,13 +108,13 @@ async def arm(
 
     await asyncio.to_thread(load, Load(gateway_url, CONNECTIONS, 1, text=TEXTS[kind]))
     await until(is_done, 120)
-    before = {name: _cpu_ms(pid) for name, pid in pids.items()}
+    before = {name: cpu_ms(pid) for name, pid in pids.items()}
     of_each = _cpu_of_each(gateway.pid)
     reached, latencies = await asyncio.to_thread(
         load, Load(gateway_url, connections, seconds, rate, text=TEXTS[kind])
     )
     await until(is_done, 120, every_seconds=0.25)
-    figures = {name: (_cpu_ms(pid) - before[name]) / len(latencies) for name, pid in pids.items()}
+    figures = {name: (cpu_ms(pid) - before[name]) / len(latencies) for name, pid in pids.items()}
     used = [after - of_each.get(pid, 0.0) for pid, after in _cpu_of_each(gateway.pid).items()]
     await connection.close()
     stage.stop_services()
@@ -123,9 +123,9 @@ async def arm(
 
 def _pgbench(stage: Stage, seconds: int) -> dict[str, float]:
     """The same writes without any service: what Postgres and pgbench itself use for them."""
-    began = _cpu_ms(stage.postgres.process.pid)
+    began = cpu_ms(stage.postgres.process.pid)
     rate = pgbench(stage, CONNECTIONS, seconds)
-    postgres = (_cpu_ms(stage.postgres.process.pid) - began) / (rate * seconds)
+    postgres = (cpu_ms(stage.postgres.process.pid) - began) / (rate * seconds)
     return {"postgres": postgres, "all": postgres, "per_second": rate}
 
 
@@ -133,17 +133,3 @@ def _cpu_of_each(pid: int | None) -> dict[int, float]:
     """Of a process and its children, by their ids."""
     process = psutil.Process(pid)
     return {each.pid: sum(each.cpu_times()[:2]) for each in (process, *process.children())}
-
-
-def _cpu_ms(pid: int | None) -> float:
-    """Of a process, its children, and those of them that ended."""
-    process = psutil.Process(pid)
-    times = process.cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
-    for child in process.children():
-        try:
-            child_times = child.cpu_times()
-        except psutil.NoSuchProcess:  # it is among those that ended, the next time
-            continue
-        total += child_times.user + child_times.system
-    return float(total * 1000)

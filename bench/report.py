@@ -269,7 +269,20 @@ def _wechat(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             f"{r['per_second']:,}/s, p99 {r['full_p99_ms']} ms; {r['ratio_to_bare']} of a bare server that says "
             f"success ({r['bare_per_second']:,}/s)",
             "500/s",
-            "",
+            "1,500/s",
+        ),
+        *(
+            [
+                (
+                    "CPU for such a push: adapter + Postgres + Redis",
+                    f"{r['measured_cpu_ms']:.2f} ms: "
+                    + ", ".join(f"{name.replace('_', ' ')} {spent:.2f}" for name, spent in r["cpu_ms"].items()),
+                    "",
+                    "",
+                )
+            ]
+            if "cpu_ms" in r
+            else []
         ),
         (
             f"adapter-wechat at {r['steady_rate']} pushes/s, p50 / p99",

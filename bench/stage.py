@@ -131,6 +131,20 @@ def cpu_seconds(process: ServerProcess) -> float:
     return float(times.user + times.system)
 
 
+def cpu_ms(pid: int | None) -> float:
+    """Of a process, its children, and those of them that ended."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    total = times.user + times.system + times.children_user + times.children_system
+    for child in process.children():
+        try:
+            child_times = child.cpu_times()
+        except psutil.NoSuchProcess:  # it is among those that ended, the next time
+            continue
+        total += child_times.user + child_times.system
+    return float(total * 1000)
+
+
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

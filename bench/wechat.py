@@ -19,7 +19,7 @@ from typing import Any
 
 import asyncpg
 
-from bench.stage import Stage, percentile
+from bench.stage import Stage, cpu_ms, percentile
 from uniassist.devstack.server import ServerProcess, free_port
 from uniassist.wechat_simulator.sealing import sign
 
@@ -27,7 +27,7 @@ TOKEN = "bench-token-0123456789"
 RATE = 500
 PEOPLE = 2000
 CONNECTIONS = 64
-LIMIT_MS = 200.0
+MEASURED = ("adapter", "postgres", "redis")  # the rest is the bench itself, on the same cores
 
 _WRITE = """
 WITH asked AS (
@@ -49,20 +49,25 @@ FROM numbered n JOIN session s USING (session_id)
 
 async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
     """The bare server and the adapter in turn, as fast as they can; then the adapter at a steady rate."""
-    bare_url = _bare(stage)
-    bare_rate, _ = await asyncio.to_thread(load, Load(bare_url, CONNECTIONS, seconds))
+    _, bare_url = _program(stage, "bare", "bare")
+    bare = await asyncio.to_thread(load, Load(bare_url, CONNECTIONS, seconds))
     stage.stop_services()
-    adapter_url = _adapter(stage)
+    adapter_url, pids = _adapter(stage)
     await asyncio.to_thread(load, Load(adapter_url, 8, 2))  # warm
-    rate, full = await asyncio.to_thread(load, Load(adapter_url, CONNECTIONS, seconds))
-    _, steady = await asyncio.to_thread(load, Load(adapter_url, 256, seconds, RATE))
+    before = {name: cpu_ms(pid) for name, pid in pids.items()}
+    full = await asyncio.to_thread(load, Load(adapter_url, CONNECTIONS, seconds))
+    used = {name: cpu_ms(pid) - before[name] for name, pid in pids.items()} | {"load": full.cpu_ms}
+    steady = (await asyncio.to_thread(load, Load(adapter_url, 256, seconds, RATE))).latencies_ms
     stage.stop_services()
+    each = {name: spent / len(full.latencies_ms) for name, spent in used.items()}
     return {
         "connections": CONNECTIONS,
-        "per_second": round(rate),
-        "full_p99_ms": round(percentile(full, 0.99), 1),
-        "bare_per_second": round(bare_rate),
-        "ratio_to_bare": round(rate / bare_rate, 2),
+        "per_second": round(full.per_second),
+        "full_p99_ms": round(percentile(full.latencies_ms, 0.99), 1),
+        "cpu_ms": {name: round(spent, 3) for name, spent in each.items()},
+        "measured_cpu_ms": round(sum(each[name] for name in MEASURED), 3),
+        "bare_per_second": round(bare.per_second),
+        "ratio_to_bare": round(full.per_second / bare.per_second, 2),
         "steady_rate": RATE,
         "steady_answered_per_second": round(len(steady) / seconds),
         "steady_p50_ms": round(percentile(steady, 0.5), 1),
@@ -70,27 +75,29 @@ async def measure(stage: Stage, *, seconds: int) -> dict[str, Any]:
     }
 
 
-def _adapter(stage: Stage) -> str:
+def _adapter(stage: Stage) -> tuple[str, dict[str, int | None]]:
+    """Its URL, and whose CPU counts, by name."""
     database_url = stage.fresh_database("wechat")
-    gateway = _program(stage, "instant-gateway", "gateway", database_url)
-    _, url = stage.start(
-        "adapter-wechat", database_url, GATEWAY_URL=gateway, WECHAT_TOKEN=TOKEN, WECHAT_JSON_ENTRANCE="false"
+    gateway, gateway_url = _program(stage, "instant-gateway", "gateway", database_url)
+    adapter, url = stage.start(
+        "adapter-wechat", database_url, GATEWAY_URL=gateway_url, WECHAT_TOKEN=TOKEN, WECHAT_JSON_ENTRANCE="false"
     )
-    return url
+    return url, {
+        "adapter": adapter.pid,
+        "postgres": stage.postgres.process.pid,
+        "redis": stage.redis.process.pid,
+        "instant_gateway": gateway.pid,
+    }
 
 
-def _bare(stage: Stage) -> str:
-    return _program(stage, "bare", "bare")
-
-
-def _program(stage: Stage, name: str, *arguments: str) -> str:
+def _program(stage: Stage, name: str, *arguments: str) -> tuple[ServerProcess, str]:
     port = free_port()
     process = ServerProcess(name, stage.directory / f"{name}-{port}.log")
     command = [sys.executable, "-m", "bench.wechat", str(port), *arguments]
     process.spawn(command, env=stage.inherited | {"PYTHONPATH": str(Path(__file__).parents[1])})
     process.wait_ready(lambda: _accepts(port))
     stage.keep(process)
-    return f"http://127.0.0.1:{port}"
+    return process, f"http://127.0.0.1:{port}"
 
 
 def _accepts(port: int) -> bool:
@@ -111,13 +118,22 @@ class Load:
     rate: int | None = None
 
 
-def load(asked: Load) -> tuple[float, list[float]]:
-    """From a process of its own: answered pushes a second, and their latencies in ms, from when each was due."""
+@dataclass(frozen=True)
+class Answered:
+    """`latencies_ms`: of each push, from when it was due. `cpu_ms`: of the load itself."""
+
+    per_second: float
+    latencies_ms: list[float]
+    cpu_ms: float
+
+
+def load(asked: Load) -> Answered:
+    """From a process of its own."""
     context = multiprocessing.get_context("spawn")
     out: Any = context.Queue()
     process = context.Process(target=_load_process, args=(asked, out))
     process.start()
-    answer: tuple[float, list[float]] = out.get(timeout=asked.seconds + 60)
+    answer: Answered = out.get(timeout=asked.seconds + 60)
     process.join(10)
     return answer
 
@@ -128,10 +144,10 @@ def _load_process(asked: Load, out: Any) -> None:
     out.put(uvloop.run(_run_load(asked)))
 
 
-async def _run_load(asked: Load) -> tuple[float, list[float]]:
+async def _run_load(asked: Load) -> Answered:
     host, port = asked.url.removeprefix("http://").split(":")
     latencies: list[float] = []
-    began = time.monotonic()
+    began, began_cpu = time.monotonic(), time.process_time()
     end = began + asked.seconds
 
     async def client(number: int) -> None:
@@ -156,7 +172,8 @@ async def _run_load(asked: Load) -> tuple[float, list[float]]:
         writer.close()
 
     await asyncio.gather(*(client(number) for number in range(asked.connections)))
-    return len(latencies) / (time.monotonic() - began), latencies
+    used = (time.process_time() - began_cpu) * 1000
+    return Answered(len(latencies) / (time.monotonic() - began), latencies, used)
 
 
 def _push(openid: str, message_id: str) -> bytes:

@@ -103,7 +103,13 @@ class _Channel:
 async def _wired(
     settings: AdapterWechatSettings, files: MediaStore, metrics: ChannelMetrics, stack: AsyncExitStack
 ) -> _Channel:
-    pool = await create_pool(settings.database_url.reveal(), application_name="uniassist-wechat", max_size=20)
+    # All statements go by a person's key: planning each for its values costs more than it saves.
+    pool = await create_pool(
+        settings.database_url.reveal(),
+        application_name="uniassist-wechat",
+        max_size=20,
+        settings={"plan_cache_mode": "force_generic_plan", "jit": "off"},
+    )
     stack.push_async_callback(asyncio.wait_for, pool.close(), 5.0)
     clients = LaneClients(
         settings.redis_url.reveal(), Layout.of(settings.streams), answer_seconds=BLOCK_MS / 1000 + 3.0

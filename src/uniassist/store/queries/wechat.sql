@@ -1,4 +1,7 @@
 -- adapter-wechat's own tables. What is done for a person is written only while their row is as it was when it was read.
+-- Arrays come as text[], the only kind that the driver knows without asking each new connection for its types; who locks
+-- many people does it by their bytes' order, as calls that share a transaction do (store.server.gathering).
+-- left(session_id, 11), not starts_with, whose index condition reads the sessions of everybody.
 
 -- name: receive
 -- Notes a push, and what the person's act lets us do (:opens: 'message', 'event' or null). The push may be answered for
@@ -38,7 +41,7 @@ WITH pushed AS (
     UPDATE wechat_replies SET state = 'waiting', updated_at = now()
     WHERE openid = :openid AND state = 'parked' AND :opens IS NOT NULL AND EXISTS (SELECT FROM person)
 )
-SELECT pushes, decision, reply, age_seconds,
+SELECT :openid::text AS openid, pushes, decision, reply, age_seconds,
        EXISTS (SELECT FROM wechat_people WHERE openid = :openid AND menu IS NOT NULL) AS has_menu,
        (SELECT state->>'locale' FROM sessions WHERE user_id = 'wx:' || :openid AND signed
         ORDER BY created_at DESC LIMIT 1) AS locale
@@ -69,7 +72,7 @@ SELECT p.xmin::text AS version, concat_ws(' ', p.message_at, p.event_at) AS acte
                FROM timeline_events t WHERE t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0)
                ORDER BY t.seq LIMIT :max_events
            ) e ON true
-           WHERE s.user_id = 'wx:' || :openid AND s.signed AND starts_with(s.session_id, 'wx-session:')
+           WHERE s.user_id = 'wx:' || :openid AND s.signed AND left(s.session_id, 11) = 'wx-session:'
              AND s.seq > coalesce(c.seq, 0)
            ORDER BY s.created_at, s.session_id, e.seq LIMIT :max_events) new) AS new_events,
        (SELECT json_agg(json_build_array(event_id, position, session_id, trace_id, run_id, text, pieces, in_flight,
@@ -95,15 +98,15 @@ WITH person AS (
     INSERT INTO wechat_replies AS r (openid, event_id, position, session_id, trace_id, run_id, text, pieces, in_flight,
                                      choices, state)
     SELECT :openid, * FROM unnest(
-        :reply_event_ids::text[], :reply_positions::bigint[], :reply_session_ids::text[], :reply_trace_ids::text[],
-        :reply_run_ids::text[], :reply_texts::text[], :reply_pieces::integer[], :reply_in_flight::integer[],
-        :reply_choices::jsonb[], :reply_states::text[])
+        :reply_event_ids::text[], :reply_positions::text[]::bigint[], :reply_session_ids::text[], :reply_trace_ids::text[],
+        :reply_run_ids::text[], :reply_texts::text[], :reply_pieces::text[]::integer[], :reply_in_flight::text[]::integer[],
+        :reply_choices::text[]::jsonb[], :reply_states::text[])
     WHERE EXISTS (SELECT FROM person)
     ON CONFLICT (event_id) DO UPDATE SET text = EXCLUDED.text, pieces = EXCLUDED.pieces,
         in_flight = EXCLUDED.in_flight, state = EXCLUDED.state, updated_at = now()
 ), cursor AS (
     INSERT INTO wechat_cursors AS c (session_id, seq)
-    SELECT * FROM unnest(:cursor_session_ids::text[], :cursor_seqs::bigint[])
+    SELECT * FROM unnest(:cursor_session_ids::text[], :cursor_seqs::text[]::bigint[])
     WHERE EXISTS (SELECT FROM person)
     ON CONFLICT (session_id) DO UPDATE SET seq = greatest(c.seq, EXCLUDED.seq)
 ), report AS (
@@ -119,7 +122,7 @@ WITH person AS (
                           WHEN :push_reply <> '' THEN now() + interval '1 second' END
     WHERE push_key = :push_key AND EXISTS (SELECT FROM person)
 )
-SELECT count(*) = 1 FROM person;
+SELECT :openid::text AS openid, count(*) = 1 AS is_written FROM person;
 
 -- name: let_go
 -- A push that ends in silence: nothing more is shown through it, and the sender may go on. The person is locked before
@@ -159,7 +162,7 @@ WITH found AS (
       AND starts_with(e.session_id, 'wx-session:') AND starts_with(e.user_id, 'wx:')
       AND NOT EXISTS (SELECT FROM wechat_replies r WHERE r.event_id = e.event_id)
 ), locked AS (
-    SELECT openid FROM wechat_people WHERE openid IN (SELECT openid FROM found) ORDER BY openid FOR UPDATE
+    SELECT openid FROM wechat_people WHERE openid IN (SELECT openid FROM found) ORDER BY openid COLLATE "C" FOR UPDATE
 )
 UPDATE wechat_people p SET due_at = CASE WHEN failures > 0 THEN coalesce(due_at, now()) ELSE now() END
 FROM locked WHERE p.openid = locked.openid;
@@ -173,8 +176,8 @@ WITH locked AS (
         SELECT FROM sessions s LEFT JOIN wechat_cursors c ON c.session_id = s.session_id
         JOIN timeline_events t ON t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0)
         WHERE s.user_id = 'wx:' || p.openid AND s.signed AND s.seq > coalesce(c.seq, 0)
-          AND starts_with(s.session_id, 'wx-session:') AND t.kind IN ('interaction', 'domain_event'))
-    ORDER BY p.openid FOR UPDATE
+          AND left(s.session_id, 11) = 'wx-session:' AND t.kind IN ('interaction', 'domain_event'))
+    ORDER BY p.openid COLLATE "C" FOR UPDATE
 )
 UPDATE wechat_people p SET due_at = now() FROM locked WHERE p.openid = locked.openid;
 
@@ -213,7 +216,7 @@ SELECT id, openid, session_id, trace_id, run_id, event_ids, outcome, detail,
 FROM wechat_reports ORDER BY id LIMIT :limit;
 
 -- name: forget_reports
-DELETE FROM wechat_reports WHERE id = ANY (:ids::bigint[]) RETURNING id;
+DELETE FROM wechat_reports WHERE id = ANY (:ids::text[]::bigint[]) RETURNING id;
 
 -- name: backlog
 SELECT state, count(*) AS replies FROM wechat_replies WHERE state IN ('waiting', 'sending', 'parked') GROUP BY state;

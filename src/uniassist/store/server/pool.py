@@ -5,7 +5,7 @@ Nothing else in the package calls the driver, so no caller meets anything but a 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -15,6 +15,7 @@ from asyncpg.transaction import Transaction as DriverTransaction
 
 from uniassist.errors import AccessRefused, ReadOnly, ServerFault, SettingsError
 from uniassist.store.server.faults import PostgresEdge
+from uniassist.store.server.gathering import Gathering
 from uniassist.store.server.sessions import CONNECT_SECONDS, Session, Sessions
 
 Record = asyncpg.Record
@@ -49,6 +50,13 @@ class Connection:
 
     async def fetchval(self, sql: str, *arguments: Any, timeout: float | None = None) -> Any:
         return await self._ask(self._driver.fetchval, sql, arguments, timeout)
+
+    async def fetchmany(
+        self, sql: str, arguments: Sequence[tuple[Any, ...]], *, timeout: float | None = None
+    ) -> list[Record]:
+        """The rows of one statement for many arguments, in one round trip and one transaction."""
+        found: list[Record] = await self._ask(self._driver.fetchmany, sql, (arguments,), timeout)
+        return found
 
     async def execute(self, sql: str, *arguments: Any, timeout: float | None = None) -> str:
         """The command's tag, such as `UPDATE 3`."""
@@ -136,6 +144,7 @@ class Pool:
     def __init__(self, driver: asyncpg.Pool, sessions: Sessions) -> None:
         self._driver = driver
         self._sessions = sessions
+        self._gatherings: dict[str, Gathering[Record]] = {}
 
     async def doubt(self) -> None:
         """Its host gave no answer in time: where the URL names several, another one is looked for."""
@@ -153,6 +162,23 @@ class Pool:
     async def fetchrow(self, sql: str, *arguments: Any, timeout: float | None = None) -> Record | None:
         async with self.acquire() as connection:
             return await connection.fetchrow(sql, *arguments, timeout=timeout)
+
+    async def fetchrow_gathered(
+        self, key: str, sql: str, *arguments: Any, by: str, timeout: float | None = None
+    ) -> Record | None:
+        """As fetchrow, with others that ask the same statement meanwhile. `by`: the column that has the key."""
+        gathering = self._gatherings.get(sql)
+        if gathering is None:
+
+            async def alone(arguments: tuple[Any, ...]) -> Record | None:
+                return await self.fetchrow(sql, *arguments, timeout=timeout)
+
+            async def together(calls: Sequence[tuple[Any, ...]]) -> dict[str, Record]:
+                async with self.acquire() as connection:
+                    return {row[by]: row for row in await connection.fetchmany(sql, calls, timeout=timeout)}
+
+            gathering = self._gatherings[sql] = Gathering(alone, together)
+        return await gathering.ask(key, arguments)
 
     async def fetchval(self, sql: str, *arguments: Any, timeout: float | None = None) -> Any:
         async with self.acquire() as connection:

@@ -198,7 +198,7 @@ async def read_snapshot(pool: Pool, openid: str, push_key: str | None = None) ->
     """None: nobody we know."""
     statement = statements("wechat")["snapshot"]
     asked = statement(openid=openid, push_key=push_key, max_events=MAX_EVENTS, max_replies=MAX_OPEN)
-    row = await pool.fetchrow(*asked, timeout=10)
+    row = await pool.fetchrow_gathered(openid, *asked, by="openid", timeout=5)
     if row is None:
         return None
     version, acted, *found = row.values()
@@ -237,17 +237,17 @@ async def write_changes(pool: Pool, found: PersonSnapshot, changes: Changes) -> 
         lease_owner=owner,
         lease_seconds=lease_seconds,
         reply_event_ids=[reply.event_id for reply in replies],
-        reply_positions=[reply.position for reply in replies],
+        reply_positions=[str(reply.position) for reply in replies],
         reply_session_ids=[reply.session_id for reply in replies],
         reply_trace_ids=[reply.trace_id for reply in replies],
         reply_run_ids=[reply.run_id for reply in replies],
         reply_texts=[reply.text for reply in replies],
-        reply_pieces=[reply.pieces for reply in replies],
-        reply_in_flight=[reply.in_flight for reply in replies],
+        reply_pieces=[str(reply.pieces) for reply in replies],
+        reply_in_flight=[str(reply.in_flight) for reply in replies],
         reply_choices=[reply.choices for reply in replies],
         reply_states=[reply.state for reply in replies],
         cursor_session_ids=list(changes.cursors),
-        cursor_seqs=list(changes.cursors.values()),
+        cursor_seqs=[str(seq) for seq in changes.cursors.values()],
         report_session_ids=[report.session_id for report in reports],
         report_trace_ids=[report.trace_id for report in reports],
         report_run_ids=[report.run_id for report in reports],
@@ -258,7 +258,8 @@ async def write_changes(pool: Pool, found: PersonSnapshot, changes: Changes) -> 
         decision=changes.decision,
         push_reply=changes.reply,
     )
-    return bool(await pool.fetchval(*arguments, timeout=10))
+    row = await pool.fetchrow_gathered(person.openid, *arguments, by="openid", timeout=5)
+    return row is not None and bool(row["is_written"])
 
 
 async def receive(
@@ -267,8 +268,8 @@ async def receive(
     """Note a push: who acted, what that lets us do, and whether the push was here before. None: they left since."""
     statement = statements("wechat")["receive"]
     asked = statement(push_key=push_key, openid=openid, hold_seconds=hold_seconds, acted_at=acted_at, opens=opens)
-    row = await pool.fetchrow(*asked, timeout=5)
-    return PushRecord(**dict(row)) if row is not None else None
+    row = await pool.fetchrow_gathered(openid, *asked, by="openid", timeout=5)
+    return PushRecord(*list(row.values())[1:]) if row is not None else None
 
 
 async def let_go(pool: Pool, push_key: str) -> None:
@@ -324,7 +325,12 @@ async def reports(pool: Pool, limit: int) -> list[Report]:
 
 async def forget_reports(pool: Pool, ids: Sequence[int]) -> set[int]:
     """Which of them were still there: others may forget the same."""
-    return {row["id"] for row in await pool.fetch(*statements("wechat")["forget_reports"](ids=ids), timeout=10)}
+    return {
+        row["id"]
+        for row in await pool.fetch(
+            *statements("wechat")["forget_reports"](ids=[str(each) for each in ids]), timeout=10
+        )
+    }
 
 
 async def backlog(pool: Pool) -> dict[State, int]:

@@ -14,7 +14,7 @@ from uniassist.adapter_wechat.outbound.reply_book import ReplyBook, revise
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.store.wechat import erasure as wechat_erasure
 from uniassist.store.wechat import people as store
-from uniassist.store.wechat.people import Changes, Due, NewReport
+from uniassist.store.wechat.people import Changes, Due, NewReport, PushRecord
 
 OPENID = "o-1"
 EVENT = """
@@ -39,9 +39,9 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-async def pushed(pool: Pool, key: str) -> None:
+async def pushed(pool: Pool, key: str, openid: str = OPENID) -> PushRecord | None:
     acted_at = dt.datetime.now(dt.UTC)
-    await store.receive(pool, key, OPENID, hold_seconds=6.0, acted_at=acted_at, opens="message")
+    return await store.receive(pool, key, openid, hold_seconds=6.0, acted_at=acted_at, opens="message")
 
 
 CHANGES: dict[str, Callable[[Pool], Awaitable[object]]] = {
@@ -118,6 +118,32 @@ async def test_a_push_is_let_go_in_the_order_in_which_replies_are_written(pool: 
 
 async def test_a_person_we_never_met_has_no_snapshot_and_nothing_is_decided(pool: Pool) -> None:
     assert await revise(pool, "o-2", lambda _: "decided") is None
+
+
+async def test_pushes_that_come_together_are_each_told_of_themselves(pool: Pool) -> None:
+    gone = "o-gone"
+    await wechat_erasure.erase(pool, gone, dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1))
+    asked = [("p-1", OPENID), ("p-3", "o-3"), ("p-gone", gone), ("p-4", "o-4"), ("p-5", "o-3"), ("p-1", OPENID)]
+    found = await asyncio.gather(*(pushed(pool, key, openid) for key, openid in asked))
+    assert [push and push.pushes for push in found] == [2, 1, None, 1, 1, 3]
+    people = await asyncio.gather(*(store.read_snapshot(pool, openid) for _, openid in asked[:4]))
+    assert [each and each.person.openid for each in people] == [OPENID, "o-3", None, "o-4"]
+
+
+async def test_a_person_whose_row_is_held_fails_nobody_who_came_with_them(pool: Pool) -> None:
+    async with pool.acquire() as holding:
+        async with holding.transaction():
+            await holding.execute("SELECT FROM wechat_people WHERE openid = $1 FOR UPDATE", OPENID)
+            first = asyncio.create_task(pushed(pool, "p-0", "o-0"))
+            held = asyncio.create_task(pushed(pool, "p-2"))
+            others = [asyncio.create_task(pushed(pool, f"p-{n}", f"o-{n}")) for n in (3, 4, 5)]
+            async with asyncio.timeout(4):
+                found = await asyncio.gather(first, *others)
+            assert [push and push.pushes for push in found] == [1] * 4
+            assert not held.done()
+        push = await held
+    assert push is not None
+    assert push.pushes == 1
 
 
 LEASE = "UPDATE wechat_people SET lease_owner = 'me', lease_expires_at = now() - interval '1 second'"
