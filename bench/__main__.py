@@ -86,7 +86,7 @@ def _priority() -> str:
 async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "drain":
         return await delivery.drain(
-            built, events=100_000, peer_jobs=30_000 if short else 100_000, rounds=1 if short else 3
+            built, events=50_000 if short else 100_000, peer_jobs=30_000 if short else 100_000, rounds=5
         )
     if name == "latency":
         return await delivery.latency(built, idle_events=100, steady_seconds=10 if short else 60)

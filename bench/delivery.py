@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import asyncpg
@@ -17,6 +18,7 @@ from uniassist.devstack.postgres import binaries
 ROW_BYTES = 512
 SESSIONS = 1000
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
+Write = Callable[[asyncpg.Connection, str, int], Awaitable[None]]
 LEFT = "SELECT count(*) FROM outbox_events WHERE status <> 'consumed'"
 LAGS = """SELECT extract(epoch FROM consumed_at - created_at)::float8 * 1000 AS ms
 FROM outbox_events WHERE event_id LIKE $1"""
@@ -42,32 +44,52 @@ async def write_timeline(connection: asyncpg.Connection, name: str, events: int)
     )
 
 
+async def write_bare(connection: asyncpg.Connection, name: str, events: int) -> None:
+    """Events as an operator or another program writes them: rows of the outbox alone, with their payloads."""
+    await connection.execute(
+        """INSERT INTO outbox_events (event_id, session_id, payload)
+        SELECT $1 || '-' || g, $1 || '-s' || g % $3, jsonb_build_object('text', repeat('x', $4))
+        FROM generate_series(1, $2::int) g""",
+        name,
+        events,
+        SESSIONS,
+        ROW_BYTES,
+    )
+
+
+KINDS = {"gateway": write_timeline, "bare": write_bare}
+
+
 async def drain(stage: Stage, *, events: int, peer_jobs: int, rounds: int) -> dict[str, Any]:
     """Pending → consumed, against PgQueuer's and procrastinate's no-op jobs, in turn, in the same minutes."""
-    ours, theirs = list[float](), list[float]()
+    theirs, ours = list[float](), {kind: list[float]() for kind in KINDS}
     for number in range(rounds):
         theirs.append(
             await peers.pgqueuer(stage.fresh_database("peer", migrated=False), peer_jobs, batch_size=1000)
         )
-        ours.append(await _drain_once(stage, f"drain{number}", events))
+        for kind, rates in ours.items():
+            rates.append(await _drain_once(stage, f"{kind}{number}", events, KINDS[kind]))
     slow = await peers.procrastinate(stage.fresh_database("peer", migrated=False), min(2000, peer_jobs))
-    best_ours, best_theirs = percentile(ours, 0.5), percentile(theirs, 0.5)
+    median, bare, peer = (percentile(rates, 0.5) for rates in (ours["gateway"], ours["bare"], theirs))
     return {
         "events": events,
-        "per_second": round(best_ours),
-        "rounds": [round(rate) for rate in ours],
-        "pgqueuer_per_second": round(best_theirs),
+        "per_second": round(median),
+        "rounds": [round(rate) for rate in ours["gateway"]],
+        "bare_per_second": round(bare),
+        "bare_rounds": [round(rate) for rate in ours["bare"]],
+        "pgqueuer_per_second": round(peer),
         "pgqueuer_rounds": [round(rate) for rate in theirs],
         "procrastinate_per_second": round(slow),
         "pgbench_updates_per_second": round(pgbench_updates(stage, seconds=5)),
-        "ratio_to_pgqueuer": round(best_ours / best_theirs, 2),
+        "ratio_to_pgqueuer": round(median / peer, 2),
+        "bare_ratio_to_pgqueuer": round(bare / peer, 2),
     }
 
 
-async def _drain_once(stage: Stage, name: str, events: int) -> float:
+async def _drain_once(stage: Stage, name: str, events: int, write: Write) -> float:
     url = stage.fresh_database("drain")
     connection = await connect(url)
-    await write_timeline(connection, name, events)
+    await write(connection, name, events)
     await connection.execute("VACUUM ANALYZE")
     stage.start("worker", url, UNIASSIST_STREAM_PREFIX=f"{name}:")
 

@@ -26,16 +26,21 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _drain(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    return [
+    against = f"× PgQueuer ({r['pgqueuer_per_second']:,}/s), medians of {len(r['rounds'])} rounds"
+    rows = [
         (
             f"drain {r['events']:,} events of 512 B, pending → consumed, one worker",
-            f"**{r['per_second']:,}/s** = {r['ratio_to_pgqueuer']} × PgQueuer ({r['pgqueuer_per_second']:,}/s); "
+            f"**{r['per_second']:,}/s** = {r['ratio_to_pgqueuer']} {against}; "
             f"procrastinate {r['procrastinate_per_second']:,}/s; "
             f"pgbench row by row {r['pgbench_updates_per_second']:,}/s",
             "1.1 ×",
             "1.5 ×",
         )
     ]
+    if "bare_per_second" in r:
+        measured = f"**{r['bare_per_second']:,}/s** = {r['bare_ratio_to_pgqueuer']} {against}"
+        rows.append(("the same of bare rows with a payload of 512 B", measured, "1.1 ×", "1.5 ×"))
+    return rows
 
 
 def _latency(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:

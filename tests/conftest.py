@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import itertools
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -20,6 +22,7 @@ from redis import Redis
 
 from tests import scratch
 from tests.processes import ServiceProcess
+from tests.slow_first import spread
 from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.devstack.redis import EmbeddedRedis, Flavour
 from uniassist.store import migrate
@@ -30,6 +33,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 _in_memory = scratch.in_memory()  # before anybody asks for a temporary directory; workers have it from us
+_SHARED = "TEST_SHARED_DIRECTORY"  # where a run's workers keep what one of them makes for all
 
 # `make test-oldest` gives the oldest servers that we support.
 _POSTGRES = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGRES_BIN") else None
@@ -59,20 +63,37 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         gc.collect()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        # Not pytest's own temporary directory: that is closed to the account that Postgres runs as.
+        os.environ[_SHARED] = tempfile.mkdtemp(prefix="uniassist-shared-")
+        Path(os.environ[_SHARED]).chmod(0o755)
     # A run in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # thousands of tests are collected, and nothing of them is garbage
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()  # nor will it be: it needn't be looked at again
+    gc.freeze()  # nor will it be: it needn't be looked at, not even once
     gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(exitstatus: int) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = spread(slow, rest, workers)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if not _is_worker(session.config):
+        shutil.rmtree(os.environ[_SHARED], ignore_errors=True)
     if _in_memory is None:
         return
     if exitstatus == pytest.ExitCode.TESTS_FAILED:
@@ -91,12 +112,12 @@ def server_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(server_directory: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(server_directory / "postgres", durable=False, programs=_POSTGRES)
+def postgres_server(server_directory: Path, migrated_cluster: Path) -> Iterator[EmbeddedPostgres]:
+    server = _copied(migrated_cluster, server_directory / "postgres")
     server.start()
     with psycopg.connect(server.url_for("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_uniassist")
-    migrate.upgrade(server.url_for("template_uniassist"))
+        connection.execute("ALTER DATABASE uniassist RENAME TO template_uniassist")
+        connection.execute("CREATE DATABASE uniassist")  # as it is on a server that is new
     yield server
     server.stop()
 
@@ -140,22 +161,37 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_cluster(server_directory: Path) -> Path:
-    """The directory of a migrated Postgres that was stopped: to be copied, for making one takes a second of CPU."""
-    server = EmbeddedPostgres(server_directory / "postgres-to-copy", durable=False, programs=_POSTGRES)
-    server.start()
-    migrate.upgrade(server.url)
-    server.stop()
-    (server.directory / "postgres.log").unlink()
-    return server.directory
+def migrated_cluster() -> Path:
+    """The directory of a migrated Postgres that was stopped: to be copied, for making one takes a second of CPU.
+
+    The first worker that wants it makes it for all.
+    """
+    shared = Path(os.environ[_SHARED])
+    made = shared / "postgres"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            unfinished = shared / "postgres-unfinished"  # what a worker that died left is never taken for one
+            shutil.rmtree(unfinished, ignore_errors=True)
+            server = EmbeddedPostgres(unfinished, durable=False, programs=_POSTGRES)
+            server.start()
+            migrate.upgrade(server.url)
+            server.stop()
+            (unfinished / "postgres.log").unlink()
+            unfinished.rename(made)
+    return made
+
+
+def _copied(cluster: Path, directory: Path) -> EmbeddedPostgres:
+    subprocess.run(["cp", "-a", cluster, directory], check=True)
+    return EmbeddedPostgres(directory, durable=False, programs=_POSTGRES)
 
 
 @pytest.fixture
 def own_postgres(server_directory: Path, migrated_cluster: Path) -> Iterator[EmbeddedPostgres]:
     """A migrated Postgres that the test may stop, kill and start. Its identity is that of all others made so."""
     directory = server_directory / f"postgres-{next(_numbers)}"
-    subprocess.run(["cp", "-a", migrated_cluster, directory], check=True)
-    server = EmbeddedPostgres(directory, durable=False, programs=_POSTGRES)
+    server = _copied(migrated_cluster, directory)
     server.start()
     yield server
     server.process.kill()
@@ -183,5 +219,5 @@ def service(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
         return process
 
     yield start
-    for process in started:
-        process.stop()
+    with ThreadPoolExecutor(max(1, len(started))) as threads:  # at once: each takes its time to drain
+        list(threads.map(ServiceProcess.stop, started))

@@ -34,6 +34,8 @@ _LOADED = (
     "uniassist.cli.services",
     "typer._adapters",  # loads pydantic when the first command with arguments is run
 )
+# Programs of the tests that load most of a second of their own, and change nothing by that: before the first fork.
+_LOADED_ONCE_ASKED_FOR = ("tests.a2a_agent",)
 
 
 def main(descriptor: int) -> None:
@@ -62,9 +64,13 @@ def main(descriptor: int) -> None:
             if not message:
                 break
             told = socket.socket(fileno=descriptors[0])
+            request = json.loads(message)
+            if request["module"] in _LOADED_ONCE_ASKED_FOR and request["module"] not in sys.modules:
+                import_module(request["module"])
+                gc.freeze()
             pid = os.fork()
             if pid == 0:
-                _become(json.loads(message), descriptors[1], descriptors[2])
+                _become(request, descriptors[1], descriptors[2])
             for each_descriptor in descriptors[1:]:
                 os.close(each_descriptor)
             children[pid] = told

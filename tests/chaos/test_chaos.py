@@ -15,6 +15,7 @@ SEED = 4
 KINDS_SURVIVED = 14
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_random_faults_lose_nothing_and_break_no_order() -> None:
     with tempfile.TemporaryDirectory(prefix="uniassist-chaos-", ignore_cleanup_errors=True) as name:

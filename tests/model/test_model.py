@@ -19,6 +19,7 @@ IN_EVERY_TEST_RUN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", IN_EVERY_TEST_RUN)
 def test_whatever_happens_in_any_order_nothing_is_lost_or_out_of_order(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -141,11 +142,17 @@ def _bare(row: Claimed, keys: Keys) -> Entry:
 
 
 def _rfc3339(timestamp_ms: int) -> str:
+    second = _second(timestamp_ms // 1000)
+    return f"{second}.{timestamp_ms % 1000:03}Z" if second else ""
+
+
+@lru_cache(64)
+def _second(timestamp: int) -> str:
+    """What events of one second share. Empty for a clock beyond the calendar: the attribute is optional."""
     try:
-        at = dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
+        return dt.datetime.fromtimestamp(timestamp, dt.UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     except (ValueError, OverflowError):
-        return ""  # a clock beyond the calendar; the attribute is optional
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return ""
 
 
 def _parts(payload: str) -> dict[str, msgspec.Raw]:

@@ -153,6 +153,8 @@ class ShardLeases:
             log.warning(
                 "lease lost", shards=sorted(lost), hint="this worker was stopped, or Postgres away, too long"
             )
+        if found.dead:
+            log.warning("workers are gone: their sessions ended", workers=found.dead)
         if found.taken:
             log.info("took shards", taken=len(found.taken), held=len(found.kept) + len(found.taken))
         if found.paused != self.paused:

@@ -19,6 +19,9 @@ SHARDS = 32
 ALL_SHARDS: Collection[int] = range(SHARDS)
 # A claim brings this much text and one body more; while one is published, the next is held.
 CLAIM_BYTES = 8 * 1024 * 1024
+# Who was not heard of for longer, and whose session is gone, is dead. Above the time between two beats: a worker
+# that lost its connection beats on another one.
+SILENCE = dt.timedelta(seconds=1.25)
 # Nothing longer goes on a stream, so nothing longer is fetched.
 LONGEST_BODY_BYTES = 4 * 1024 * 1024
 
@@ -28,9 +31,10 @@ class Heartbeat:
     """Shards kept and taken, with their tokens; `others`: live workers besides this one; `strays`: rescue them.
 
     `unsettled`: another worker settled some of them in an epoch that this one doesn't know. `unheld`: shards that
-    nobody has the lease of, though events wait in them.
+    nobody has the lease of, though events wait in them. `dead`: workers whose leases nobody waits for the end of.
     """
 
+    dead: list[str]
     kept: dict[int, int]
     taken: dict[int, int]
     others: int
@@ -126,17 +130,19 @@ async def heartbeat(
 
     `among`: the shards of its lane. `mark`: what names of workers of that lane end with.
     """
-    lease = dt.timedelta(seconds=lease_seconds)
-    asked = _query("heartbeat")(
-        worker=worker,
-        lease=lease,
-        epoch=epoch,
-        take=take,
-        per_second=per_second,
-        among=list(among),
-        mark=mark,
-    )
-    row = await pool.fetchrow(*asked, timeout=5)
+    async with pool.acquire() as connection:
+        asked = _query("heartbeat")(
+            worker=worker,
+            lease=dt.timedelta(seconds=lease_seconds),
+            epoch=epoch,
+            take=take,
+            per_second=per_second,
+            among=list(among),
+            mark=mark,
+            silence=SILENCE,
+            direct=not connection.is_behind_pooler,
+        )
+        row = await connection.fetchrow(*asked, timeout=5)
     assert row is not None, "it always answers"
     return Heartbeat(**{**row, "kept": dict(row["kept"]), "taken": dict(row["taken"])})
 

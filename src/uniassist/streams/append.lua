@@ -54,22 +54,40 @@ local function above(last)
   return ms .. '-' .. string.format('%.0f', tonumber(n) + 1)
 end
 
--- Just above the last entry. No id tells such an entry from its repetition, so its publishing is remembered, within
--- this epoch's data.
+-- Milliseconds of the last id of a stream, where this call has added to it.
+local reached = {}
+
+-- `<ms>-*` is just above the last entry where that has these milliseconds, and refused where it has more. A stream of
+-- bare rows alone has none, so mostly nothing is looked up; Redis 6.2 knows no such id.
+local function add_next(key, fields)
+  local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, (reached[key] or '0') .. '-*', unpack(fields))
+  if not is_error(added) then return end
+  local wrong = wrong_type(key)
+  if wrong then return wrong end
+  local id = above(position(key))
+  added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, id, unpack(fields))
+  if is_error(added) then return reason(added) end
+  reached[key] = string.match(id, '^%d+')
+end
+
+-- No id tells such an entry from its repetition, so its publishing is remembered, within this epoch's data.
 local function add_above(key, event, replay, fields)
   local memory = KEYS[1] .. ':' .. event .. ':' .. replay
   local remembered = redis.pcall('SET', memory, '', 'NX', 'EX', REMEMBERED_SECONDS)
-  if not remembered then return 'present' end
+  if not remembered then return wrong_type(key) or 'present' end
   if is_error(remembered) then return reason(remembered) end
-  local added = redis.pcall('XADD', key, 'MAXLEN', '~', cap, above(position(key)), unpack(fields))
-  if not is_error(added) then return 'published' end
+  local wrong = add_next(key, fields)
+  if not wrong then return 'published' end
   redis.call('DEL', memory)
-  return reason(added)
+  return wrong
 end
 
 local function add_explicit(key, seq, event, replay, fields)
   local id = seq .. '-0'
-  if not is_error(redis.pcall('XADD', key, 'MAXLEN', '~', cap, id, unpack(fields))) then return 'published' end
+  if not is_error(redis.pcall('XADD', key, 'MAXLEN', '~', cap, id, unpack(fields))) then
+    reached[key] = seq
+    return 'published'
+  end
   local wrong = wrong_type(key)
   if wrong then return wrong end
   local there = redis.call('XRANGE', key, id, id)[1]
@@ -81,10 +99,6 @@ local function add_explicit(key, seq, event, replay, fields)
   if length >= tonumber(cap) and tonumber(seq) < milliseconds(first) then return 'present' end
   local outcome = add_above(key, event, replay, fields)
   return outcome == 'published' and 'behind' or outcome
-end
-
-local function add_bare(key, event, replay, fields)
-  return wrong_type(key) or add_above(key, event, replay, fields)
 end
 
 local function add_if(fields, name, value)
@@ -108,7 +122,7 @@ local function append(key, at)
     if seq ~= '' then
       outcome = add_explicit(key, seq, event, replay, fields)
     else
-      outcome = add_bare(key, event, replay, fields)
+      outcome = add_above(key, event, replay, fields)
     end
     expires[key] = true
   end

@@ -106,6 +106,8 @@ async def test_a_heartbeat_reads_partial_indexes_only(pool: Pool) -> None:
         "per_second": 0.0,
         "among": list(range(32)),
         "mark": "",
+        "silence": dt.timedelta(seconds=1),
+        "direct": True,
     }
     nodes = reads(await explained(pool, "heartbeat", **values))
     assert nodes

@@ -77,6 +77,7 @@ async def test_a_worker_killed_under_load_is_replaced_by_the_other(
     assert await outbox.check_session_streams() == 40
     _, text = await get(second, "/metrics")
     assert metric(text, "uniassist_delivery_shards") == 32
+    assert "their sessions ended" in second.process.log.read_text("utf-8"), "no lease was waited for"
 
 
 async def test_a_worker_killed_again_and_again_under_load_loses_and_repeats_nothing(

@@ -406,6 +406,7 @@ def machine(database_url: str) -> Iterator[type[Machine]]:
     loop.close()
 
 
+@pytest.mark.slow
 def test_every_statement_keeps_to_the_states(machine: type[Machine]) -> None:
     run_state_machine_as_test(
         machine,

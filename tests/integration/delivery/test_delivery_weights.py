@@ -42,6 +42,7 @@ async def write_heavy(outbox: Outbox, rows: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("light", [0, 2000])
 async def test_a_backlog_of_bodies_of_a_mebibyte_fits_into_a_small_memory(
     outbox: Outbox, start_worker: StartWorker, light: int

@@ -99,7 +99,8 @@ class Exchange:
         self._listening.start()
 
     async def stop(self) -> None:
-        await asyncio.gather(self._telling.stop(DEADLINE_SECONDS), self._listening.stop(0.5))
+        # A look at what others tell ends by no stop of ours: it waits for them, and nobody here asks any more.
+        await asyncio.gather(self._telling.stop(DEADLINE_SECONDS), self._listening.stop(0))
         await self._listener.close()
 
     def stopped(self, ids: Iterable[str]) -> None:

@@ -13,23 +13,42 @@
 -- `unheld`: shards without a lease that events wait in, of the 10,000 oldest.
 -- A lease that ends later than one given now is from before the clock was set back. It is cut to what it can be: whoever
 -- lives renews it in time, and who doesn't holds nothing up for as long as the step was.
-WITH me AS (
-    INSERT INTO delivery_workers (worker, expires_at, consumed_per_second)
-    VALUES (:worker, now() + :lease::interval, :per_second)
+-- `dead`: who was not heard of for :silence and whose session is gone, as this server knows: nobody waits for the end of
+-- their leases. It counts only where this worker's own last session is still there, and began before the other's last
+-- beat: a crash of Postgres ends all of them, and who comes back first must not bury who comes later. :direct whether
+-- this session is the worker's alone; a pooler's says nothing. A reused pid only makes it later.
+WITH dead AS MATERIALIZED (
+    SELECT worker, expires_at > now() AS counted FROM delivery_workers w
+    WHERE worker <> :worker AND right(worker, length(:mark::text)) = :mark
+      AND beat_at < now() - :silence::interval AND server_began = pg_postmaster_start_time()
+      AND session_pid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_get_activity(w.session_pid))
+      AND EXISTS (SELECT FROM delivery_workers m CROSS JOIN LATERAL pg_stat_get_activity(m.session_pid) own
+                  WHERE m.worker = :worker AND m.session_pid IS NOT NULL AND own.backend_start < w.beat_at)
+), me AS (
+    INSERT INTO delivery_workers (worker, expires_at, consumed_per_second, beat_at, session_pid, server_began)
+    VALUES (:worker, now() + :lease::interval, :per_second, now(), CASE WHEN :direct::boolean THEN pg_backend_pid() END,
+            pg_postmaster_start_time())
     ON CONFLICT (worker) DO UPDATE
-        SET expires_at = EXCLUDED.expires_at, consumed_per_second = EXCLUDED.consumed_per_second
+        SET expires_at = EXCLUDED.expires_at, consumed_per_second = EXCLUDED.consumed_per_second,
+            beat_at = EXCLUDED.beat_at, session_pid = EXCLUDED.session_pid, server_began = EXCLUDED.server_began
+), buried AS (
+    UPDATE delivery_workers SET expires_at = now()
+    WHERE worker IN (SELECT worker FROM delivery_workers WHERE worker IN (SELECT worker FROM dead WHERE counted)
+                     ORDER BY worker FOR UPDATE SKIP LOCKED)
 ), others AS (
     SELECT count(*)::integer AS n FROM delivery_workers
-    WHERE worker <> :worker AND expires_at > now() AND right(worker, length(:mark::text)) = :mark
+    WHERE worker <> :worker AND expires_at > now() AND right(worker, length(:mark)) = :mark
+      AND worker NOT IN (SELECT worker FROM dead)
 ), workers_cut AS (
     UPDATE delivery_workers SET expires_at = now() + :lease::interval
     WHERE worker IN (SELECT worker FROM delivery_workers WHERE worker <> :worker AND expires_at > now() + :lease::interval
-                     ORDER BY worker FOR UPDATE SKIP LOCKED)
+                       AND worker NOT IN (SELECT worker FROM dead) ORDER BY worker FOR UPDATE SKIP LOCKED)
 ), shards_cut AS (
     UPDATE delivery_shards SET lease_expires_at = now() + :lease::interval
     WHERE shard IN (
         SELECT shard FROM delivery_shards
         WHERE lease_expires_at > now() + :lease::interval AND owner IS DISTINCT FROM :worker
+          AND coalesce(owner, '') <> ALL (ARRAY(SELECT worker FROM dead))
         ORDER BY shard FOR NO KEY UPDATE SKIP LOCKED)
 ), gone AS (
     DELETE FROM delivery_workers WHERE expires_at < now() - interval '1 minute' AND worker <> :worker
@@ -43,7 +62,9 @@ WITH me AS (
 ), taken AS (
     UPDATE delivery_shards SET owner = :worker, token = token + 1, lease_expires_at = now() + :lease::interval
     WHERE shard IN (
-        SELECT shard FROM delivery_shards WHERE lease_expires_at <= now() AND :take AND shard = ANY (:among::integer[])
+        SELECT shard FROM delivery_shards
+        WHERE (lease_expires_at <= now() OR owner IN (SELECT worker FROM dead))
+          AND :take AND shard = ANY (:among::integer[])
         ORDER BY shard
         LIMIT greatest(0, ceil(cardinality(:among)::numeric / (1 + (SELECT n FROM others)))::integer
                           - (SELECT count(*) FROM kept))
@@ -60,7 +81,8 @@ WITH me AS (
      WHERE status = 'failed' AND next_retry_at <= now() AND (SELECT count(*) FROM lapsed) > 0
      ORDER BY next_retry_at LIMIT 10000)
 )
-SELECT ARRAY(SELECT ARRAY[shard, token] FROM kept ORDER BY shard) AS kept,
+SELECT ARRAY(SELECT worker FROM dead WHERE counted ORDER BY worker) AS dead,
+       ARRAY(SELECT ARRAY[shard, token] FROM kept ORDER BY shard) AS kept,
        ARRAY(SELECT ARRAY[shard, token] FROM taken ORDER BY shard) AS taken,
        (SELECT n FROM others) AS others,
        ARRAY(SELECT shard FROM lapsed WHERE shard IN (SELECT shard FROM oldest) ORDER BY shard) AS unheld,

@@ -26,6 +26,7 @@ FRONTS = ["/v1/chat/completions", "/a2a", "/ag-ui"]
 FRONTS += ["/a2a/message:send", "/a2a/message:stream", "/a2a/tasks/{id}:subscribe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_it_answers_as_it_declares(shared_process: ServiceProcess, mode: GenerationMode) -> None:
     """All of schemathesis's checks; `ignored_auth` among them calls again without the token."""
