@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -18,6 +19,10 @@ log = structlog.get_logger()
 
 CLAIM_IDLE_MS = 5_000
 CLAIM_EVERY_SECONDS = 2.0
+# For a while after shards were taken, since their former owner may have died with entries in its hands.
+LEFT_IDLE_MS = 1_200
+LEFT_EVERY_SECONDS = 0.4
+LEFT_SECONDS = 8.0
 CLAIM_COUNT = 16  # they come with their payloads
 CLAIM_LIMIT = 10_000
 # Whoever begins an epoch makes the stream, and wakes this worker's reader.
@@ -49,6 +54,7 @@ class Consumer:
         # Own pending entries are read again from here; None: none are left.
         self._own_after: bytes | None = b"0-0"
         self._has_read = False
+        self._hurries_until = float("-inf")
         self.on_stream_gone: Callable[[], None] = lambda: None
         self.loop = Loop("consume", self._read_once)
         self.claiming = Loop("claim-idle", self._claim_once)
@@ -76,6 +82,11 @@ class Consumer:
     def expect(self, heaviest_bytes: int) -> None:
         """The relay is about to publish entries, the heaviest of this weight."""
         self._size.expect(heaviest_bytes)
+
+    def expect_left(self) -> None:
+        """A worker is gone, or may be: what it had read is nobody's now."""
+        self._hurries_until = time.monotonic() + LEFT_SECONDS
+        self.claiming.wake()
 
     async def begin(self) -> None:
         """Read what a new epoch holds. StreamGone when it ended already."""
@@ -112,11 +123,23 @@ class Consumer:
 
     async def _claim_once(self) -> float:
         await self._owner.until_ours()
+        hurries = time.monotonic() < self._hurries_until
+        idle_ms, pause_seconds = (
+            (LEFT_IDLE_MS, LEFT_EVERY_SECONDS) if hurries else (CLAIM_IDLE_MS, CLAIM_EVERY_SECONDS)
+        )
         try:
-            claimed = await self._group.claim_idle(idle_ms=CLAIM_IDLE_MS, count=CLAIM_COUNT, limit=CLAIM_LIMIT)
+            claimed = await self._group.claim_idle(idle_ms=idle_ms, count=CLAIM_COUNT, limit=CLAIM_LIMIT)
+            if claimed:
+                log.info("claimed entries of idle consumers", entries=claimed)
+                await self._read_claimed()
         except NoGroup:
-            return CLAIM_EVERY_SECONDS  # the reader recovers it
-        if claimed:
-            log.info("claimed entries of idle consumers", entries=claimed)
-            self._own_after = b"0-0"
-        return CLAIM_EVERY_SECONDS
+            pass  # the reader recovers it
+        return pause_seconds
+
+    async def _read_claimed(self) -> None:
+        """At once: the reader may block until there is something new. What it has read itself is seen twice."""
+        after = b"0-0"
+        while found := await self._group.read_own_pending(after=after, count=self._size.now):  # ends: ids only rise
+            await self._completions.room_to_read()
+            await self._saw(found)
+            after = found[-1].entry_id

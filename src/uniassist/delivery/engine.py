@@ -245,6 +245,8 @@ class Engine:
             self._wake_all()
         self._heartbeat_at = time.monotonic()
         self._relay.saw_heartbeat(found)
+        if found.taken or found.dead:
+            self._consumer.expect_left()
 
     def _heard(self, hint: bytes | None) -> None:
         """A hint that names sessions of other lanes only is none for this one."""
