@@ -11,11 +11,14 @@ import select
 import signal
 import socket
 import sys
+import tomllib
 import traceback
 from importlib import import_module
+from importlib.resources import files
 from typing import Any, NoReturn
 
 from tests.becoming import become, close_all_but
+from uniassist.gateway.providers.keywords import prepare
 
 _PR_SET_PDEATHSIG = 1
 _PER_MESSAGE = 256 * 1024
@@ -44,6 +47,7 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the tests' to handle
     for module in _LOADED:
         import_module(module)
+    _prepare_keywords()
     gc.collect()
     gc.freeze()  # or each child's collector would write to, and so copy, every page
     woken, wake = socket.socketpair()
@@ -78,6 +82,14 @@ def main(descriptor: int) -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _prepare_keywords() -> None:
+    """As each gateway does when it starts, nearly always with those of our own providers."""
+    source = files("uniassist.gateway.providers").joinpath("providers.toml").read_text("utf-8")
+    for provider in tomllib.loads(source)["provider"]:
+        for words in provider.get("keywords", {}).values():
+            prepare(words)
 
 
 def _reap(children: dict[int, socket.socket]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -68,10 +70,14 @@ def create_app(
     scrapes = Scrapes(place if place is not None else Place(), metrics, common_metrics)
     own = ServiceRoutes(health, scrapes, before_metrics) if before_metrics else ServiceRoutes(health, scrapes)
     everything = [*operations, *served(own)]
-    document = encode(build_openapi(service=service, version=version, operations=everything))
+
+    @cache
+    def document() -> bytes:
+        return encode(build_openapi(service=service, version=version, operations=everything))
 
     async def openapi(_request: Request) -> Response:
-        return Response(document, media_type="application/json")
+        # Made for the first who asks, beside the loop: it is half of what a start costs, and few ask.
+        return Response(await asyncio.to_thread(document), media_type="application/json")
 
     by_path: dict[str, dict[str, _Method]] = {}
     for each in everything:
