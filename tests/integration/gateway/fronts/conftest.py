@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import psycopg
 import pytest
 from tests.a2a_agent import SECRET
+from tests.conftest import _new_database
 from tests.integration.gateway.client import GatewayClient
 from tests.integration.gateway.provider_entries import entry
 from tests.ports import free_port
@@ -14,6 +16,7 @@ from tests.scripted_agents import ScriptedAgents, scripted_agents
 from tests.streaming_provider import StreamingProvider, streaming_provider
 from tests.waiting import eventually
 
+from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.web.calling.client import JsonClient
 
 AGENTS = ("rpc", "rest", "plain", "old", "secret")
@@ -27,8 +30,20 @@ def streams() -> Iterator[StreamingProvider]:
 
 
 @pytest.fixture(scope="session")
-def plan_process(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    env = {"DATABASE_URL": shared_database_url, "GATEWAY_URL": f"http://127.0.0.1:{free_port()}"}
+def fronts_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Its gateways' own, as the streaming tests have theirs."""
+    yield from _new_database(postgres_server, "template_uniassist")
+
+
+@pytest.fixture
+def database(fronts_database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(fronts_database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def plan_process(fronts_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    env = {"DATABASE_URL": fronts_database_url, "GATEWAY_URL": f"http://127.0.0.1:{free_port()}"}
     process = ServiceProcess("provider-plan", tmp_path_factory.mktemp("fronts") / "plan.log", env)
     process.start()
     yield process
@@ -43,7 +58,7 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedAgents]
 
 @pytest.fixture(scope="session")
 def fronts_env(
-    shared_database_url: str,
+    fronts_database_url: str,
     shared_redis_url: str,
     streams: StreamingProvider,
     plan_process: ServiceProcess,
@@ -65,7 +80,7 @@ def fronts_env(
     ]
     path.write_text("".join([calm, entry("plan", "plan", plan_process.url), *spoken]), "utf-8")
     return {
-        "DATABASE_URL": shared_database_url,
+        "DATABASE_URL": fronts_database_url,
         "REDIS_URL": shared_redis_url,
         "UNIASSIST_PROVIDERS_FILE": str(path),
         "UNIASSIST_PROVIDER_TOKEN_AGENT": SECRET,

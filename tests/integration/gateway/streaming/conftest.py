@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import psycopg
 import pytest
+from tests.conftest import _new_database
 from tests.integration.gateway.client import GatewayClient
 from tests.integration.gateway.provider_entries import entry
 from tests.processes import ServiceProcess
 from tests.streaming_provider import StreamingProvider, streaming_provider
 from tests.waiting import eventually
 
+from uniassist.devstack.postgres import EmbeddedPostgres
 from uniassist.web.calling.client import JsonClient
 
 # Ids of entries, each its keyword as well: deadlines that are long for a test, and short ones.
@@ -38,9 +41,21 @@ def streaming_file(streams: StreamingProvider, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def streaming_env(shared_database_url: str, shared_redis_url: str, streaming_file: Path) -> dict[str, str]:
+def streaming_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Its gateways' own: others would take over calls of the providers that they know by the same names."""
+    yield from _new_database(postgres_server, "template_uniassist")
+
+
+@pytest.fixture
+def database(streaming_database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(streaming_database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def streaming_env(streaming_database_url: str, shared_redis_url: str, streaming_file: Path) -> dict[str, str]:
     return {
-        "DATABASE_URL": shared_database_url,
+        "DATABASE_URL": streaming_database_url,
         "REDIS_URL": shared_redis_url,
         "UNIASSIST_PROVIDERS_FILE": str(streaming_file),
         "GATEWAY_RATE_LIMIT_PER_USER": "0",
