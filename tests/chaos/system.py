@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ class System:
     done: Counter[str] = field(default_factory=Counter)
     at_end: Callable[[Callable[[], None]], object] = field(default=lambda _kill: None)
     recoveries: dict[str, list[float | None]] = field(default_factory=dict)
+    left_clients: list[Redis] = field(default_factory=list)
     _generation: int = 1
 
     def next_directory(self, server: str) -> Path:
@@ -68,6 +69,7 @@ class System:
         for _, link in self.links:
             link.lead_to(promoted.port)
         left, self.outbox.redis = self.outbox.redis, redis_client(promoted.url)
+        self.left_clients.append(left)  # who is in the middle of asking it may connect once more after this
         await left.aclose()
 
     async def go_on_demoted(self, name: str, seconds: float) -> None:
@@ -91,9 +93,10 @@ def redis_client(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=10.0, retry=Retry(NoBackoff(), 3))
 
 
-async def _close(outbox: Outbox) -> None:
+async def _close(outbox: Outbox, left_clients: Sequence[Redis]) -> None:
     """What it has by now: a move to another server has put other connections in the place of the first."""
-    await outbox.redis.aclose()
+    for client in (*left_clients, outbox.redis):
+        await client.aclose()
     outbox.pool.terminate()
 
 
@@ -113,7 +116,8 @@ async def started(directory: Path, *, source: Path | None = None) -> AsyncIterat
             await asyncio.to_thread(server.start)
         await asyncio.to_thread(migrate.upgrade, postgres.url)
         outbox = await stack.enter_async_context(opened(postgres.url, redis.url))
-        stack.push_async_callback(_close, outbox)
+        left_clients: list[Redis] = []
+        stack.push_async_callback(_close, outbox, left_clients)
         links = [
             (
                 await stack.enter_async_context(proxied(postgres.port)),
@@ -129,7 +133,17 @@ async def started(directory: Path, *, source: Path | None = None) -> AsyncIterat
         sightings = await stack.enter_async_context(watched(outbox))
         checks = Checks(outbox, sightings)
         await checks.begin()
-        yield System(directory, postgres, redis, workers, links, outbox, checks, at_end=stack.callback)
+        yield System(
+            directory,
+            postgres,
+            redis,
+            workers,
+            links,
+            outbox,
+            checks,
+            at_end=stack.callback,
+            left_clients=left_clients,
+        )
 
 
 def _worker(
