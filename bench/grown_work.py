@@ -237,7 +237,7 @@ async def _deliver(database: Database) -> int:
     pool, done = database.working, 0
     rows = await database.watcher.fetch("SELECT shard, token FROM delivery_shards WHERE owner = 'grown'")
     held = {row["shard"]: row["token"] for row in rows}
-    while claimed := await delivery.claim(pool, "grown", held, epoch=_EPOCH, limit=500, lease_seconds=60):
+    while claimed := await delivery.claim(pool, "grown", held, epoch=_EPOCH, limit=500):
         ids = [row.id for row in claimed]
         await delivery.deliver(pool, "grown", ids, epoch=_EPOCH)
         await delivery.ids_of(pool, [row.event_id for row in claimed])

@@ -18,11 +18,12 @@ CLOCK_STEP = dt.timedelta(minutes=2)
 # All that the engine compares with the database's clock.
 _STEP_CLOCK = (
     "UPDATE delivery_shards SET lease_expires_at = lease_expires_at + $1 WHERE lease_expires_at > 'epoch'",
-    "UPDATE delivery_workers SET expires_at = expires_at + $1",
-    "UPDATE outbox_events SET locked_at = locked_at + $1, lease_expires_at = lease_expires_at + $1 "
-    "WHERE status = 'processing'",
+    "UPDATE delivery_workers SET expires_at = expires_at + $1, beat_at = beat_at + $1",
+    "UPDATE outbox_events SET locked_at = locked_at + $1, lease_expires_at = lease_expires_at + $1, "
+    "updated_at = updated_at + $1 WHERE status = 'processing'",
     "UPDATE outbox_events SET delivered_at = delivered_at + $1 WHERE status = 'delivered'",
-    "UPDATE outbox_events SET next_retry_at = next_retry_at + $1 WHERE status = 'failed'",
+    "UPDATE outbox_events SET next_retry_at = next_retry_at + $1, updated_at = updated_at + $1 "
+    "WHERE status = 'failed'",
 )
 
 

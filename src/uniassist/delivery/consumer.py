@@ -55,6 +55,8 @@ class Consumer:
         self._own_after: bytes | None = b"0-0"
         self._has_read = False
         self._hurries_until = float("-inf")
+        # Consumers that hold entries, by the first of them: since when.
+        self._stuck: dict[tuple[str, bytes], float] = {}
         self.on_stream_gone: Callable[[], None] = lambda: None
         self.loop = Loop("consume", self._read_once)
         self.claiming = Loop("claim-idle", self._claim_once)
@@ -129,12 +131,27 @@ class Consumer:
         )
         try:
             claimed = await self._group.claim_idle(idle_ms=idle_ms, count=CLAIM_COUNT, limit=CLAIM_LIMIT)
+            claimed += await self._claim_stuck()
             if claimed:
                 log.info("claimed entries of idle consumers", entries=claimed)
                 await self._read_claimed()
         except NoGroup:
             pass  # the reader recovers it
         return pause_seconds
+
+    async def _claim_stuck(self) -> int:
+        """Redis tells by its wall clock how long an entry is idle; where that was set back, ours does."""
+        now = time.monotonic()
+        stuck = await self._group.stuck(idle_ms=CLAIM_IDLE_MS)
+        self._stuck = {held: self._stuck.get(held, now) for held in stuck.items()}
+        long_ago = now - CLAIM_IDLE_MS / 1000
+        return sum(
+            [
+                await self._group.claim_of(consumer, count=CLAIM_LIMIT)
+                for (consumer, _), since in self._stuck.items()
+                if since < long_ago
+            ]
+        )
 
     async def _read_claimed(self) -> None:
         """At once: the reader may block until there is something new. What it has read itself is seen twice."""

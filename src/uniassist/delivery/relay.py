@@ -39,8 +39,6 @@ from uniassist.tracing import NO_SPANS, Spans
 log = structlog.get_logger()
 
 IDLE_SECONDS = 60.0  # the heartbeat wakes it when something waits
-# Longer than any call of ours may take: what is in processing after that was forgotten.
-ROW_LEASE_SECONDS = 10.0
 HALF_FULL_BYTES = store.CLAIM_BYTES // 2
 # While a row can't be read or written: few at a time, for each is looked at.
 CAREFUL_BATCH = 16
@@ -87,7 +85,14 @@ class Relay:
         self.loop = Loop("relay", self._relay_once)
 
     def saw_heartbeat(self, found: Heartbeat) -> None:
-        if found.pending or found.due or self._leases.surplus or self._ahead or self._epoch is None:
+        if (
+            found.pending
+            or found.due
+            or found.set_back
+            or self._leases.surplus
+            or self._ahead
+            or self._epoch is None
+        ):
             self.loop.wake()
 
     def saw_epoch(self, found: Epoch | None) -> None:
@@ -172,8 +177,8 @@ class Relay:
                 self._leases.held,
                 epoch=epoch.name,
                 limit=self._batch_size,
-                lease_seconds=ROW_LEASE_SECONDS,
                 aside=self._giving_back.aside.ids,
+                set_back=self._leases.set_back,
             )
         except Exception as error:
             if not is_of_a_row(error):
@@ -191,13 +196,12 @@ class Relay:
                 epoch=epoch.name,
                 limit=CAREFUL_BATCH,
                 aside=self._giving_back.aside.ids,
+                set_back=self._leases.set_back,
             )
         )
 
         async def claim(part: Sequence[int]) -> list[Claimed]:
-            return await store.claim_these(
-                self._pool, self._worker, held, part, epoch=epoch.name, lease_seconds=ROW_LEASE_SECONDS
-            )
+            return await store.claim_these(self._pool, self._worker, held, part, epoch=epoch.name)
 
         claimed, refused = await one_by_one_if_need_be(sorted(sessions), claim)
         for row_id, error in refused:

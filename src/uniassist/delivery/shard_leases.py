@@ -35,7 +35,7 @@ UNHELD_SECONDS = 2 * LEASE_SECONDS
 class ShardLeases:
     """`on_heartbeat` hears each heartbeat, `on_unsettled` that others have settled shards in an epoch unknown here.
 
-    `surplus`: shards to give away, now that another worker has come.
+    `surplus`: shards to give away, now that another worker has come. `set_back`: as `Heartbeat` has it.
     among, mark: as `store.delivery.heartbeat` has them.
     """
 
@@ -65,6 +65,7 @@ class ShardLeases:
         self.surplus: list[int] = []
         self._just_given: set[int] = set()
         self.paused = False
+        self.set_back = False
         self.epoch: str | None = None
         self._good_until = 0.0
         self._unheld_since: dict[int, float] = {}
@@ -160,6 +161,7 @@ class ShardLeases:
         if found.paused != self.paused:
             log.warning("delivery paused" if found.paused else "delivery resumed")
         self.paused = found.paused
+        self.set_back = found.set_back
         now = time.monotonic()
         self._unheld_since = {shard: self._unheld_since.get(shard, now) for shard in found.unheld}
         known = self.held

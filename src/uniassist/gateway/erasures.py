@@ -41,7 +41,12 @@ class Erasures:
         self.loop = Loop("erasures", self._run_once)
 
     async def _run_once(self) -> float:
-        due = await store.claim(self._pool, limit=AT_ONCE, lease_seconds=LEASE_SECONDS)
+        due = await store.claim(
+            self._pool,
+            limit=AT_ONCE,
+            lease_seconds=LEASE_SECONDS,
+            longest_pause_seconds=LONGEST_PAUSE_SECONDS,
+        )
         await asyncio.gather(*(self._tell(each) for each in due))
         return 0.0 if len(due) == AT_ONCE else LOOK_SECONDS
 

@@ -22,6 +22,9 @@ CLAIM_BYTES = 8 * 1024 * 1024
 # Who was not heard of for longer, and whose session is gone, is dead. Above the time between two beats: a worker
 # that lost its connection beats on another one.
 SILENCE = dt.timedelta(seconds=1.25)
+# Of a row that is claimed: longer than any call of ours may take. One that ends later is from before the clock was
+# set back.
+ROW_LEASE = dt.timedelta(seconds=10)
 # Nothing longer goes on a stream, so nothing longer is fetched.
 LONGEST_BODY_BYTES = 4 * 1024 * 1024
 
@@ -32,6 +35,7 @@ class Heartbeat:
 
     `unsettled`: another worker settled some of them in an epoch that this one doesn't know. `unheld`: shards that
     nobody has the lease of, though events wait in them. `dead`: workers whose leases nobody waits for the end of.
+    `set_back`: events failed at a time that is still to come, by a clock that was set back since.
     """
 
     dead: list[str]
@@ -43,6 +47,7 @@ class Heartbeat:
     unsettled: bool
     pending: bool
     due: bool
+    set_back: bool
     strays: bool
 
 
@@ -141,6 +146,7 @@ async def heartbeat(
             mark=mark,
             silence=SILENCE,
             direct=not connection.is_behind_pooler,
+            row_lease=ROW_LEASE,
         )
         row = await connection.fetchrow(*asked, timeout=5)
     assert row is not None, "it always answers"
@@ -160,13 +166,14 @@ async def claim(
     *,
     epoch: str,
     limit: int,
-    lease_seconds: float,
     room_bytes: int | None = CLAIM_BYTES,
     aside: Collection[int] = (),
+    set_back: bool = False,
 ) -> list[Claimed]:
     """At most `limit` events that are due, in id order, leased to this worker. `held`: shards and their tokens.
 
     Their bodies fit into `room_bytes`, but for the last one; None: without bodies. `aside`: rows passed over.
+    `set_back`: as a heartbeat said.
     """
     return await _claim(
         pool,
@@ -174,14 +181,21 @@ async def claim(
         held=held,
         epoch=epoch,
         limit=limit,
-        lease_seconds=lease_seconds,
         room_bytes=room_bytes,
         aside=aside,
+        set_back=set_back,
     )
 
 
 async def claimable(
-    pool: Pool, worker: str, held: Mapping[int, int], *, epoch: str, limit: int, aside: Collection[int] = ()
+    pool: Pool,
+    worker: str,
+    held: Mapping[int, int],
+    *,
+    epoch: str,
+    limit: int,
+    aside: Collection[int] = (),
+    set_back: bool = False,
 ) -> list[tuple[int, str]]:
     """What `claim` would take, as (row id, session id); nothing is written."""
     rows = await _claim(
@@ -190,16 +204,16 @@ async def claimable(
         held=held,
         epoch=epoch,
         limit=limit,
-        lease_seconds=0,
         room_bytes=None,
         aside=aside,
+        set_back=set_back,
         look=True,
     )
     return [(row.id, row.session_id) for row in rows]
 
 
 async def claim_these(
-    pool: Pool, worker: str, held: Mapping[int, int], ids: Sequence[int], *, epoch: str, lease_seconds: float
+    pool: Pool, worker: str, held: Mapping[int, int], ids: Sequence[int], *, epoch: str
 ) -> list[Claimed]:
     """Those of `ids` that wait still, without their bodies."""
     return await _claim(
@@ -208,7 +222,6 @@ async def claim_these(
         held=held,
         epoch=epoch,
         limit=0,
-        lease_seconds=lease_seconds,
         room_bytes=None,
         only=ids,
     )
@@ -221,16 +234,16 @@ async def _claim(
     held: Mapping[int, int],
     epoch: str,
     limit: int,
-    lease_seconds: float,
     room_bytes: int | None,
     aside: Collection[int] = (),
     only: Collection[int] = (),
+    set_back: bool = False,
     look: bool = False,
 ) -> list[Claimed]:
     asked = _query("claim")(
         worker=worker,
         limit=limit,
-        lease=dt.timedelta(seconds=lease_seconds),
+        lease=ROW_LEASE,
         shards=list(held),
         tokens=list(held.values()),
         epoch=epoch,
@@ -238,6 +251,7 @@ async def _claim(
         longest=LONGEST_BODY_BYTES,
         aside=list(aside),
         only=list(only),
+        set_back=set_back,
         look=look,
     )
     rows = await pool.fetch(*asked)

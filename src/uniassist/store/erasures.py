@@ -20,10 +20,14 @@ class ProviderErasure:
     attempts: int
 
 
-async def claim(pool: Pool, *, limit: int, lease_seconds: float) -> list[ProviderErasure]:
+async def claim(
+    pool: Pool, *, limit: int, lease_seconds: float, longest_pause_seconds: float
+) -> list[ProviderErasure]:
     """Those that are due. Each comes again after the lease, unless it is ended before."""
-    lease = dt.timedelta(seconds=lease_seconds)
-    rows = await pool.fetch(*statements("people")["claim_provider_erasures"](lease=lease, limit=limit), timeout=5)
+    asked = statements("people")["claim_provider_erasures"](
+        lease=dt.timedelta(seconds=lease_seconds), longest=dt.timedelta(seconds=longest_pause_seconds), limit=limit
+    )
+    rows = await pool.fetch(*asked, timeout=5)
     return [ProviderErasure(**dict(row)) for row in rows]
 
 

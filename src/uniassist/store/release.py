@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from uniassist.store.delivery import ROW_LEASE
 from uniassist.store.queries import statements
 from uniassist.store.server.pool import Connection
 
@@ -105,7 +106,8 @@ async def events_like(connection: Connection, prefix: str) -> list[str]:
 
 async def remove_events(connection: Connection, event_ids: Sequence[str]) -> int:
     """Delete those that no worker has in its hands."""
-    answer = await connection.execute(*statements("release")["remove_events"](event_ids=list(event_ids)))
+    asked = statements("release")["remove_events"](event_ids=list(event_ids), row_lease=ROW_LEASE)
+    answer = await connection.execute(*asked)
     return int(answer.rsplit(" ", 1)[1])
 
 

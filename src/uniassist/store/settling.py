@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from uniassist.store.delivery import ROW_LEASE
 from uniassist.store.queries import Statement, statements
 from uniassist.store.server.pool import Pool, Record
 
@@ -103,6 +104,7 @@ async def _give_back(
             limit=limit,
             after_epoch=after.epoch,
             after=after.row_id,
+            row_lease=ROW_LEASE,
             **values,
         )
     )

@@ -90,6 +90,28 @@ class Group:
                 break
         return claimed
 
+    async def stuck(self, *, idle_ms: int) -> dict[str, bytes]:
+        """The first entry of each other consumer that holds any, but for those that are idle, as Redis says."""
+        found = {}
+        for consumer in await self._redis.xinfo_consumers(self.key, self.name):
+            name = consumer["name"].decode("utf-8", "surrogateescape")
+            if name != self.consumer and consumer["pending"] and consumer["idle"] < idle_ms:
+                for entry in await self._pending_of(name, 1):
+                    found[name] = entry
+        return found
+
+    async def claim_of(self, consumer: str, *, count: int) -> int:
+        """Take over entries of one consumer, however long it has had them; how many."""
+        entries = await self._pending_of(consumer, count)
+        if entries:
+            await self._redis.xclaim(self.key, self.name, self.consumer, 0, list(entries), justid=True)
+        return len(entries)
+
+    async def _pending_of(self, consumer: str, count: int) -> list[bytes]:
+        named = cast(str, consumer.encode("utf-8", "surrogateescape"))  # it takes bytes as well
+        found = await self._redis.xpending_range(self.key, self.name, "-", "+", count, consumername=named)
+        return [cast(bytes, entry["message_id"]) for entry in found]
+
     async def remove_idle_consumers(self, *, idle_ms: int) -> int:
         """Forget consumers that hold nothing and were not heard of for `idle_ms`."""
         removed = 0

@@ -71,7 +71,7 @@ class Hand:
 
     async def publish(self, epoch: Epoch, limit: int = 50) -> list[str]:
         """Claimed and appended; the outcomes."""
-        rows = await store.claim(self.pool, self.worker, self.held, epoch=epoch.name, limit=limit, lease_seconds=10)
+        rows = await store.claim(self.pool, self.worker, self.held, epoch=epoch.name, limit=limit)
         if not rows:
             return []
         layout = Layout(PREFIX, GLOBAL)

@@ -158,7 +158,7 @@ async def test_a_dead_letter_survives_a_crash_for_its_session_went_on(
     async with worker_by_hand(forgetful.url, own_outbox) as hand:
         await hand.take()
         epoch = await hand.settle()
-        [row] = await store.claim(hand.pool, "w", hand.held, epoch=epoch.name, limit=1, lease_seconds=10)
+        [row] = await store.claim(hand.pool, "w", hand.held, epoch=epoch.name, limit=1)
         await store.fail(hand.pool, "w", [Failure(row.id, "broken", 0)])
         await crash(forgetful)
     assert (await own_outbox.row("dead"))["status"] == "dead_letter"

@@ -38,6 +38,7 @@ SLICE = {
     "reason": None,
     "delay_ms": 0,
     "for_good": False,
+    "row_lease": delivery.ROW_LEASE,
 }
 
 
@@ -86,14 +87,17 @@ def reads(nodes: list[Plan]) -> list[Plan]:
     return [node for node in nodes if "Scan" in node["Node Type"]]
 
 
-async def test_a_claim_reads_what_it_takes_and_by_partial_indexes(pool: Pool) -> None:
+@pytest.mark.parametrize("set_back", [False, True])
+async def test_a_claim_reads_what_it_takes_and_by_partial_indexes(pool: Pool, set_back: bool) -> None:
     held = {"worker": "w", "shards": list(range(32)), "tokens": [1] * 32, "epoch": "epoch"}
-    bounds = {"room": 2**20, "longest": 2**20, "aside": [1], "only": [], "look": False}
+    bounds = {"room": 2**20, "longest": 2**20, "aside": [1], "only": [], "look": False, "set_back": set_back}
     nodes = reads(await explained(pool, "claim", limit=LIMIT, lease=dt.timedelta(seconds=10), **bounds, **held))
     used = {node.get("Index Name", node["Node Type"]) for node in nodes}
     assert used == {"outbox_pending", "outbox_failed", "outbox_failed_due", "outbox_events_pkey"}
     [pending] = [node for node in nodes if node.get("Index Name") == "outbox_pending"]
     assert pending["Actual Rows"] == LIMIT
+    waiting = [node for node in nodes if node.get("Index Name") == "outbox_failed_due"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in waiting) == (20 if set_back else 0)
     assert pending.get("Rows Removed by Filter", 0) <= LIMIT / 10, "those that the 20 failed ones hold back"
 
 
@@ -108,11 +112,12 @@ async def test_a_heartbeat_reads_partial_indexes_only(pool: Pool) -> None:
         "mark": "",
         "silence": dt.timedelta(seconds=1),
         "direct": True,
+        "row_lease": delivery.ROW_LEASE,
     }
     nodes = reads(await explained(pool, "heartbeat", **values))
     assert nodes
     assert {node.get("Index Name", node["Node Type"]) for node in nodes} <= _PARTIAL
-    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes) <= 10
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes) <= 10 + 20, "and the 20 that wait"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def test_settling_fits_a_timeout_that_it_would_exceed_as_a_whole_and_nothi
                 sweep = settling.sweep("settle", held, epoch="00000002.abc")  # as whoever comes after a crash
                 continue
             steps += 1
-            claimed = await store.claim(hand.pool, "w", held, epoch="00000002.abc", limit=1, lease_seconds=10)
+            claimed = await store.claim(hand.pool, "w", held, epoch="00000002.abc", limit=1)
             assert bool(claimed) == is_done
         assert timeouts > 0
         assert steps > 3

@@ -7,6 +7,7 @@ given back, rescued, republished and replayed. After each step every row is as t
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -58,6 +59,8 @@ class Row:
     state: State = "pending"
     attempts: int = 0
     due: bool = True
+    # Failed at a time that is still to come: the clock was set back.
+    early: bool = False
     holder: str | None = None
     epoch: str | None = None
 
@@ -163,6 +166,10 @@ class Machine(RuleBasedStateMachine):
             and applies(STEPS["rescue"], row, worker=worker, epoch=epoch)
             and (epoch is not None or row.state == "processing")
         }
+        assert found.set_back == any(
+            row.state == "failed" and row.early and not row.due and self.in_shards(row, found.kept)
+            for row in self.rows.values()
+        )
         assert found.strays == any(self.in_shards(self.rows[row_id], found.kept) for row_id in strays)
         if found.taken or found.strays:
             states = list(strays.values())
@@ -185,8 +192,9 @@ class Machine(RuleBasedStateMachine):
         then=st.sampled_from(("fail", "fail", "deliver", "keep")),
         few=few,
         epoch=epochs,
+        set_back=st.booleans(),
     )
-    def claim(self, worker: str, limit: int, then: str, few: set[int], epoch: str) -> None:
+    def claim(self, worker: str, limit: int, then: str, few: set[int], epoch: str, set_back: bool) -> None:
         if not self.shards(worker):
             self.heartbeat(worker, None)
         if not self.settled_in(worker, epoch):
@@ -199,10 +207,10 @@ class Machine(RuleBasedStateMachine):
                 other_id < row_id and other.state == "failed" and other.session == row.session
                 for other_id, other in self.rows.items()
             )
-            is_due = row.state == "pending" or (row.state == "failed" and row.due)
+            is_due = row.state == "pending" or (row.state == "failed" and (row.due or (set_back and row.early)))
             if is_due and not waits_behind and self.in_shards(row, settled):
                 claimable.append(row_id)
-        claimed = self.take(worker, held, epoch, limit)
+        claimed = self.take(worker, held, epoch, limit, set_back=set_back)
         ids = [taken.id for taken in claimed]
         assert ids == sorted(ids)
         assert len(ids) == min(limit, len(claimable))
@@ -218,10 +226,10 @@ class Machine(RuleBasedStateMachine):
         elif then == "deliver":
             self.deliver(worker, few, "own", epoch)
 
-    def take(self, worker: str, held: dict[int, int], epoch: str, limit: int) -> list[delivery.Claimed]:
-        return self.do(
-            delivery.claim(self.pool, worker, held, epoch=epoch, limit=limit, lease_seconds=LEASE_SECONDS)
-        )
+    def take(
+        self, worker: str, held: dict[int, int], epoch: str, limit: int, *, set_back: bool = False
+    ) -> list[delivery.Claimed]:
+        return self.do(delivery.claim(self.pool, worker, held, epoch=epoch, limit=limit, set_back=set_back))
 
     @rule(worker=workers)
     def claim_late(self, worker: str) -> None:
@@ -263,7 +271,7 @@ class Machine(RuleBasedStateMachine):
         for row_id in self.mine(ids, worker):
             row = self.rows[row_id]
             row.attempts += 1
-            row.due = not later
+            row.due, row.early = not later, False
             spent += is_spent(row.attempts, MAX_ATTEMPTS)
             self.move([row_id], "bury" if is_spent(row.attempts, MAX_ATTEMPTS) else "fail", worker=worker)
         assert sum(record["status"] == "dead_letter" for record in written) == spent
@@ -278,7 +286,7 @@ class Machine(RuleBasedStateMachine):
             row = self.rows[row_id]
             is_last = is_spent(row.attempts + 1, MAX_ATTEMPTS)
             if self.move([row_id], "bury unconfirmed" if is_last else "unconfirm", epoch=epoch):
-                row.attempts, row.due, moved = row.attempts + 1, True, moved + 1
+                row.attempts, row.due, row.early, moved = row.attempts + 1, True, False, moved + 1
         assert len(written) == moved
 
     @precondition(lambda self: any(row.state == "processing" for row in self.rows.values()))
@@ -319,7 +327,7 @@ class Machine(RuleBasedStateMachine):
             moved = self.move([row_id] if is_mine else [], bury if is_last else fail, worker=worker, epoch=epoch)
             assert (found is not None) == bool(moved)
             if moved and not for_good:
-                row.attempts, row.due = row.attempts + 1, True
+                row.attempts, row.due, row.early = row.attempts + 1, True, False
 
     @rule(worker=workers, numbers=some, before=epochs, after=epochs)
     def consume_late(self, worker: str, numbers: set[int], before: str, after: str) -> None:
@@ -353,7 +361,7 @@ class Machine(RuleBasedStateMachine):
 
         assert self.do(replay()) == outbox.Replayed(len(chosen), len(fresh), len(fresh))
         for row in self.move(fresh, "replay"):
-            row.attempts, row.due = 0, True
+            row.attempts, row.due, row.early = 0, True, False
         self.replayed |= {(token, row_id) for row_id in fresh}
 
     @rule()
@@ -361,6 +369,12 @@ class Machine(RuleBasedStateMachine):
         self.do(self.pool.execute("UPDATE outbox_events SET next_retry_at = now()"))
         for row in self.rows.values():
             row.due = True
+
+    @rule()
+    def the_clock_is_set_back(self) -> None:
+        self.do(self.pool.execute("UPDATE outbox_events SET updated_at = now() + interval '1 day'"))
+        for row in self.rows.values():
+            row.early = row.state == "failed"
 
     @invariant()
     def every_row_is_as_the_model_says(self) -> None:
@@ -393,7 +407,9 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(database_url: str) -> Iterator[type[Machine]]:
+def machine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
+    for module in (delivery, settling):  # no row is forgotten while the machine thinks
+        monkeypatch.setattr(module, "ROW_LEASE", dt.timedelta(seconds=LEASE_SECONDS))
     loop = asyncio.new_event_loop()
     pool = loop.run_until_complete(delivery.create_pool(database_url))
     rows = loop.run_until_complete(

@@ -80,7 +80,7 @@ async def test_a_claim_takes_the_first_that_fit_and_one_at_least(outbox: Outbox,
         held = {row["shard"]: row["token"] for row in await hand.pool.fetch("SELECT * FROM delivery_shards")}
 
         async def claimed(room: int) -> list[str]:
-            rows = await store.claim(hand.pool, "w", held, epoch=EPOCH, limit=10, lease_seconds=10, room_bytes=room)
+            rows = await store.claim(hand.pool, "w", held, epoch=EPOCH, limit=10, room_bytes=room)
             assert all(row.body is None or json.loads(row.body) in bodies for row in rows)
             return [row.event_id for row in rows]
 

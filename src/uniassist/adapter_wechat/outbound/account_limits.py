@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 # By errcode, for everybody: the platform counts 45011 by the minute and 45009 by the day.
 _PAUSES = {40164: 60.0, 61004: 60.0, 45011: 60.0, 45009: 900.0}
+LONGEST_ACCOUNT_PAUSE_SECONDS = max(LONGEST_PAUSE_SECONDS, *_PAUSES.values())
 
 
 class AccountLimits:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from uniassist.adapter_wechat.outbound.account_limits import LONGEST_ACCOUNT_PAUSE_SECONDS
+from uniassist.adapter_wechat.outbound.next_message import LONGEST_PAUSE_SECONDS
 from uniassist.lifecycle import Loop
 from uniassist.store.server import identity
 from uniassist.store.server.pool import Pool
@@ -86,7 +88,7 @@ class _LaneReader:
     async def _begin(self, found: Epoch) -> None:
         """Another Redis, or the same without its entries. What they would have told is looked for."""
         await self._group.ensure()
-        await store.sweep(self._pool)
+        await _sweep(self._pool)
         self._epoch = found
         self._wake()
 
@@ -133,7 +135,7 @@ class StreamReader:
             raise RuntimeError("the stream is another system's: see the worker's health")
 
     async def _sweep_once(self) -> float:
-        if await store.sweep(self._pool):
+        if await _sweep(self._pool):
             self._wake()
         long_ago = time.monotonic() - 2 * SWEEP_WITHOUT_STREAM_SECONDS
         is_heard = all(lane.heard_at > long_ago for lane in self._lanes)
@@ -142,3 +144,11 @@ class StreamReader:
     async def _prune_once(self) -> float:
         await store.prune(self._pool, _PRUNE_ROWS)
         return _PRUNE_SECONDS
+
+
+async def _sweep(pool: Pool) -> int:
+    return await store.sweep(
+        pool,
+        longest_pause_seconds=LONGEST_PAUSE_SECONDS,
+        longest_account_pause_seconds=LONGEST_ACCOUNT_PAUSE_SECONDS,
+    )

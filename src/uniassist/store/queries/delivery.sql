@@ -12,7 +12,10 @@
 -- `unsettled`: a shard kept is settled in a newer epoch, which this worker hasn't noticed, and nothing of it is claimed.
 -- `unheld`: shards without a lease that events wait in, of the 10,000 oldest.
 -- A lease that ends later than one given now is from before the clock was set back. It is cut to what it can be: whoever
--- lives renews it in time, and who doesn't holds nothing up for as long as the step was.
+-- lives renews it in time, and who doesn't holds nothing up for as long as the step was. A row's lease that ends later
+-- than one of :row_lease is over.
+-- `set_back`: a failed row was written at a time that is still to come, of the 10,000 that wait longest. Its retry would
+-- wait for as long as the step was; it is due now, which `claim` is told.
 -- `dead`: who was not heard of for :silence and whose session is gone, as this server knows: nobody waits for the end of
 -- their leases. It counts only where this worker's own last session is still there, and began before the other's last
 -- beat: a crash of Postgres ends all of them, and who comes back first must not bury who comes later. :direct whether
@@ -90,9 +93,14 @@ SELECT ARRAY(SELECT worker FROM dead WHERE counted ORDER BY worker) AS dead,
        :epoch::text IS NOT NULL AND EXISTS (SELECT FROM kept WHERE epoch IS DISTINCT FROM :epoch) AS unsettled,
        EXISTS (SELECT FROM outbox_events WHERE status = 'pending') AS pending,
        EXISTS (SELECT FROM outbox_events WHERE status = 'failed' AND next_retry_at <= now()) AS due,
+       EXISTS (SELECT FROM (SELECT session_id, updated_at FROM outbox_events
+                            WHERE status = 'failed' AND next_retry_at > now()
+                            ORDER BY next_retry_at DESC LIMIT 10000) f
+               WHERE updated_at > now() AND (hashtext(session_id) & 31) IN (SELECT shard FROM kept)) AS set_back,
        EXISTS (SELECT FROM (SELECT session_id FROM outbox_events
                             WHERE status = 'processing'
-                              AND (locked_by IS DISTINCT FROM :worker OR lease_expires_at < now())
+                              AND (locked_by IS DISTINCT FROM :worker
+                                   OR lease_expires_at NOT BETWEEN now() AND now() + :row_lease::interval)
                             ORDER BY id LIMIT 10000) s
                WHERE (hashtext(session_id) & 31) IN (SELECT shard FROM kept))
        OR :epoch::text IS NOT NULL AND EXISTS (
@@ -127,6 +135,7 @@ SELECT count(*) FROM given;
 -- read at all, for one that can't be read would fail them all.
 -- :only further rows by id (with :limit 0: these alone). :aside those that take no write, as was seen before: they are
 -- passed over, as dead letters are. :look: what would be taken is only named, by id and session, and no row is written.
+-- :set_back: what failed at a time that is still to come is due as well, of the 10,000 that wait longest.
 WITH mine AS MATERIALIZED (
     SELECT shard FROM delivery_shards
     WHERE owner = :worker AND lease_expires_at > now() AND shard = ANY (:shards::integer[])
@@ -146,8 +155,19 @@ WITH mine AS MATERIALIZED (
       AND coalesce((SELECT f.id FROM outbox_events f WHERE f.status = 'failed' AND f.session_id = o.session_id
                       AND f.id <> ALL (:aside) ORDER BY f.id LIMIT 1) >= o.id, true)
     ORDER BY o.next_retry_at LIMIT :limit
+), early AS MATERIALIZED (
+    SELECT o.id FROM (
+        SELECT id, session_id, updated_at FROM outbox_events
+        WHERE :set_back::boolean AND status = 'failed' AND next_retry_at > now()
+        ORDER BY next_retry_at DESC LIMIT 10000) o
+    WHERE o.updated_at > now()
+      AND (hashtext(o.session_id) & 31) = ANY (ARRAY(SELECT shard FROM mine)) AND o.id <> ALL (:aside)
+      AND coalesce((SELECT f.id FROM outbox_events f WHERE f.status = 'failed' AND f.session_id = o.session_id
+                      AND f.id <> ALL (:aside) ORDER BY f.id LIMIT 1) >= o.id, true)
+    ORDER BY o.id LIMIT :limit
 ), chosen AS (
-    (SELECT id FROM (SELECT id FROM waiting UNION ALL SELECT id FROM due) AS both_kinds ORDER BY id LIMIT :limit)
+    (SELECT id FROM (SELECT id FROM waiting UNION ALL SELECT id FROM due UNION ALL SELECT id FROM early) AS of_all_kinds
+     ORDER BY id LIMIT :limit)
     UNION ALL
     SELECT unnest(:only::bigint[])
 ), weighed AS MATERIALIZED (

@@ -97,7 +97,8 @@ FROM forgotten WHERE r.run_id = forgotten.run_id AND r.status IN ('pending', 'ru
 
 -- name: cached_context
 SELECT snapshot, (extract(epoch FROM updated_at) * 1000)::bigint AS updated_at_ms
-FROM user_context_cache WHERE profile_ref = :profile_ref AND ttl_expires_at > now();
+FROM user_context_cache WHERE profile_ref = :profile_ref AND ttl_expires_at > now()
+  AND updated_at <= now();  -- not kept by a clock that was set back since
 
 -- name: last_input
 SELECT payload #>> '{input,locale}' AS locale, payload #>> '{input,timezone}' AS timezone

@@ -39,9 +39,11 @@ ON CONFLICT (user_id, provider_id) DO UPDATE SET subjects = EXCLUDED.subjects, a
     due_at = now(), last_error = NULL;
 
 -- name: claim_provider_erasures
--- Due again after :lease, should the gateway that took it not say what became of it.
+-- Due again after :lease, should the gateway that took it not say what became of it. A pause above :longest is from before
+-- the database's clock was set back, and over.
 UPDATE provider_erasures e SET due_at = now() + :lease::interval, attempts = attempts + 1
-FROM (SELECT user_id, provider_id FROM provider_erasures WHERE due_at <= now() ORDER BY due_at LIMIT :limit
+FROM (SELECT user_id, provider_id FROM provider_erasures
+      WHERE due_at <= now() OR due_at > now() + :longest::interval ORDER BY due_at LIMIT :limit
       FOR UPDATE SKIP LOCKED) AS due
 WHERE e.user_id = due.user_id AND e.provider_id = due.provider_id
 RETURNING e.user_id, e.provider_id, e.subjects, e.asked_at, e.attempts;

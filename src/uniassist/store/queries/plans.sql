@@ -78,10 +78,12 @@ VALUES (:link_hash, :user_id, :subject, :plan_id, :language, now() + :lasts::int
 SELECT user_id, subject, plan_id, language FROM plan_links WHERE link_hash = :link_hash AND expires_at > now();
 
 -- name: claim_due
--- Due again after :lease, should the process that took them not say what became of them.
+-- Due again after :lease, should the process that took them not say what became of them. A longer lease is from before
+-- the database's clock was set back, and over.
 UPDATE plans p SET leased_until = now() + :lease::interval
 FROM (SELECT user_id, subject, plan_id FROM plans
-      WHERE due_at <= now() AND deleted_at IS NULL AND (leased_until IS NULL OR leased_until <= now())
+      WHERE due_at <= now() AND deleted_at IS NULL 
+        AND (leased_until IS NULL OR leased_until <= now() OR leased_until > now() + :lease)
       ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
 WHERE (p.user_id, p.subject, p.plan_id) = (due.user_id, due.subject, due.plan_id)
 RETURNING p.user_id, p.subject, p.plan_id, p.body, p.version, p.timezone, p.told_through, p.due_at;

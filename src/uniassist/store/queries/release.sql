@@ -57,9 +57,11 @@ WHERE event_id = :event_id AND status = 'consumed';
 SELECT event_id FROM outbox_events WHERE starts_with(event_id, :prefix);
 
 -- name: remove_events
--- None that a worker has in its hands, unless that worker is gone: it would publish what isn't there any more.
+-- None that a worker has in its hands, unless that worker is gone: it would publish what isn't there any more. A lease
+-- longer than it can be is from before the clock was set back.
 DELETE FROM outbox_events WHERE event_id = ANY (:event_ids::text[])
-  AND (status <> 'processing' OR lease_expires_at IS NULL OR lease_expires_at < now());
+  AND (status <> 'processing' OR lease_expires_at IS NULL
+       OR lease_expires_at NOT BETWEEN now() AND now() + :row_lease::interval);
 
 -- name: count_events
 SELECT count(*) FROM outbox_events WHERE event_id = ANY (:event_ids::text[]);

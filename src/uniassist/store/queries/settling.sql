@@ -58,7 +58,9 @@ WITH durable AS MATERIALIZED (
           WHEN 'settle' THEN status = 'processing' AND locked_by = :worker
                              OR status = 'delivered' AND epoch IS DISTINCT FROM :epoch
                                 AND (hashtext(session_id) & 31) IN (SELECT shard FROM mine)
-          WHEN 'rescue' THEN (status = 'processing' AND (locked_by IS DISTINCT FROM :worker OR lease_expires_at < now())
+          WHEN 'rescue' THEN (status = 'processing'
+                              AND (locked_by IS DISTINCT FROM :worker
+                                   OR lease_expires_at NOT BETWEEN now() AND now() + :row_lease::interval)
                               OR status = 'delivered' AND :epoch IS NOT NULL AND epoch IS DISTINCT FROM :epoch)
                              AND (hashtext(session_id) & 31) IN (SELECT shard FROM mine)
           WHEN 'overdue' THEN status = 'delivered' AND (hashtext(session_id) & 31) IN (SELECT shard FROM mine)

@@ -1,6 +1,7 @@
 -- adapter-wechat's own tables. What is done for a person is written only while their row is as it was when it was read.
 -- Arrays come as text[], the only kind that the driver knows without asking each new connection for its types; who locks
 -- many people does it by their bytes' order, as calls that share a transaction do (store.server.gathering).
+-- A time that lies further ahead than it was ever set is from before the database's clock was set back: it is over.
 -- left(session_id, 11), not starts_with, whose index condition reads the sessions of everybody.
 
 -- name: receive
@@ -22,11 +23,13 @@ WITH pushed AS (
            CASE WHEN :opens = 'event' THEN least(:acted_at, now()) END, now() + make_interval(secs => :hold_seconds)
     FROM pushed WHERE pushes = 1
     ON CONFLICT (openid) DO UPDATE SET
-        message_at = greatest(w.message_at, EXCLUDED.message_at),
-        message_sends = CASE WHEN EXCLUDED.message_at < w.message_at OR EXCLUDED.message_at IS NULL
+        message_at = coalesce(greatest(CASE WHEN w.message_at <= now() THEN w.message_at END, EXCLUDED.message_at),
+                              w.message_at),
+        message_sends = CASE WHEN EXCLUDED.message_at < w.message_at AND w.message_at <= now()
+                                  OR EXCLUDED.message_at IS NULL
                              THEN w.message_sends ELSE 0 END,
-        event_at = greatest(w.event_at, EXCLUDED.event_at),
-        event_sends = CASE WHEN EXCLUDED.event_at < w.event_at OR EXCLUDED.event_at IS NULL
+        event_at = coalesce(greatest(CASE WHEN w.event_at <= now() THEN w.event_at END, EXCLUDED.event_at), w.event_at),
+        event_sends = CASE WHEN EXCLUDED.event_at < w.event_at AND w.event_at <= now() OR EXCLUDED.event_at IS NULL
                            THEN w.event_sends ELSE 0 END,
         due_at = least(w.due_at, EXCLUDED.due_at),
         failures = 0
@@ -61,7 +64,7 @@ SELECT p.xmin::text AS version, concat_ws(' ', p.message_at, p.event_at) AS acte
         ORDER BY created_at DESC LIMIT 1) AS locale,
        CASE WHEN :push_key::text IS NULL THEN (
            SELECT extract(epoch FROM max(held_until) - now())::float8 FROM wechat_pushes
-           WHERE openid = :openid AND held_until > now()) END AS held_seconds,
+           WHERE openid = :openid AND held_until BETWEEN now() AND now() + interval '10 seconds') END AS held_seconds,
        (SELECT json_agg(json_build_array(event_id, trace_id, session_id, run_id, provider_id, seq, payload, kind)
                         ORDER BY created_at, session_id, seq) FROM (
            SELECT e.*, s.created_at FROM sessions s
@@ -168,8 +171,9 @@ UPDATE wechat_people p SET due_at = CASE WHEN failures > 0 THEN coalesce(due_at,
 FROM locked WHERE p.openid = locked.openid;
 
 -- name: sweep
--- As mark_due, without a stream that says whose turn it is: people who may be written to and have something unsaid.
-WITH locked AS (
+-- As mark_due, without a stream that says whose turn it is: people who may be written to and have something unsaid. And
+-- those whose pause is longer than any, :longest after failures, :account_longest of the account.
+WITH unsaid AS (
     SELECT p.openid FROM wechat_people p
     WHERE (p.due_at IS NULL OR p.due_at > now()) AND p.failures = 0 AND p.message_at > now() - interval '49 hours'
       AND EXISTS (
@@ -177,7 +181,13 @@ WITH locked AS (
         JOIN timeline_events t ON t.session_id = s.session_id AND t.seq > coalesce(c.seq, 0)
         WHERE s.user_id = 'wx:' || p.openid AND s.signed AND s.seq > coalesce(c.seq, 0)
           AND left(s.session_id, 11) = 'wx-session:' AND t.kind IN ('interaction', 'domain_event'))
-    ORDER BY p.openid COLLATE "C" FOR UPDATE
+), locked AS (
+    SELECT openid FROM wechat_people
+    WHERE openid IN (SELECT openid FROM unsaid UNION ALL
+                     SELECT openid FROM wechat_people
+                     WHERE due_at > now() + CASE WHEN failures > 0 THEN :longest::interval
+                                                 ELSE :account_longest::interval END)
+    ORDER BY openid COLLATE "C" FOR UPDATE
 )
 UPDATE wechat_people p SET due_at = now() FROM locked WHERE p.openid = locked.openid;
 
@@ -195,7 +205,8 @@ UPDATE wechat_people SET lease_owner = :owner, lease_expires_at = now() + make_i
 WHERE openid IN (
     SELECT openid FROM wechat_people p
     WHERE due_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at < now()) AND openid <> ALL (:served::text[])
-      AND NOT EXISTS (SELECT FROM wechat_pushes h WHERE h.openid = p.openid AND h.held_until > now())
+      AND NOT EXISTS (SELECT FROM wechat_pushes h WHERE h.openid = p.openid
+                        AND h.held_until BETWEEN now() AND now() + interval '10 seconds')
     ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING openid;
 

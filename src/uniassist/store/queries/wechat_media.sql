@@ -9,16 +9,21 @@ SELECT openid, media_id, name, mime, size, sha256, state, attempts, kind FROM we
 WHERE openid = :openid AND media_id = :media_id;
 
 -- name: claim_media
--- A medium is claimed again and again until it is fetched, after a pause that doubles from :lease_seconds to an hour.
+-- A medium is claimed again and again until it is fetched, after a pause that doubles from :lease_seconds to an hour. One
+-- that is longer is from before the database's clock was set back, and over.
 UPDATE wechat_media SET attempts = attempts + 1,
     due_at = now() + make_interval(secs => least(:lease_seconds * 2 ^ least(attempts, 12), 3600))
-WHERE (openid, media_id) IN (SELECT openid, media_id FROM wechat_media WHERE state = 'waiting' AND due_at <= now()
+WHERE (openid, media_id) IN (SELECT openid, media_id FROM wechat_media
+                             WHERE state = 'waiting'
+                               AND (due_at <= now() OR due_at > now() + make_interval(
+                                        secs => least(:lease_seconds * 2 ^ least(attempts, 12), 3600)))
                              ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING openid, media_id, name, mime, size, sha256, state, attempts, kind;
 
 -- name: claim_medium
 UPDATE wechat_media SET due_at = now() + make_interval(secs => :lease_seconds), attempts = attempts + 1
-WHERE openid = :openid AND media_id = :media_id AND state = 'waiting' AND due_at <= now()
+WHERE openid = :openid AND media_id = :media_id AND state = 'waiting'
+  AND (due_at <= now() OR due_at > now() + make_interval(secs => least(:lease_seconds * 2 ^ least(attempts, 12), 3600)))
 RETURNING openid, media_id, name, mime, size, sha256, state, attempts, kind;
 
 -- name: store_medium

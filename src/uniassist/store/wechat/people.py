@@ -293,9 +293,16 @@ async def mark_due(pool: Pool, event_ids: Sequence[str]) -> int:
     return _count(await pool.execute(*statements("wechat")["mark_due"](event_ids=event_ids), timeout=10))
 
 
-async def sweep(pool: Pool) -> int:
-    """Marks everybody to whom something is unsaid, whatever a stream told; how many."""
-    return _count(await pool.execute(*statements("wechat")["sweep"](), timeout=60))
+async def sweep(pool: Pool, *, longest_pause_seconds: float, longest_account_pause_seconds: float) -> int:
+    """Marks everybody to whom something is unsaid, whatever a stream told; how many.
+
+    And whoever waits for longer than they can: after failures, or because the account may send nothing.
+    """
+    asked = statements("wechat")["sweep"](
+        longest=dt.timedelta(seconds=longest_pause_seconds),
+        account_longest=dt.timedelta(seconds=longest_account_pause_seconds),
+    )
+    return _count(await pool.execute(*asked, timeout=60))
 
 
 async def claim_due(

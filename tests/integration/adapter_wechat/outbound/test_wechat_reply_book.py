@@ -47,7 +47,9 @@ async def pushed(pool: Pool, key: str, openid: str = OPENID) -> PushRecord | Non
 CHANGES: dict[str, Callable[[Pool], Awaitable[object]]] = {
     "a push": lambda pool: pushed(pool, "p-2"),
     "an event on the stream": lambda pool: store.mark_due(pool, ["e-1"]),
-    "a look for what the stream never told": store.sweep,
+    "a look for what the stream never told": lambda pool: store.sweep(
+        pool, longest_pause_seconds=60, longest_account_pause_seconds=900
+    ),
     "a push that was let go": lambda pool: store.let_go(pool, "p-1"),
     "a sender": lambda pool: store.claim_due(pool, "other", lease_seconds=10.0, limit=1),
     "a person who left": lambda pool: wechat_erasure.erase(pool, OPENID, dt.datetime.now(dt.UTC)),
