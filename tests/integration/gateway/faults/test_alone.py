@@ -329,3 +329,34 @@ async def test_two_gateways_in_every_order_of_their_steps(
     await whole(pool, session_id)
     for gateway in gateways:
         await gateway.stop()
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_turns_of_one_session_keep_their_order_though_the_first_locks_nothing(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    """The second comes when the first is decided, and on its way to Postgres."""
+    monkeypatch.setattr(module, "GATHER_SECONDS", 60)
+    session_id = unique("session")
+    if is_open:
+        await committed(pool, turn(session_id, "before"))
+    async with pool.acquire(), pool.acquire(), pool.acquire():
+        pass  # nobody waits for a connection to be opened
+    group_commit = group_commit_of(pool)
+    write, others = group_commit._write, list[asyncio.Task[bytes]]()
+
+    async def written(*arguments: Any, **more: Any) -> bool:
+        if not others:
+            others.append(asyncio.create_task(group_commit.submit(turn(session_id, "second"))))
+            for _ in range(20):  # round trips, in which the other writer would have committed
+                await pool.fetchval("SELECT 1")
+        return await write(*arguments, **more)
+
+    monkeypatch.setattr(group_commit, "_write", written)
+    group_commit.start()
+    await group_commit.submit(turn(session_id, "first"))
+    await asyncio.gather(*others)
+    assert [said for _, said in await timeline(pool, session_id)][is_open:] == ["first", "second"]
+    assert group_commit.written_alone == 2
+    await whole(pool, session_id)
+    await group_commit.stop()
