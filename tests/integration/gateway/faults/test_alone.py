@@ -15,7 +15,7 @@ from tests.waiting import eventually
 from uniassist.errors import InvalidSignature, SessionNotFound, Unavailable
 from uniassist.gateway.turns import group_commit as module
 from uniassist.gateway.turns.draft import Draft
-from uniassist.gateway.turns.turn import Idempotency, Turn
+from uniassist.gateway.turns.turn import Allowance, Idempotency, Turn
 from uniassist.store import ledger
 from uniassist.store.ledger import Opening, RunFacts, Seen
 from uniassist.store.server.pool import Connection, Pool
@@ -215,6 +215,23 @@ async def test_a_key_that_is_used_meanwhile_gives_its_first_answer(
     assert answer == f"first {session_id}-elsewhere 1".encode()
     assert await group_commit.submit(turn(session_id, idempotency=key)) == answer
     assert await timeline(pool, session_id) == [(1, "before")]
+    await group_commit.stop()
+
+
+async def test_a_session_that_another_opened_meanwhile_for_the_same_key_counts_once(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id, key, allowance = unique("session"), Idempotency("u", unique("key"), b"same"), Allowance()
+
+    async def opened(pool: Pool, session_id: str) -> None:
+        await committed(pool, turn(session_id, "first", idempotency=key))
+
+    group_commit = group_commit_of(pool)
+    group_commit.start()
+    once(monkeypatch, pool, opened)
+    answer = await group_commit.submit(turn(session_id, idempotency=key, allowance=allowance))
+    assert answer == f"first {session_id} 1".encode()
+    assert allowance.opened == 0
     await group_commit.stop()
 
 
