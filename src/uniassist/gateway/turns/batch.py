@@ -70,6 +70,8 @@ class Batch:
             if key.body_hash and kept[0] != key.body_hash:
                 raise IdempotencyMismatch("Idempotency-Key: was used with another body; expected a new key")
             self._use_nonce(turn)
+            if turn.allowance is not None:
+                turn.allowance.note(0)  # what it opened when it was decided before isn't written
             return kept[1]
         if turn.call_id is not None and turn.call_id not in facts.calls:
             raise CallLost("another gateway answers for this call")

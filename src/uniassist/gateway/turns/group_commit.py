@@ -113,6 +113,7 @@ class GroupCommit:
         self._writers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._queued_bytes = 0
+        self._lone: dict[str, asyncio.Future[None]] = {}  # by session: done when the turn is
         self.written_alone = 0
 
     def start(self) -> None:
@@ -163,7 +164,8 @@ class GroupCommit:
             live = [waiting for waiting in batch if not waiting.answer.done()]
             try:
                 if live:
-                    await self._commit(live, written=written)
+                    await self._after_lone(live)
+                    await self._commit_in_order(live, written)
             except Exception as error:  # whatever it is, the next batch needs a writer
                 log.error("the group commit failed", exc_info=error)
                 _refuse(live, error)
@@ -183,6 +185,28 @@ class GroupCommit:
         except TimeoutError:
             return _nothing
         return _once(self._writing.release)
+
+    async def _after_lone(self, batch: Sequence[_Waiting]) -> None:
+        """Turns of one session are written as they came; one that goes alone has no lock that would see to it.
+
+        Not for long, as above.
+        """
+        before = [self._lone[name] for name in {each.turn.session_id for each in batch} & self._lone.keys()]
+        if before:
+            await asyncio.wait(before, timeout=GATHER_SECONDS)
+
+    async def _commit_in_order(self, batch: list[_Waiting], written: Callable[[], None]) -> None:
+        """Others of the session see, while it is under way, that a turn goes alone."""
+        session_id = batch[0].turn.session_id
+        if len(batch) > 1 or not batch[0].turn.may_go_alone:
+            return await self._commit(batch, written=written)
+        done = self._lone[session_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._commit(batch, written=written)
+        finally:
+            done.set_result(None)
+            if self._lone.get(session_id) is done:
+                del self._lone[session_id]
 
     async def _commit(
         self, batch: list[_Waiting], tries: int = 1, *, written: Callable[[], None] = _nothing
@@ -270,12 +294,12 @@ class GroupCommit:
     async def _alone(self, waiting: _Waiting, written: Callable[[], None]) -> _Outcome | None:
         """The turn without a transaction around its look and its writing. None: nothing of it is written.
 
-        Only of turns that begin or go on with a session: what others ask for (a run, a call's lease) is locked, or
-        protected by its session's lock. A nonce or a key that is used after the look fails the statement.
+        A nonce or a key that is used after the look fails the statement.
         """
         turn = waiting.turn
-        if turn.opening is None or turn.run_id is not None or turn.call_id is not None:
+        if not turn.may_go_alone:
             return None
+        assert turn.opening is not None, "it may go alone"
         async with self._pool.acquire(timeout=5.0) as connection:
             if connection.is_behind_pooler:
                 return None  # two statements take more round trips there than one transaction

@@ -78,3 +78,8 @@ class Turn:
     @property
     def scoped_key(self) -> tuple[str, str] | None:
         return None if self.idempotency is None else (self.idempotency.scope, self.idempotency.key)
+
+    @property
+    def may_go_alone(self) -> bool:
+        """It begins or goes on with a session. What others ask for (a run, a call's lease) needs a lock."""
+        return self.opening is not None and self.run_id is None and self.call_id is None

@@ -15,7 +15,7 @@ from tests.waiting import eventually
 from uniassist.errors import InvalidSignature, SessionNotFound, Unavailable
 from uniassist.gateway.turns import group_commit as module
 from uniassist.gateway.turns.draft import Draft
-from uniassist.gateway.turns.turn import Idempotency, Turn
+from uniassist.gateway.turns.turn import Allowance, Idempotency, Turn
 from uniassist.store import ledger
 from uniassist.store.ledger import Opening, RunFacts, Seen
 from uniassist.store.server.pool import Connection, Pool
@@ -218,6 +218,23 @@ async def test_a_key_that_is_used_meanwhile_gives_its_first_answer(
     await group_commit.stop()
 
 
+async def test_a_session_that_another_opened_meanwhile_for_the_same_key_counts_once(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id, key, allowance = unique("session"), Idempotency("u", unique("key"), b"same"), Allowance()
+
+    async def opened(pool: Pool, session_id: str) -> None:
+        await committed(pool, turn(session_id, "first", idempotency=key))
+
+    group_commit = group_commit_of(pool)
+    group_commit.start()
+    once(monkeypatch, pool, opened)
+    answer = await group_commit.submit(turn(session_id, idempotency=key, allowance=allowance))
+    assert answer == f"first {session_id} 1".encode()
+    assert allowance.opened == 0
+    await group_commit.stop()
+
+
 async def test_a_nonce_that_is_used_meanwhile_is_refused(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     session_id, nonce = unique("session"), unique("nonce")
     await committed(pool, turn(session_id, "before"))
@@ -329,3 +346,34 @@ async def test_two_gateways_in_every_order_of_their_steps(
     await whole(pool, session_id)
     for gateway in gateways:
         await gateway.stop()
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_turns_of_one_session_keep_their_order_though_the_first_locks_nothing(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    """The second comes when the first is decided, and on its way to Postgres."""
+    monkeypatch.setattr(module, "GATHER_SECONDS", 60)
+    session_id = unique("session")
+    if is_open:
+        await committed(pool, turn(session_id, "before"))
+    async with pool.acquire(), pool.acquire(), pool.acquire():
+        pass  # nobody waits for a connection to be opened
+    group_commit = group_commit_of(pool)
+    write, others = group_commit._write, list[asyncio.Task[bytes]]()
+
+    async def written(*arguments: Any, **more: Any) -> bool:
+        if not others:
+            others.append(asyncio.create_task(group_commit.submit(turn(session_id, "second"))))
+            for _ in range(20):  # round trips, in which the other writer would have committed
+                await pool.fetchval("SELECT 1")
+        return await write(*arguments, **more)
+
+    monkeypatch.setattr(group_commit, "_write", written)
+    group_commit.start()
+    await group_commit.submit(turn(session_id, "first"))
+    await asyncio.gather(*others)
+    assert [said for _, said in await timeline(pool, session_id)][is_open:] == ["first", "second"]
+    assert group_commit.written_alone == 2
+    await whole(pool, session_id)
+    await group_commit.stop()
