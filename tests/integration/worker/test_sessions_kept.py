@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import psycopg
+import pytest
 from tests.processes import ServiceProcess
 from tests.waiting import eventually
+
+from uniassist.store.queries import statements
+from uniassist.store.server.pool import Pool, create_pool
 
 _SESSION = (
     "INSERT INTO sessions (session_id, user_id, seq, last_activity_at, created_at)"
@@ -42,6 +47,12 @@ def add(
     values = {"id": session_id, "user": user, "idle": idle, "status": status, "run": run}
     for statement in (_SESSION, _EVENTS, _OUTBOX, _RUN):
         connection.execute(statement, values)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with await create_pool(database_url, application_name="test", max_size=1) as pool:
+        yield pool
 
 
 async def test_old_sessions_go_with_all_that_hangs_on_them_and_what_is_open_keeps_its_own(
@@ -89,6 +100,31 @@ async def test_old_sessions_go_with_all_that_hangs_on_them_and_what_is_open_keep
             assert of & {"gone", "wx-gone"} == set(), table
         assert connection.execute("SELECT count(*) FROM timeline_events").fetchone() == ((len(before) - 2) * 2,)
         assert connection.execute("SELECT profile_ref FROM user_context_cache").fetchall() == [("new",)]
+
+
+async def test_a_session_that_is_written_to_while_retention_looks_stays(database_url: str, pool: Pool) -> None:
+    """By a device whose clock is years behind: the session is as unused as before."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        add(connection, "written")
+        add(connection, "gone")
+        sql, *arguments = statements("retention")["forget_sessions"](page=0, days=730, pages=100, most=10)
+        held = sql.replace("last_activity_at FROM sessions", "last_activity_at FROM pg_sleep(3), sessions", 1)
+        assert held != sql
+        looking = asyncio.create_task(pool.fetchrow(held, *arguments))
+        sleeps = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        await eventually(lambda: connection.execute(sleeps).fetchall(), "it looks")
+        with connection.transaction():
+            connection.execute("UPDATE sessions SET seq = 3 WHERE session_id = 'written'")
+            connection.execute(
+                "INSERT INTO timeline_events (event_id, trace_id, session_id, user_id, seq, timestamp_ms, kind,"
+                " payload) VALUES ('new', 't', 'written', 'someone', 3, 1, 'inbound', '{}')"
+            )
+        found = await looking
+        assert found is not None
+        assert found["deleted"] == 1
+        assert connection.execute("SELECT session_id FROM sessions").fetchall() == [("written",)]
+        left = connection.execute("SELECT count(*) FROM timeline_events WHERE session_id = 'written'")
+        assert left.fetchone() == (3,)
 
 
 async def test_zero_keeps_all(database_url: str, redis_url: str, service: Callable[..., ServiceProcess]) -> None:

@@ -1,17 +1,16 @@
 -- name: forget_sessions
 -- Of the sessions that lie in :pages pages of their table from :page on, those that nobody has used for :days go, with
 -- all that hangs on them. None goes while anything of it is undelivered, owed or open, or while another session goes on
--- to it. One that is locked is in use, and one that was used since this statement began is looked at anew when its lock
--- is had. Those that are too young by their own row cost no more than that row. A slice has no other condition than its
+-- to it. One that is locked is in use, and one that was written to since this statement began, whose events it doesn't
+-- see, stays: that is looked at anew when its lock is had. Those that are too young by their own row cost no more than that row. A slice has no other condition than its
 -- pages, or an index with the time in it might be walked instead.
 WITH slice AS MATERIALIZED (
-    SELECT session_id, created_at, last_activity_at FROM sessions
+    SELECT session_id, seq, created_at, last_activity_at FROM sessions
     WHERE ctid >= format('(%s,0)', :page::bigint)::tid AND ctid < format('(%s,0)', :page + :pages::bigint)::tid
 ), old AS (
-    SELECT s.session_id FROM sessions s
-    WHERE s.session_id IN (SELECT session_id FROM slice
-                           WHERE last_activity_at < now() - make_interval(days => :days)
-                             AND created_at < now() - make_interval(days => :days))
+    SELECT s.session_id FROM sessions s JOIN slice USING (session_id)
+    WHERE slice.last_activity_at < now() - make_interval(days => :days)
+      AND slice.created_at < now() - make_interval(days => :days) AND s.seq = slice.seq
       AND s.last_activity_at < now() - make_interval(days => :days)
       AND NOT EXISTS (SELECT FROM sessions p WHERE p.successor_id = s.session_id)
       AND NOT EXISTS (SELECT FROM provider_runs r
