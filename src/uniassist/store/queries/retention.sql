@@ -2,8 +2,8 @@
 -- Of the sessions that lie in :pages pages of their table from :page on, those that nobody has used for :days go, with
 -- all that hangs on them. None goes while anything of it is undelivered, owed or open, or while another session goes on
 -- to it. One that is locked is in use, and one that was written to since this statement began, whose events it doesn't
--- see, stays: that is looked at anew when its lock is had. Those that are too young by their own row cost no more than that row. A slice has no other condition than its
--- pages, or an index with the time in it might be walked instead.
+-- see, stays: that is looked at anew when its lock is had. Those that are too young by their own row cost no more than
+-- that row. A slice has no other condition than its pages, or an index with the time in it might be walked instead.
 WITH slice AS MATERIALIZED (
     SELECT session_id, seq, created_at, last_activity_at FROM sessions
     WHERE ctid >= format('(%s,0)', :page::bigint)::tid AND ctid < format('(%s,0)', :page + :pages::bigint)::tid
