@@ -51,6 +51,8 @@ async def gateway(redis_url: str, owner: str) -> AsyncIterator[Gateway]:
         prefix="x:",
         owner=owner,
         board=built.board,
+        is_followed=lambda _: True,
+        is_heard=lambda _: True,
         on_stopped=built.stopped.extend,
         on_pushed=built.pushed.extend,
     )
