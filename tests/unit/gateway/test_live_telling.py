@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniassist.gateway.live import telling as tellings
@@ -87,11 +87,17 @@ def test_what_nobody_hears_waits_for_the_next_try_or_for_who_asks() -> None:
     telling.try_unheard()
     said = telling.begin()
     assert pieces(said) == [(4, "two ")]
+    board.add(writing, "three ")
     telling.done(said, unheard=["s"])
-    board.add(writing, "three")
+    assert not telling.has_news
+    telling.try_unheard()
+    said = telling.begin()
+    assert pieces(said) == [(8, "three ")], "also what came while it was said"
+    telling.done(said, unheard=["s"])
+    board.add(writing, "four")
     assert not telling.has_news
     telling.asked("s")
-    assert pieces(telling.begin()) == [(0, "one two three")]
+    assert pieces(telling.begin()) == [(0, "one two three four")]
 
 
 def test_a_round_is_bounded_in_sessions_and_characters_and_the_rest_has_its_turn() -> None:
@@ -145,6 +151,7 @@ ACTS = st.lists(
 )
 
 
+@settings(max_examples=400)
 @given(ACTS)
 def test_whatever_is_lost_a_reader_has_a_beginning_of_the_text_and_in_the_end_all(
     acts: list[tuple[str, str, str]],

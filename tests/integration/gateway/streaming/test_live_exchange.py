@@ -244,13 +244,14 @@ async def test_a_writer_that_was_cut_off_tells_what_it_may_not_have_been_asked(
         await eventually(listening(own_redis.url, 2), "both listen")
         a.write("before ")
         await eventually(lambda: redis.pubsub_channels("x:live:asks:*") == [b"x:live:asks:s"], "it hears asks")
-        monkeypatch.setattr(a.exchange._telling, "asked", lambda _: None)  # as if it came too late
-        b.follow("s")
-        await eventually(readers(own_redis.url, 1), "it follows")
-        await eventually(lambda: not b.exchange._asking, "it has asked")
-        monkeypatch.undo()
+        with monkeypatch.context() as patched:
+            patched.setattr(a.exchange._telling, "asked", lambda _: None)  # as if it came too late
+            b.follow("s")
+            await eventually(readers(own_redis.url, 1), "it follows")
+            await eventually(lambda: not b.exchange._asking, "it has asked")
         assert b.text() is None
-        redis.client_kill_filter(_type="pubsub")
+        [writers] = [each for each in redis.client_list() if each["sub"] == "3"]
+        redis.client_kill_filter(_id=writers["id"])
         await eventually(lambda: b.text() == "before ", "it is told")
 
 
