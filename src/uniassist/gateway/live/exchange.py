@@ -21,7 +21,7 @@ from uniassist.gateway.live.telling import MAX_KEPT, Round, Telling
 from uniassist.gateway.live.wire import Batch, Mark, Over, Piece
 from uniassist.lifecycle import Loop
 from uniassist.streams.channels import ASKED_AT_ONCE, Channels
-from uniassist.streams.client import Redis
+from uniassist.streams.client import Redis, counts_all_listeners
 from uniassist.streams.wake import moved_prefix
 
 log = structlog.get_logger()
@@ -188,8 +188,9 @@ class Exchange:
             *heard_by, ((_, all_of_them), (_, of_ours)) = await trip.execute()
         wanted = len(by_session) * SESSION_SECONDS
         self._pace_seconds = min(max(FASTEST_PACE_SECONDS, wanted), SLOWEST_PACE_SECONDS)
+        counted = zip(by_session, heard_by, strict=False) if counts_all_listeners(self._redis) else ()
         # Redis counts us too, where we follow the session.
-        unheard = [each for each, count in zip(by_session, heard_by, strict=False) if count <= self._is_heard(each)]
+        unheard = [session_id for session_id, count in counted if count <= self._is_heard(session_id)]
         self._telling.done(text, unheard=unheard)
         self._set_tells_all(all_of_them > of_ours)
 

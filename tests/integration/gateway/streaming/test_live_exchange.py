@@ -77,12 +77,14 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(redis_url: str, owner: str, *, follows: str | None = "s") -> AsyncIterator[Gateway]:
+async def gateway(
+    redis_url: str, owner: str, *, follows: str | None = "s", prefix: str = "x:"
+) -> AsyncIterator[Gateway]:
     redis = connect(redis_url)
     built = Gateway(Board(), redis)
     built.exchange = Exchange(
         redis,
-        prefix="x:",
+        prefix=prefix,
         owner=owner,
         board=built.board,
         is_followed=built.followed.__contains__,
@@ -90,7 +92,7 @@ async def gateway(redis_url: str, owner: str, *, follows: str | None = "s") -> A
         on_stopped=built.stopped.extend,
         on_pushed=built.pushed.extend,
     )
-    built.channels = Channels(redis, moved_prefix("x:"), on_message=built.hear, on_followed=built.hears_from_now)
+    built.channels = Channels(redis, moved_prefix(prefix), on_message=built.hear, on_followed=built.hears_from_now)
     if follows is not None:
         built.follow(follows)
     listening = Loop("listen", built.listen_once)
