@@ -206,6 +206,7 @@ def test_whatever_is_lost_a_reader_has_a_beginning_of_the_text_and_in_the_end_al
         telling.done(under_way[0], unheard=() if under_way[1] else list(under_way[0].said))
     if not reader.follows:
         reader.follows, holes = True, set(SESSIONS)
+    telling.tell_all_again()  # what was lost last of all shows then
     for _ in range(4):
         for each in holes:
             telling.asked(each)
@@ -219,4 +220,6 @@ def test_whatever_is_lost_a_reader_has_a_beginning_of_the_text_and_in_the_end_al
         for message in "mn":
             ours = board._at(session_id, key_of(session_id, message))
             theirs = reader.board._at(session_id, key_of(session_id, message))
-            assert (ours.since(0) if ours else None) == (theirs.since(0) if theirs else None)
+            if ours is not None:  # an end that was lost shows by the durable event, or by silence
+                assert theirs is not None
+                assert theirs.since(0) == ours.since(0)
