@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import (
+    apart,
     cost,
     delivery,
     fronts,
@@ -42,6 +43,7 @@ NAMES = (
     "many",
     "sse",
     "streamed",
+    "apart",
     "fronts",
     "agui",
     "wechat",
@@ -113,6 +115,10 @@ async def run(name: str, built: Any, *, short: bool) -> dict[str, Any]:
     if name == "streamed":
         return await streamed.measure(
             built, readers=2_000 if short else 10_000, messages=50 if short else 200, seconds=8 if short else 20
+        )
+    if name == "apart":
+        return await apart.measure(
+            built, readers=200 if short else 2_000, messages=50 if short else 200, seconds=8 if short else 20
         )
     if name == "fronts":
         return await fronts.measure(built, seconds=5 if short else 10, rounds=2 if short else 4)

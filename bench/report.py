@@ -231,6 +231,20 @@ def _streamed(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _apart(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            f"{r['messages']} messages streamed by one gateway to {r['readers']:,} readers at another: age of "
+            "the newest word as it is shown, p50 / p99",
+            f"{r['age_p50_ms']} / {r['age_p99_ms']} ms, {r['missing']} readers without the whole message; of a "
+            f"core writer {r['writer_cpu']} %, readers' {r['reader_cpu']} %, a third gateway {r['idle_cpu']} %, "
+            f"Redis {r['redis_cpu']} %; Redis sent {r['redis_sent_mib']} MiB",
+            "",
+            "",
+        )
+    ]
+
+
 def _fronts(r: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [
         (
@@ -320,6 +334,7 @@ _ROWS = {
     "many": _many,
     "sse": _sse,
     "streamed": _streamed,
+    "apart": _apart,
     "fronts": _fronts,
     "agui": _agui,
     "wechat": _wechat,

@@ -26,7 +26,10 @@ concurrency = 1000
 
 @dataclass(frozen=True)
 class Streams:
+    """`gateway`: where readers are. `asked`: the gateway that is told to say something."""
+
     gateway: str
+    asked: str
     readers: int
     messages: int
     seconds: int
@@ -36,19 +39,17 @@ async def measure(stage: Stage, *, readers: int, messages: int, seconds: int) ->
     """Each message is followed by `readers / messages` readers, and is said for `seconds`."""
     context = multiprocessing.get_context("spawn")
     told: Any = context.Queue()
-    provider = context.Process(target=_provider, args=(seconds, told), daemon=True)
+    provider = context.Process(target=provide, args=(seconds, told), daemon=True)
     provider.start()
-    file = stage.directory / "streamed.toml"
-    file.write_text(PROVIDERS.format(url=await asyncio.to_thread(told.get, True, 30)), "utf-8")
+    settings = await asyncio.to_thread(settings_for, stage, told)
     url = stage.fresh_database("streamed")
-    settings = {"UNIASSIST_PROVIDERS_FILE": str(file), "GATEWAY_RATE_LIMIT_PER_USER": "0"}
     process, gateway = stage.start("gateway", url, **settings)
     assert process.pid is not None
     _, quiet = await asyncio.to_thread(load, Load(gateway, 8, max(4, seconds // 2), ACK_RATE))
     before = _memory(process.pid)
     out: Any = context.Queue()
-    asked = Streams(gateway, readers, messages, seconds)
-    reading = context.Process(target=_load, args=(asked, out))
+    asked = Streams(gateway, gateway, readers, messages, seconds)
+    reading = context.Process(target=read, args=(asked, out))
     reading.start()
     opened = await asyncio.to_thread(out.get, True, 180)
     held, cpu, began = _memory(process.pid), cpu_seconds(process), time.monotonic()
@@ -80,7 +81,14 @@ async def measure(stage: Stage, *, readers: int, messages: int, seconds: int) ->
     }
 
 
-def _provider(seconds: int, told: Any) -> None:
+def settings_for(stage: Stage, told: Any) -> dict[str, str]:
+    """Of a gateway, with the provider that says its URL to `told`."""
+    file = stage.directory / "streamed.toml"
+    file.write_text(PROVIDERS.format(url=told.get(True, 30)), "utf-8")
+    return {"UNIASSIST_PROVIDERS_FILE": str(file), "GATEWAY_RATE_LIMIT_PER_USER": "0"}
+
+
+def provide(seconds: int, told: Any) -> None:
     """Streams words that are the time, and then the message whole."""
     from aiohttp import web
 
@@ -128,7 +136,7 @@ def _provider(seconds: int, told: Any) -> None:
     asyncio.run(serve())
 
 
-def _load(asked: Streams, out: Any) -> None:
+def read(asked: Streams, out: Any) -> None:
     import uvloop
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -170,6 +178,7 @@ async def _run(asked: Streams, out: Any) -> None:
     while connected < asked.readers and time.monotonic() < end:
         await asyncio.sleep(0.1)
     out.put(connected)
+    host, port = asked.asked.removeprefix("http://").split(":")
     await asyncio.gather(*(_say(host, int(port), f"told{number}") for number in range(asked.messages)))
     end = time.monotonic() + asked.seconds + 60
     while whole < connected and time.monotonic() < end:

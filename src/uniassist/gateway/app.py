@@ -130,9 +130,12 @@ async def run(settings: GatewaySettings, place: Place) -> None:
             prefix=prefix,
             owner=owner,
             board=board,
+            is_followed=hub.is_followed,
+            is_heard=hub.is_heard,
             on_stopped=calls.stop_asking,
             on_pushed=pushes.wake if pushes is not None else None,
         )
+        hub.on_followed, hub.on_left, hub.on_text = exchange.follows, exchange.leaves, exchange.hear
         group_commit = GroupCommit(
             pool,
             owner=owner,

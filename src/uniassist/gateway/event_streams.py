@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -34,6 +34,7 @@ from uniassist.contracts.timeline import SseFrame, TimelineEvent
 from uniassist.errors import ServerFault
 from uniassist.gateway.live.board import DURABLE, Board, Shown
 from uniassist.gateway.live.waking import Waking
+from uniassist.gateway.live.wire import is_text
 from uniassist.lifecycle import Loop
 from uniassist.store import timeline
 from uniassist.store.server.pool import Pool
@@ -103,10 +104,15 @@ class Hub:
     """The followers of a process, and the loops that wake those whose sessions moved.
 
     `prefix`: of the stream keys; the channels are under it too.
+    `on_followed`: called with a session that has readers, when its channel is heard from now on. `on_left`: when it
+    has none any more. `on_text`: with what others say of its messages that are being written.
     """
 
     def __init__(self, pool: Pool, redis: Redis, *, prefix: str, board: Board | None = None) -> None:
         self._board = board or Board()
+        self.on_followed: Callable[[str], None] = lambda _session_id: None
+        self.on_left: Callable[[str], None] = lambda _session_id: None
+        self.on_text: Callable[[str, bytes], None] = lambda _session_id, _said: None
         self._board.on_change = self._text_changed
         self._waking = Waking()
         self._changed: set[str] = set()  # sessions with followers and more text for them
@@ -203,6 +209,8 @@ class Hub:
             self._followers[session_id] = set()
             self._channels.follow(session_id)
             self._asking.wake()
+            if self._channels.hears(session_id):  # its last reader has just left
+                self.on_followed(session_id)
         self._followers[session_id].add(follower)
 
     def _remove(self, session_id: str, follower: _Follower) -> None:
@@ -212,6 +220,14 @@ class Hub:
             del self._followers[session_id]
             self._channels.leave(session_id)
             self._asking.wake()
+            self.on_left(session_id)
+
+    def is_followed(self, session_id: str) -> bool:
+        return session_id in self._followers
+
+    def is_heard(self, session_id: str) -> bool:
+        """Its channel, by us: Redis counts us among those who are told."""
+        return self._channels.hears(session_id)
 
     async def _news_for(self, follower: _Follower, session_id: str, beat_at: float) -> bytes:
         """The next page as frames. Empty also when it can't be read before the heartbeat; a look follows then."""
@@ -333,12 +349,20 @@ class Hub:
         return 0.0 if await self._channels.ask_once() else IDLE_SECONDS
 
     def _heard(self, session_id: str, said: bytes) -> None:
-        self.wake({session_id: int(said) if said.isdigit() else None})
+        if said.isdigit():
+            self.wake({session_id: int(said)})
+        elif not is_text(said):
+            self.wake({session_id: None})
+        elif session_id in self._followers:
+            self.on_text(session_id, said)
 
     def _hears_from_now(self, sessions: Iterable[str]) -> None:
         if not self._newly_heard:
             self._poll.wake()
         self._newly_heard.update(sessions)
+        for session_id in sessions:
+            if session_id in self._followers:
+                self.on_followed(session_id)
 
 
 def _frames(events: Iterable[TimelineEvent]) -> bytes:

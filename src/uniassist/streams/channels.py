@@ -41,7 +41,7 @@ class Channels:
         self._redis = redis
         self._prefix = prefix.encode()
         self._on_message, self._on_followed = on_message, on_followed
-        self._wanted: set[str] = set()
+        self._wanted: dict[str, None] = {}
         self._asked: set[str] = set()  # of this connection
         self._changed: dict[str, None] = {}
         self._connection: AbstractConnection | None = None
@@ -49,12 +49,16 @@ class Channels:
         self.heard_at = float("-inf")  # the loop's time
 
     def follow(self, name: str) -> None:
-        self._wanted.add(name)
+        self._wanted[name] = None
         self._note(name)
 
     def leave(self, name: str) -> None:
-        self._wanted.discard(name)
+        self._wanted.pop(name, None)
         self._note(name)
+
+    def hears(self, name: str) -> bool:
+        """It is asked for, of the connection that there is; what is said on it from now on is heard, or soon."""
+        return self._connection is not None and name in self._asked
 
     def _note(self, name: str) -> None:
         """Without a connection nothing is kept: whoever connects asks for all, and an outage may last."""

@@ -131,8 +131,17 @@ async def _part_from(pool: driver.ConnectionPool) -> None:
 
 def _as_asked(fault: Outage, pool: driver.ConnectionPool) -> Outage:
     """One who doesn't know of Clusters looks for no other node."""
-    is_lost = isinstance(fault, Moved) and not issubclass(pool.connection_class, SlotConnection)
+    is_lost = isinstance(fault, Moved) and not _is_of_cluster(pool)
     return AccessRefused("redis", NO_CLUSTER, said=fault.said) if is_lost else fault
+
+
+def _is_of_cluster(pool: driver.ConnectionPool) -> bool:
+    return issubclass(pool.connection_class, SlotConnection)
+
+
+def counts_all_listeners(redis: Redis) -> bool:
+    """What PUBLISH answers is how many heard it. A node of a Cluster counts its own connections only."""
+    return not _is_of_cluster(redis.connection_pool)
 
 
 def _by_slot(url: RedisUrl, tag: str, options: dict[str, Any]) -> driver.Redis:

@@ -23,7 +23,9 @@ def channel(prefix: str) -> str:
 
 
 def moved_prefix(prefix: str) -> str:
-    """Of the channels of sessions; the session's id follows. What is said there is the newest seq, or nothing."""
+    """Of the channels of sessions; the session's id follows. What is said there is the newest seq, or nothing; or,
+    among gateways, text that is being written (`gateway/live`).
+    """
     return f"{prefix}moved:"
 
 
@@ -47,16 +49,11 @@ def moved_in(hint: bytes) -> dict[str, int]:
 
 
 class Listener:
-    """Calls `on_hint` for each hint, and with None when listening begins: what was hinted before is unheard.
+    """Calls `on_hint` for each hint, and with None when listening begins: what was hinted before is unheard."""
 
-    `name`: of another channel under the prefix.
-    """
-
-    def __init__(
-        self, redis: Redis, prefix: str, on_hint: Callable[[bytes | None], None], *, name: str = "wake"
-    ) -> None:
+    def __init__(self, redis: Redis, prefix: str, on_hint: Callable[[bytes | None], None]) -> None:
         self._redis = redis
-        self._channel = f"{prefix}{name}"
+        self._channel = channel(prefix)
         self._on_hint = on_hint
         self._subscription: PubSub | None = None
 

@@ -163,6 +163,16 @@ class Board:
     def own(self) -> list[Writing]:
         return [each for messages in self._sessions.values() for each in messages.values() if each.is_own]
 
+    def forget(self, session_id: str) -> None:
+        """What other gateways wrote of it: nothing more of it is heard, not even its end."""
+        for writing in list(self._sessions.get(session_id, {}).values()):
+            if not writing.is_own:
+                self._drop(writing)
+
+    def forget_others(self, is_followed: Callable[[str], bool]) -> None:
+        for session_id in [each for each in self._sessions if not is_followed(each)]:
+            self.forget(session_id)
+
     def drop_silent(self) -> None:
         """Forget what other gateways began and say nothing more of: they died."""
         oldest = time.monotonic() - SILENT_SECONDS

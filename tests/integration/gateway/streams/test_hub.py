@@ -134,6 +134,22 @@ async def _heard(redis: Redis) -> set[str]:
     return {channel.decode().removeprefix("moved:") for channel in heard}
 
 
+async def test_who_follows_again_before_the_channel_is_left_asks_for_the_text_again(
+    database_url: str, redis_url: str
+) -> None:
+    """What others write was forgotten with the last reader, and nothing will say that the channel is heard anew."""
+    asked: list[str] = []
+    redis = connect(redis_url)
+    async with await create_pool(database_url, application_name="test") as pool, _hub(pool, redis_url) as hub:
+        hub.on_followed = asked.append
+        async with _following(hub, ["s"]):
+            await eventually(lambda: asked == ["s"], "its channel is heard")
+        async with _following(hub, ["s"]):
+            await eventually(lambda: asked == ["s", "s"], "again")
+            assert await _heard(redis) == {"s"}
+    await redis.aclose()
+
+
 async def test_what_is_said_while_a_connection_is_made_anew_is_not_missed(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
