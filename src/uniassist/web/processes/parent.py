@@ -91,13 +91,16 @@ class Parent:
             self._look(time.monotonic())
         return self._code
 
+    @property
+    def _is_ending(self) -> bool:
+        return bool(self._signals) or self._given_up is not None
+
     def _is_over(self) -> bool:
-        is_ending = bool(self._signals) or self._given_up is not None
-        return is_ending and all(child.pid is None for child in self._children)
+        return self._is_ending and all(child.pid is None for child in self._children)
 
     def _look(self, now: float) -> None:
         self._reap(now)
-        if self._signals or self._given_up is not None:
+        if self._is_ending:
             self._tell_to_end()
         else:
             for child in self._children:
@@ -108,7 +111,7 @@ class Parent:
 
     def _wait(self, now: float) -> None:
         """For a signal, a child's word or a start that is due."""
-        due = [child.due_at - now for child in self._children if child.due_at is not None and not self._signals]
+        due = [child.due_at - now for child in self._children if child.due_at is not None and not self._is_ending]
         said = {
             child.said.fileno(): child for child in self._children if child.said is not None and not child.is_ready
         }
@@ -221,13 +224,12 @@ class Parent:
                 self._note_end(child, f"ended with {code}", code, now)
 
     def _note_end(self, child: _Child, how: str, code: int, now: float) -> None:
-        is_ending = bool(self._signals) or self._given_up is not None
         was_ready, child.pid = child.is_ready, None
         self._cells.set_integer(child.number - 1, READY, 0)
         if child.said is not None:
             child.said.close()
             child.said = None
-        if is_ending:
+        if self._is_ending:
             # One that was told to end before it could listen to that ends by the signal itself.
             if code not in (0, -signal.SIGTERM) and not self._code:
                 self._code = code if code > 0 else 1
