@@ -150,6 +150,14 @@ class Parent:
     def _start(self, child: _Child) -> None:
         child.due_at = None
         child.is_ready = False
+        try:
+            child.pid, child.said = self._fork(child)
+        except OSError as error:
+            log.error("no process", process=child.number, error=repr(error))
+            self._note_end(child, f"can't be forked: {error.strerror}", 1, time.monotonic())
+
+    def _fork(self, child: _Child) -> tuple[int, socket.socket]:
+        """Its number, and what it says by."""
         ours, theirs = socket.socketpair()
         # A signal that came between the fork and the child's own handlers would be handled as the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -158,16 +166,14 @@ class Parent:
             if pid == 0:
                 ours.close()
                 self._be(child, theirs)
-        except OSError as error:
-            log.error("no process", process=child.number, error=repr(error))
+        except OSError:
             ours.close()
-            self._note_end(child, f"can't be forked: {error.strerror}", 1, time.monotonic())
-            return
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             theirs.close()
         ours.setblocking(False)
-        child.pid, child.said = pid, ours
+        return pid, ours
 
     def _be(self, child: _Child, parent: socket.socket) -> NoReturn:
         """In the child, from its first moment to its last."""
@@ -248,7 +254,8 @@ class Parent:
     def _give_up(self, child: _Child, how: str, code: int) -> None:
         self._given_up = self._code = code if code > 0 else 1
         tries = "" if child.failed_starts == 1 else f", {child.failed_starts} times in a row"
-        sys.stderr.write(f"process {child.number} of {self._count} {how} before it took requests{tries}\n")
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            sys.stderr.write(f"process {child.number} of {self._count} {how} before it took requests{tries}\n")
 
     def _tell_to_end(self) -> None:
         """As often as there were signals: the second ends the wait for requests."""
