@@ -124,16 +124,22 @@ class Gathering(Generic[R]):
 
     async def _carry_out_one(self, call: _Waiting[R]) -> None:
         """As long as somebody waits for it: what a lock holds up isn't done behind the back of who gave up."""
-        asking = asyncio.ensure_future(self._ask_alone(call.arguments))
-        call.answer.add_done_callback(lambda _: asking.cancel())
-        await asyncio.wait([asking])
-        if asking.cancelled():
-            return
-        error = asking.exception()
-        if isinstance(error, Exception):
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop(answer: asyncio.Future[R | None]) -> None:
+            if answer.cancelled():
+                task.cancel()
+
+        call.answer.add_done_callback(stop)
+        try:
+            _answer(call, await self._ask_alone(call.arguments))
+        except asyncio.CancelledError:
+            if not call.answer.cancelled():
+                raise
+            task.uncancel()
+        except Exception as error:
             _fail([call], error)
-        else:
-            _answer(call, asking.result())
 
     async def _alone(self, call: _Waiting[R]) -> None:
         try:
