@@ -7,27 +7,45 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.waiting import eventually
 
-from uniassist.errors import Away, NotStorable
+from uniassist.errors import Away, Locked, NotStorable
 from uniassist.store.server import gathering
-from uniassist.store.server.gathering import Gathering
+from uniassist.store.server.gathering import MOST_TOGETHER, Gathering
 
 
 class Server:
-    """Answers a call ("a", 1) with "a1" once it is let go. `bad`: keys that fail a transaction they are in."""
+    """Answers a call ("a", 1) with "a1" once it is let go. `bad`: keys that fail a transaction they are in.
+
+    held: keys of rows that somebody holds. most: round trips under way at once that began after it was let go.
+    """
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.most = 0
+        self._under_way = 0
         self.bad: dict[str, Exception] = {}
         self.held: set[str] = set()
         self.go = asyncio.Event()
 
     async def alone(self, arguments: tuple[Any, ...]) -> str | None:
-        return (await self.together([arguments])).get(arguments[0])
+        return (await self._carry_out([arguments])).get(arguments[0])
 
     async def together(self, calls: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+        try:
+            async with asyncio.timeout(gathering.TOGETHER_SECONDS if self.go.is_set() else None):
+                return await self._carry_out(calls)
+        except TimeoutError:
+            raise Locked("postgres") from None
+
+    async def _carry_out(self, calls: Sequence[tuple[Any, ...]]) -> dict[str, str]:
         keys = [key for key, _ in calls]
         self.asked.append(keys)
+        if self.go.is_set():
+            self._under_way += 1
+            self.most = max(self.most, self._under_way)
+            await asyncio.sleep(0.001)
+            self._under_way -= 1
         await self.go.wait()
         if self.held & set(keys):
             await asyncio.Event().wait()
@@ -108,3 +126,32 @@ async def test_who_gives_up_before_being_asked_is_not_asked() -> None:
         assert await first == "x1"
         assert await gathered.ask("b", ("b", 3)) == "b3"
     assert server.asked == [["x"], ["b"]]
+
+
+async def test_who_gives_up_while_being_asked_alone_is_asked_no_more() -> None:
+    server = Server()
+    gathered = Gathering(server.alone, server.together)
+    server.held = {"a"}
+    server.go.set()
+    gone = asyncio.create_task(gathered.ask("a", ("a", 1)))
+    await eventually(lambda: server.asked == [["a"]], "it is asked")
+    gone.cancel()
+    await asyncio.wait([gone])
+    server.held = set()
+    async with asyncio.timeout(10):
+        assert await gathered.ask("a", ("a", 2)) == "a2"
+
+
+async def test_after_a_server_that_hung_there_is_one_round_trip_at_a_time_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gathering, "TOGETHER_SECONDS", 0.05)
+    server = Server()
+    gathered = Gathering(server.alone, server.together)
+    calls = [asyncio.create_task(gathered.ask(str(key), (str(key), key))) for key in range(40 * MOST_TOGETHER)]
+    await eventually(lambda: len(server.asked) == 4, "others were let, and hang as well")
+    monkeypatch.setattr(gathering, "TOGETHER_SECONDS", 60.0)
+    server.go.set()
+    async with asyncio.timeout(30):
+        await asyncio.gather(*calls)
+    assert server.most == 1

@@ -3,7 +3,8 @@
 While one round trip is under way the next calls gather. At most one call of a key is under way here, and those that
 share a transaction are in the order of their keys: two transactions that lock rows of the same keys don't deadlock.
 A call that a lock holds up, or that can't be carried out, holds up or fails those beside it for a moment only: then
-each is asked by itself.
+each is asked by itself. That is only done once the server has said that nothing was carried out: what was and is
+asked again would count twice, or take what it wrote itself for somebody else's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class _Waiting(Generic[R]):
 
 class Gathering(Generic[R]):
     """`alone(arguments)`: the row, or None. `together(calls)`: the rows by key, after one commit; a key without one
-    is missing. `together` is carried out for all or for none.
+    is missing. `together` is carried out for all or for none, and stopped after TOGETHER_SECONDS. An error of it
+    says that it was for none; an Outage, that nobody knows.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Gathering(Generic[R]):
         self._waiting: list[_Waiting[R]] = []
         self._busy: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_asking = False
+        self._turn: Sequence[_Waiting[R]] = ()  # those for whom the next ones wait
         self._alone_at_once = asyncio.Semaphore(MOST_ALONE)
 
     async def ask(self, key: str, arguments: Arguments) -> R | None:
@@ -64,12 +66,11 @@ class Gathering(Generic[R]):
             del waiting  # it holds an error whose traceback holds this frame
 
     def _go_on(self) -> None:
-        if self._is_asking:
+        if self._turn:
             return
-        batch = self._next()
-        if batch:
-            self._is_asking = True
-            self._start(self._share(batch))
+        self._turn = self._next()
+        if self._turn:
+            self._start(self._share(self._turn))
 
     def _next(self) -> list[_Waiting[R]]:
         """The first call of each key that none is under way for."""
@@ -87,7 +88,7 @@ class Gathering(Generic[R]):
         return sorted(batch, key=lambda call: call.key)
 
     async def _share(self, calls: Sequence[_Waiting[R]]) -> None:
-        late = asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._let_others)
+        late = asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._let_others, calls)
         try:
             left = await self._carry_out(calls)
         finally:
@@ -96,40 +97,55 @@ class Gathering(Generic[R]):
         self._busy.update(call.key for call in left)
         for call in left:
             self._start(self._alone(call))
-        self._let_others()
+        self._let_others(calls)
 
-    def _let_others(self) -> None:
-        self._is_asking = False
+    def _let_others(self, calls: Sequence[_Waiting[R]]) -> None:
+        """Once for each round trip: one that is late has let the next begin, and doesn't again at its end."""
+        if self._turn is calls:
+            self._turn = ()
         self._go_on()
 
     async def _carry_out(self, calls: Sequence[_Waiting[R]]) -> Sequence[_Waiting[R]]:
         """Those that are to be asked by themselves."""
+        if len(calls) == 1:
+            await self._carry_out_one(calls[0])
+            return ()
         try:
-            if len(calls) == 1:
-                _answer(calls[0], await self._ask_alone(calls[0].arguments))
-                return ()
-            async with asyncio.timeout(TOGETHER_SECONDS):
-                rows = await self._ask_together([call.arguments for call in calls])
+            rows = await self._ask_together([call.arguments for call in calls])
         except Outage as error:
             _fail(calls, error)
             return ()
         except Exception as error:  # one of them is at fault, or somebody holds a row of one of them
-            if len(calls) == 1:
-                _fail(calls, error)
-                return ()
             log.warning("not asked together; each by itself", calls=len(calls), reason=repr(error))
             return calls
         for call in calls:
             _answer(call, rows.get(call.key))
         return ()
 
+    async def _carry_out_one(self, call: _Waiting[R]) -> None:
+        """As long as somebody waits for it: what a lock holds up isn't done behind the back of who gave up."""
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop(answer: asyncio.Future[R | None]) -> None:
+            if answer.cancelled():
+                task.cancel()
+
+        call.answer.add_done_callback(stop)
+        try:
+            _answer(call, await self._ask_alone(call.arguments))
+        except asyncio.CancelledError:
+            if not call.answer.cancelled():
+                raise
+            task.uncancel()
+        except Exception as error:
+            _fail([call], error)
+
     async def _alone(self, call: _Waiting[R]) -> None:
         try:
             async with self._alone_at_once:
                 if not call.answer.done():
-                    _answer(call, await self._ask_alone(call.arguments))
-        except Exception as error:
-            _fail([call], error)
+                    await self._carry_out_one(call)
         finally:
             self._busy.discard(call.key)
             self._go_on()

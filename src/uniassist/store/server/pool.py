@@ -13,15 +13,14 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction as DriverTransaction
 
-from uniassist.errors import AccessRefused, ReadOnly, ServerFault, SettingsError
+from uniassist.errors import AccessRefused, Away, Locked, ReadOnly, ServerFault, SettingsError
+from uniassist.store.server import gathering
 from uniassist.store.server.faults import PostgresEdge
 from uniassist.store.server.gathering import Gathering
-from uniassist.store.server.sessions import CONNECT_SECONDS, Session, Sessions
+from uniassist.store.server.sessions import CONNECT_SECONDS, RELEASE_SECONDS, Session, Sessions
 
 Record = asyncpg.Record
 
-# A server that hangs never confirms that a statement was cancelled: then the connection ends.
-RELEASE_SECONDS = 2.0
 _EDGE = PostgresEdge()
 _CONNECTING = PostgresEdge(connecting=True)
 
@@ -52,10 +51,19 @@ class Connection:
         return await self._ask(self._driver.fetchval, sql, arguments, timeout)
 
     async def fetchmany(
-        self, sql: str, arguments: Sequence[tuple[Any, ...]], *, timeout: float | None = None
+        self, sql: str, arguments: Sequence[tuple[Any, ...]], *, stop_after: float, timeout: float | None = None
     ) -> list[Record]:
-        """The rows of one statement for many arguments, in one round trip and one transaction."""
-        found: list[Record] = await self._ask(self._driver.fetchmany, sql, (arguments,), timeout)
+        """The rows of one statement for many arguments, in one round trip and one transaction.
+
+        Locked when the server, asked for it after `stop_after` seconds, has stopped it: nothing of it is done then.
+        """
+        async with self._driver.stopped_after(stop_after) as requests:
+            try:
+                found: list[Record] = await self._ask(self._driver.fetchmany, sql, (arguments,), timeout)
+            except Away as error:
+                if requests and isinstance(error.__cause__, asyncpg.QueryCanceledError):
+                    raise Locked("postgres", "stopped, for it took too long") from error
+                raise
         return found
 
     async def execute(self, sql: str, *arguments: Any, timeout: float | None = None) -> str:
@@ -167,18 +175,20 @@ class Pool:
         self, key: str, sql: str, *arguments: Any, by: str, timeout: float | None = None
     ) -> Record | None:
         """As fetchrow, with others that ask the same statement meanwhile. `by`: the column that has the key."""
-        gathering = self._gatherings.get(sql)
-        if gathering is None:
+        gathered = self._gatherings.get(sql)
+        if gathered is None:
 
             async def alone(arguments: tuple[Any, ...]) -> Record | None:
                 return await self.fetchrow(sql, *arguments, timeout=timeout)
 
             async def together(calls: Sequence[tuple[Any, ...]]) -> dict[str, Record]:
                 async with self.acquire() as connection:
-                    return {row[by]: row for row in await connection.fetchmany(sql, calls, timeout=timeout)}
+                    stop_after = gathering.TOGETHER_SECONDS
+                    rows = await connection.fetchmany(sql, calls, stop_after=stop_after, timeout=timeout)
+                    return {row[by]: row for row in rows}
 
-            gathering = self._gatherings[sql] = Gathering(alone, together)
-        return await gathering.ask(key, arguments)
+            gathered = self._gatherings[sql] = Gathering(alone, together)
+        return await gathered.ask(key, arguments)
 
     async def fetchval(self, sql: str, *arguments: Any, timeout: float | None = None) -> Any:
         async with self.acquire() as connection:

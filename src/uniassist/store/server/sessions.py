@@ -6,8 +6,10 @@ statement stays prepared. It shows by itself: the process that a connection was 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import weakref
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -39,6 +41,8 @@ _DEPENDED_ON: Mapping[str, str] = {
     "intervalstyle": "postgres",
 }
 _TRANSACTION_TIMEOUT_SINCE = 17
+# A server that hangs never confirms that a statement was cancelled: then the connection ends.
+RELEASE_SECONDS = 2.0
 
 
 class _FirstWords(connect_utils.TLSUpgradeProto):
@@ -61,6 +65,31 @@ class Session(asyncpg.Connection):
     """`per_transaction`: the statements that begin each transaction; none but behind a pooler."""
 
     per_transaction: str = ""
+
+    @contextlib.asynccontextmanager
+    async def stopped_after(self, seconds: float) -> AsyncIterator[Sequence[object]]:
+        """The server is asked to end what is asked inside and takes longer; gives what it was asked.
+
+        Not by a timeout or a cancellation, after which the driver doesn't say what the server had done by then:
+        here the statement's own answer is waited for.
+        """
+        loop = asyncio.get_running_loop()
+        requests: list[asyncio.Future[None]] = []
+
+        async def ask() -> None:
+            while True:  # ends: cancelled below. One that meets no statement, between two, comes to nothing
+                await asyncio.sleep(seconds)
+                requests.append(loop.create_future())
+                self._cancel_current_command(requests[-1])  # type: ignore[attr-defined]
+                await asyncio.wait(requests)
+
+        asking = loop.create_task(ask())
+        try:
+            yield requests
+        finally:
+            asking.cancel()
+            if requests and (await asyncio.wait(requests, timeout=RELEASE_SECONDS))[1]:
+                self.terminate()  # or what somebody else asks next would be ended
 
 
 class Sessions:

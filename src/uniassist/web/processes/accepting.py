@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 
 import structlog
 
-from uniassist.web.processes.place import CONNECTIONS, Place
+from uniassist.web.processes.place import ACCEPTED_NS, CONNECTIONS, Place
 
 log = structlog.get_logger()
 
 AHEAD = 2
 LETS_OTHERS_SECONDS = 0.005
+# After the last word of one, which each gives ten times a second: one that is stuck or drains accepts nothing, and
+# each connection would be let wait for it.
+ACCEPTS_SECONDS = 1.0
 NO_DESCRIPTOR_SECONDS = 1.0
 
 
@@ -36,12 +40,16 @@ class Acceptor:
         self._later: asyncio.TimerHandle | None = None
         self._taking: set[asyncio.Task[None]] = set()
         self._loop.add_reader(listener, self._accept)
+        self.tell_held()
 
     def tell_held(self) -> None:
-        """To the others; to be called now and then, since connections end unasked."""
-        self._place.cells.set_integer(self._place.row, CONNECTIONS, self._held() + len(self._taking))
+        """To the others; to be called ten times a second, since connections end unasked."""
+        cells, row = self._place.cells, self._place.row
+        cells.set_integer(row, CONNECTIONS, self._held() + len(self._taking))
+        cells.set_integer(row, ACCEPTED_NS, time.monotonic_ns())
 
     def close(self) -> None:
+        self._place.cells.set_integer(self._place.row, ACCEPTED_NS, 0)
         self._loop.remove_reader(self._listener)
         if self._later is not None:
             self._later.cancel()
@@ -73,10 +81,11 @@ class Acceptor:
 
     def _is_ahead(self) -> bool:
         held = self._held() + len(self._taking)
+        cells, since = self._place.cells, time.monotonic_ns() - int(ACCEPTS_SECONDS * 1e9)
         others = [
-            self._place.cells.integer(number - 1, CONNECTIONS)
+            cells.integer(number - 1, CONNECTIONS)
             for number in self._place.others
-            if self._place.is_up(number)
+            if self._place.is_up(number) and cells.integer(number - 1, ACCEPTED_NS) >= since
         ]
         return bool(others) and held > min(others) + AHEAD
 

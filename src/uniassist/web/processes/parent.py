@@ -91,13 +91,16 @@ class Parent:
             self._look(time.monotonic())
         return self._code
 
+    @property
+    def _is_ending(self) -> bool:
+        return bool(self._signals) or self._given_up is not None
+
     def _is_over(self) -> bool:
-        is_ending = bool(self._signals) or self._given_up is not None
-        return is_ending and all(child.pid is None for child in self._children)
+        return self._is_ending and all(child.pid is None for child in self._children)
 
     def _look(self, now: float) -> None:
         self._reap(now)
-        if self._signals or self._given_up is not None:
+        if self._is_ending:
             self._tell_to_end()
         else:
             for child in self._children:
@@ -108,7 +111,7 @@ class Parent:
 
     def _wait(self, now: float) -> None:
         """For a signal, a child's word or a start that is due."""
-        due = [child.due_at - now for child in self._children if child.due_at is not None and not self._signals]
+        due = [child.due_at - now for child in self._children if child.due_at is not None and not self._is_ending]
         said = {
             child.said.fileno(): child for child in self._children if child.said is not None and not child.is_ready
         }
@@ -147,6 +150,14 @@ class Parent:
     def _start(self, child: _Child) -> None:
         child.due_at = None
         child.is_ready = False
+        try:
+            child.pid, child.said = self._fork(child)
+        except OSError as error:
+            log.error("no process", process=child.number, error=repr(error))
+            self._note_end(child, f"can't be forked: {error.strerror}", 1, time.monotonic())
+
+    def _fork(self, child: _Child) -> tuple[int, socket.socket]:
+        """Its number, and what it says by."""
         ours, theirs = socket.socketpair()
         # A signal that came between the fork and the child's own handlers would be handled as the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -155,16 +166,14 @@ class Parent:
             if pid == 0:
                 ours.close()
                 self._be(child, theirs)
-        except OSError as error:
-            log.error("no process", process=child.number, error=repr(error))
+        except OSError:
             ours.close()
-            self._note_end(child, f"can't be forked: {error.strerror}", 1, time.monotonic())
-            return
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             theirs.close()
         ours.setblocking(False)
-        child.pid, child.said = pid, ours
+        return pid, ours
 
     def _be(self, child: _Child, parent: socket.socket) -> NoReturn:
         """In the child, from its first moment to its last."""
@@ -221,13 +230,12 @@ class Parent:
                 self._note_end(child, f"ended with {code}", code, now)
 
     def _note_end(self, child: _Child, how: str, code: int, now: float) -> None:
-        is_ending = bool(self._signals) or self._given_up is not None
         was_ready, child.pid = child.is_ready, None
         self._cells.set_integer(child.number - 1, READY, 0)
         if child.said is not None:
             child.said.close()
             child.said = None
-        if is_ending:
+        if self._is_ending:
             # One that was told to end before it could listen to that ends by the signal itself.
             if code not in (0, -signal.SIGTERM) and not self._code:
                 self._code = code if code > 0 else 1
@@ -246,7 +254,8 @@ class Parent:
     def _give_up(self, child: _Child, how: str, code: int) -> None:
         self._given_up = self._code = code if code > 0 else 1
         tries = "" if child.failed_starts == 1 else f", {child.failed_starts} times in a row"
-        sys.stderr.write(f"process {child.number} of {self._count} {how} before it took requests{tries}\n")
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            sys.stderr.write(f"process {child.number} of {self._count} {how} before it took requests{tries}\n")
 
     def _tell_to_end(self) -> None:
         """As often as there were signals: the second ends the wait for requests."""

@@ -11,7 +11,8 @@ from uniassist.web.processes.cells import Cells
 
 STUCK_SECONDS = 10.0
 # Columns of a process's row; what follows is the service's own. SERVING, in the first: all were ready once.
-READY, BEAT_NS, RESTARTS, SERVING, CONNECTIONS, FIRST_OWN = range(6)
+# ACCEPTED_NS: when it last said that it accepts, with how many CONNECTIONS; 0: it doesn't.
+READY, BEAT_NS, RESTARTS, SERVING, CONNECTIONS, ACCEPTED_NS, FIRST_OWN = range(7)
 # What is said between a process and the parent.
 READY_WORD, GO, END = b"r", b"g", b"e"
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
+import psycopg
 import pytest
 from tests.waiting import eventually
 
 from uniassist.adapter_wechat.outbound.reply_book import ReplyBook, revise
+from uniassist.store.server.gathering import TOGETHER_SECONDS
 from uniassist.store.server.pool import Pool, create_pool
 from uniassist.store.wechat import erasure as wechat_erasure
 from uniassist.store.wechat import people as store
@@ -146,6 +150,27 @@ async def test_a_person_whose_row_is_held_fails_nobody_who_came_with_them(pool: 
         push = await held
     assert push is not None
     assert push.pushes == 1
+
+
+async def test_what_was_written_while_we_stood_still_is_not_decided_anew(pool: Pool, database_url: str) -> None:
+    """A sender that decides anew takes the message that it has just noted for one of a sender who is gone."""
+    decided: Counter[str] = Counter()
+    openids = [OPENID, "o-2", "o-3"]
+
+    def decide(book: ReplyBook) -> str:
+        decided[book.found.person.openid] += 1
+        return book.found.person.openid
+
+    await asyncio.gather(*(pushed(pool, f"p-{openid}", openid) for openid in openids))
+    with psycopg.connect(database_url) as holding, psycopg.connect(database_url, autocommit=True) as looking:
+        holding.execute("SELECT 1 FROM wechat_people FOR UPDATE")
+        revising = [asyncio.create_task(revise(pool, openid, decide)) for openid in openids]
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        await eventually(lambda: looking.execute(waiting).fetchone() == (2,), "one waits, and the others together")
+        holding.rollback()  # all is written now, and nothing of ours runs
+        time.sleep(TOGETHER_SECONDS + 0.2)
+    assert await asyncio.gather(*revising) == openids
+    assert decided == dict.fromkeys(openids, 1)
 
 
 LEASE = "UPDATE wechat_people SET lease_owner = 'me', lease_expires_at = now() - interval '1 second'"
