@@ -7,6 +7,7 @@ import datetime as dt
 import random
 from collections.abc import Awaitable, Callable
 
+import psutil
 from redis.exceptions import RedisError
 
 from tests.chaos.load import WRITE_FAILURES
@@ -117,7 +118,7 @@ async def inject(
                 return
             try:
                 await fault(system, chance)
-            except (RedisError, *WRITE_FAILURES):
+            except (RedisError, psutil.NoSuchProcess, *WRITE_FAILURES):
                 # Another fault was faster: the server that this one needed is away.
                 system.done[f"{fault.__name__} (prevented)"] += 1
                 continue

@@ -63,9 +63,14 @@ async def postgres_on_a_slow_disk(system: System, chance: random.Random) -> None
 
 @contextlib.contextmanager
 def standing_still(postgres: EmbeddedPostgres) -> Iterator[None]:
-    """Each backend is in a process group of its own, so each is stopped by itself; the postmaster first."""
-    assert postgres.process.pid is not None, "it runs"
-    postmaster = psutil.Process(postgres.process.pid)
+    """Each backend is in a process group of its own, so each is stopped by itself; the postmaster first.
+
+    NoSuchProcess when another fault was faster.
+    """
+    pid = postgres.process.pid
+    if pid is None:
+        raise psutil.NoSuchProcess(0)
+    postmaster = psutil.Process(pid)
     stopped: list[psutil.Process] = []
     try:
         postmaster.suspend()
