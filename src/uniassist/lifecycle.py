@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,6 +16,8 @@ log = structlog.get_logger()
 MAX_PAUSE_SECONDS = 5.0
 SAY_AGAIN_SECONDS = 30.0
 PROOF_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 class Loop:
@@ -29,6 +32,7 @@ class Loop:
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[Any] | None = None
         self.failures_in_a_row = 0
         self.last_failure = ""
         self._said_at = 0.0
@@ -50,11 +54,27 @@ class Loop:
             return
         self._stopping = True
         self._wake.set()
+        if self._waiting is not None:
+            self._waiting.cancel()
         done, _ = await asyncio.wait([self._task], timeout=deadline_seconds)
         if not done:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    async def unless_stopped(self, wait: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        """What `wait`, a part of `run_once`, comes to. None: the loop stops, which ends what nothing else would."""
+        if self._stopping:
+            return None
+        waiting = self._waiting = asyncio.create_task(wait(), name=f"{self.name}: waits")
+        try:
+            await asyncio.wait([waiting])
+        finally:
+            self._waiting = None
+            if not waiting.done():
+                waiting.cancel()
+                await asyncio.wait([waiting])
+        return None if waiting.cancelled() else waiting.result()
 
     def _note_success(self) -> None:
         if self.failures_in_a_row:

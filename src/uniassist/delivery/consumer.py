@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -68,7 +69,9 @@ class Consumer:
             if self._own_after is not None:
                 await self._read_own(self._own_after)
             else:
-                await self._saw(await self._group.read_new(count=self._size.now, block_ms=self._block_ms))
+                read = partial(self._group.read_new, count=self._size.now, block_ms=self._block_ms)
+                # None: what was read in that moment is claimed by others, or by who comes in this one's place.
+                await self._saw(await self.loop.unless_stopped(read) or [])
         except NoGroup:
             return await self._recover()
         except Exception:

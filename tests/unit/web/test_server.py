@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 from tests.waiting import eventually
 
 from uniassist.errors import StartError
+from uniassist.web.app import create_app
+from uniassist.web.health import HealthRegistry
 from uniassist.web.protocol import READER_BYTES, BoundedHttpProtocol
-from uniassist.web.server import listen
+from uniassist.web.server import listen, serve
 
 from .conftest import SAMPLE, SampleProcess
 
@@ -80,6 +85,30 @@ async def test_after_the_signal_nobody_new_gets_in(own_sample: SampleProcess) ->
     await asyncio.to_thread(own_sample.finish)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", own_sample.port)
+
+
+async def forever(_seconds: float) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_service_that_nobody_is_connected_to_ends_when_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when uvicorn's naps are over."""
+    monkeypatch.setattr("uvicorn.server.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": forever}))
+    listener = listen("127.0.0.1", 0, port_variable="SAMPLE_PORT")
+    port = listener.getsockname()[1]
+    app = create_app(
+        service="sample",
+        version="1",
+        operations=(),
+        health=HealthRegistry(service="sample", version="1", revision="a"),
+        metrics=CollectorRegistry(),
+    )
+    serving = asyncio.create_task(serve(app, listener))
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health/live") as answer:
+        assert answer.status == 200
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(60):
+        await serving
 
 
 class Transport(asyncio.Transport):

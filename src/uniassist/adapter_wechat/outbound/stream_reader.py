@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -48,13 +49,17 @@ class _LaneReader:
         self._database: str | None = None
         self.is_taken = False
         self.heard_at = self._looked_at = float("-inf")
-        self.loops = (Loop("wechat-read", self._read_once), Loop("wechat-claim", self._claim_once))
+        self._reading = Loop("wechat-read", self._read_once)
+        self.loops = (self._reading, Loop("wechat-claim", self._claim_once))
 
     async def _read_once(self) -> float:
         try:
             if not await self._has_stream():
                 return 1.0
-            entries = await self._group.read_new(count=_COUNT, block_ms=BLOCK_MS)
+            read = partial(self._group.read_new, count=_COUNT, block_ms=BLOCK_MS)
+            entries = await self._reading.unless_stopped(read)
+            if entries is None:  # what was read in that moment is ours to take, for nobody else does for a minute
+                entries = await self._group.read_own_pending(after=b"0", count=_COUNT)
         except NoGroup:
             self._epoch = None
             return 0.0
