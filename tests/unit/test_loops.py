@@ -133,12 +133,12 @@ async def test_an_adapters_reader_takes_what_came_in_the_moment_of_its_end(monke
         marked.extend(event_ids)
         return True
 
-    monkeypatch.setattr(stream_reader.epochs, "read", epoch)
-    monkeypatch.setattr(stream_reader.store, "mark_due", mark_due)
+    monkeypatch.setattr("uniassist.streams.epoch.read", epoch)
+    monkeypatch.setattr("uniassist.store.wechat.people.mark_due", mark_due)
     entries = Entries()
     entries.left = [SimpleNamespace(entry_id=b"1-0", event_id="e")]
     reader = stream_reader._LaneReader(cast(Any, None), cast(Any, None), cast(Any, entries), lambda: None)
-    reader._begin = nothing  # type: ignore[method-assign]
+    monkeypatch.setattr(reader, "_begin", nothing)
     [reading, _] = reader.loops
     reading.start()
     await entries.waits.wait()
