@@ -27,7 +27,8 @@ $(STAMP): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN
 
 $(TEST_STAMP): requirements/test.txt $(STAMP)
 	@echo "installing what the tests need…"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@# Most of it is never loaded: what is gets compiled then, and not here, while nothing else can be done yet.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/test.txt
 	@touch $@
 
 $(BENCH_STAMP): requirements/bench.txt $(STAMP)
