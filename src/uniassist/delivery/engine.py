@@ -201,7 +201,6 @@ class Engine:
         except Exception as error:  # its lease expires anyway
             log.warning("leases not given back", error=repr(error))
         rest = (
-            self._listening,
             *self._maintenance.loops,
             self._consumer.loop,
             self._consumer.claiming,
@@ -210,7 +209,8 @@ class Engine:
             self._owner.loop,
             self._probe,
         )
-        await asyncio.gather(*(loop.stop(0.5) for loop in rest))
+        # What is hinted concerns nobody here any more: no wait for what Redis may say.
+        await asyncio.gather(self._listening.stop(0), *(loop.stop(0.5) for loop in rest))
         await self._listener.close()
 
     async def check_postgres(self) -> None:
