@@ -153,9 +153,17 @@ def test_the_check_of_redis_gets_in_by_the_url_that_the_script_made(tmp_path: Pa
         redis.stop()
 
 
+def test_nothing_is_killed_at_once_where_the_engine_has_no_grace_of_its_own() -> None:
+    for service, found in SERVICES.items():
+        assert _SECONDS.fullmatch(found.get("stop_grace_period", "")), f"{service}: podman 4 kills it"
+
+
 def test_no_check_wants_a_new_engine() -> None:
     for service, found in SERVICES.items():
-        assert "start_interval" not in found.get("healthcheck", {}), f"{service}: refused below Docker Engine 25"
+        check = found.get("healthcheck", {})
+        assert "start_interval" not in check, f"{service}: refused below Docker Engine 25"
+        kind, *words = check.get("test", ["NONE"])
+        assert kind != "CMD" or not any(" " in word for word in words), f"{service}: podman 4 takes it apart"
 
 
 def test_the_volumes_are_the_ones_that_are_used() -> None:
