@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -75,6 +76,10 @@ def build_app(command: str | None = None) -> typer.Typer:
 
 
 def main() -> None:
+    if os.getpid() == 1:
+        # A container's first process: the kernel keeps from it what it has no handler for, and a service that is
+        # told to end while it still starts would be waited for, and killed. Elsewhere it ends at once; so here.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(128 + signal.SIGTERM))
     secret_files.take_in(os.environ)
     with terminal.guarded(masker_of(os.environ)):
         try:

@@ -15,6 +15,8 @@ import yaml
 from tests.unit.ops.manifests import OPTIONAL, ROLLOUT
 
 from uniassist.devstack.plan import PORT_VARIABLES
+from uniassist.devstack.redis import EmbeddedRedis
+from uniassist.devstack.redis import binary as redis_binary
 from uniassist.release.drivers.exec_file import ExecFile, read_exec_file
 from uniassist.release.env.services import ROLLOUT_ORDER, known
 from uniassist.settings import secret_files
@@ -125,6 +127,43 @@ def test_every_secret_that_is_named_is_given_and_made_by_the_script(tmp_path: Pa
     assert len({made["postgres-password"], password}) == 2
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
     assert {os.stat(tmp_path / "secrets" / name).st_mode & 0o777 for name in named} == {0o444}
+
+
+def test_the_check_of_redis_gets_in_by_the_url_that_the_script_made(tmp_path: Path) -> None:
+    subprocess.run(["sh", FILE.with_name("init.sh"), tmp_path], check=True, capture_output=True, timeout=30)
+    url = tmp_path / "redis-url"
+    password = url.read_text("utf-8").removeprefix("redis://:").partition("@")[0]
+    redis = EmbeddedRedis(tmp_path / "redis", password=password)
+    try:
+        redis.start()
+        url.chmod(0o644)
+        url.write_text(url.read_text("utf-8").replace("@redis:6379", f"@127.0.0.1:{redis.port}"))
+        program = tmp_path / "valkey-cli"
+        program.write_text(f'#!/bin/sh\nexec {redis_binary("redis-6.2").with_name("redis-cli")} "$@"\n')
+        program.chmod(0o755)
+        kind, check = SERVICES["redis"]["healthcheck"]["test"]
+        assert kind == "CMD-SHELL"
+        subprocess.run(
+            ["/bin/sh", "-c", check.replace("$$", "$").replace("/run/secrets/redis-url", str(url))],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            check=True,
+            timeout=30,
+        )
+    finally:
+        redis.stop()
+
+
+def test_nothing_is_killed_at_once_where_the_engine_has_no_grace_of_its_own() -> None:
+    for service, found in SERVICES.items():
+        assert _SECONDS.fullmatch(found.get("stop_grace_period", "")), f"{service}: podman 4 kills it"
+
+
+def test_no_check_wants_a_new_engine() -> None:
+    for service, found in SERVICES.items():
+        check = found.get("healthcheck", {})
+        assert "start_interval" not in check, f"{service}: refused below Docker Engine 25"
+        kind, *words = check.get("test", ["NONE"])
+        assert kind != "CMD" or not any(" " in word for word in words), f"{service}: podman 4 takes it apart"
 
 
 def test_the_volumes_are_the_ones_that_are_used() -> None:

@@ -70,8 +70,9 @@ def test_a_release_and_the_way_back(place: Project) -> None:
     ended_with(place("status"), 0, "MIXED", "stopped at gateway", "to v1")
     ended_with(place("rollout", "--rev", "v2", "--yes"), 31, "stopped at gateway", "release resume")
 
-    other = place("rollback", "--yes", "--driver", "manual")
-    ended_with(other, 2, "last released with local", "give --driver local")
+    for command in (("rollback", "--yes"), ("status",)):
+        other = place(*command, "--driver", "manual")
+        ended_with(other, 2, "last released with local", "give --driver local")
 
     away = place(
         "rollback", "--yes", PATH=_path_without_git(place), PIP_NO_INDEX="1", PIP_INDEX_URL="http://127.0.0.1:1"
