@@ -55,7 +55,7 @@ _OUTBOX_INDEXES = """
 CREATE INDEX outbox_pending ON outbox_events (id) WHERE status = 'pending';
 CREATE INDEX outbox_processing ON outbox_events (id) WHERE status = 'processing';
 CREATE INDEX outbox_failed ON outbox_events (session_id, id) WHERE status = 'failed';
-CREATE INDEX outbox_failed_due ON outbox_events (next_retry_at) WHERE status = 'failed';
+CREATE INDEX outbox_retries ON outbox_events (next_retry_at) WHERE status = 'failed' AND next_retry_at IS NOT NULL;
 CREATE INDEX outbox_delivered ON outbox_events (epoch, id) WHERE status = 'delivered';
 CREATE INDEX outbox_dead_letter ON outbox_events (id) WHERE status = 'dead_letter';
 """

@@ -44,6 +44,7 @@ class Forked:
         self.stdout = stdout
         self.stderr = stderr
         self._told = told
+        self._hearing = threading.Lock()  # one thread waits for its start while another kills it
 
     def poll(self) -> int | None:
         return self._look(0)
@@ -55,11 +56,19 @@ class Forked:
         return self.returncode
 
     def _look(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._told], [], [], timeout)[0]:
-            with self._told:
-                # Nothing: the forker died, and its children with it.
-                self.returncode = int(self._told.recv(32) or -signal.SIGKILL)
+        if self.returncode is None and self._has_ended(timeout):
+            with self._hearing:
+                if self.returncode is None:
+                    # Nothing: the forker died, and its children with it.
+                    self.returncode = int(self._told.recv(32) or -signal.SIGKILL)
+                    self._told.close()
         return self.returncode
+
+    def _has_ended(self, timeout: float | None) -> bool:
+        try:
+            return bool(select.select([self._told], [], [], timeout)[0])
+        except (OSError, ValueError):  # closed: another thread has just heard
+            return True
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -89,8 +89,8 @@ class Killer:
         return any((connection, name) in self._statements for name in asked)
 
     def _kill(self) -> bool:
+        self.killed = True  # first: whoever waits for its start hears of its end at once
         self.worker.kill()
-        self.killed = True
         return True
 
 

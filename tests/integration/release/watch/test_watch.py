@@ -164,7 +164,7 @@ async def test_a_closed_terminal_does_not_end_it_and_a_second_watch_says_who(
     assert state is not None
     try:
         terminal.send_signal(signal.SIGHUP)
-        terminal.communicate(timeout=10)
+        terminal.communicate(timeout=60)
         beat = state.heartbeat
         await eventually(lambda: (s := directory.look().state) and s.heartbeat > beat, "its heart goes on")
 
