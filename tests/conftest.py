@@ -70,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         Path(os.environ[_SHARED]).chmod(0o755)
     # A run in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as one under nohup ignores a terminal that closes
     gc.disable()  # thousands of tests are collected, and nothing of them is garbage
 
 

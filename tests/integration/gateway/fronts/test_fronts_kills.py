@@ -87,7 +87,7 @@ async def test_each_client_sees_each_durable_event_once_whoever_dies(
         ]
         reading = [asyncio.create_task(reads(reader, urls)) for reader in readers]
         for reader in readers:
-            await eventually(partial(got, reader), "their runs are under way", 60)
+            await eventually(partial(got, reader), "their runs are under way", 180)
         for number in range(min(2 * GATEWAYS_IN_A_ROUND, KILLS - killed.total())):
             if number % 2:
                 await asyncio.to_thread(doomed.restart)

@@ -138,7 +138,7 @@ ENDLESS = ["https://", "```\n", "````", "计", "a.", " \n", "<a ", "<a >", "🇨
 
 
 @pytest.mark.parametrize("part", ENDLESS, ids=ascii)
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)  # a second each where nothing else runs
 def test_a_megabyte_is_split_in_seconds(part: str) -> None:
     text = (part * 1_000_000)[:1_000_000]
     assert squeezed("".join(pieces(text, 2000))) == squeezed(text)
